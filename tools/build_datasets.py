@@ -27,7 +27,7 @@ def to_columns(table, target_names):
     """Return the arrays of one data file, from a DataFrame with one row a crystal."""
     check_table(table, target_names)
     n_sites = table["species"].map(len).to_numpy()
-    # The source holds single-precision coordinates. Keeping them so loses nothing and halves the file.
+    # The tables hold single-precision coordinates. Keeping them so loses nothing and halves the file.
     frac_coords = np.concatenate(table["frac_coords"].to_list())
     if not np.array_equal(frac_coords, frac_coords.astype("<f4")):
         raise SystemExit("frac_coords: more digits than single precision holds")
