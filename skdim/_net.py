@@ -1,0 +1,138 @@
+"""The one skorch net that trains both estimators."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import skorch
+import torch
+
+from ._batching import CrystalDataset, RaggedLoader
+
+#: Weights are drawn from torch's global generator; two threads must not interleave their draws.
+_INIT_LOCK = threading.Lock()
+
+
+class CrystalNet(skorch.NeuralNet):
+    """skorch's training loop on ragged batches of crystals.
+
+    Its own: batches come from :class:`RaggedLoader`; training and validation data are handed over as a pair, so that
+    nothing is ever split off silently; and every epoch draws from generators seeded by (seed, epoch), so that a fit
+    does not depend on the global random state, leaves it alone, and can be taken up again at any epoch.
+
+    Parameters
+    ----------
+    seed : int
+    batch_sites, min_crystals : int
+        As in :class:`RaggedLoader`.
+    loss_parts : tuple of str
+        Further entries that the module's output dict has, recorded in the history.
+    """
+
+    def __init__(self, module, *args, seed=0, batch_sites=1200, min_crystals=1, loss_parts=(), **kwargs):
+        self.seed = seed
+        self.batch_sites = batch_sites
+        self.min_crystals = min_crystals
+        self.loss_parts = loss_parts
+        super().__init__(module, *args, **kwargs)
+
+    # ---- data ----
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        return X if isinstance(X, tuple) else (X, None)
+
+    def check_data(self, X, y=None):
+        """Nothing: the estimators have checked the crystals."""
+
+    def get_iterator(self, dataset, training=False):
+        return RaggedLoader(
+            dataset,
+            batch_sites=self.batch_sites,
+            min_crystals=self.min_crystals,
+            shuffle=training,
+            generator=self._generators()[0] if training else None,
+        )
+
+    def infer(self, x, **fit_params):
+        return self.module_(x.to(self.device), self._generators()[1])
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        return self.criterion_(y_pred, y_true.to(self.device))
+
+    # ---- randomness ----
+
+    def initialize(self):
+        """Initialise with weights that depend on ``seed`` alone."""
+        devices = [torch.device(self.device)] if torch.device(self.device).type == "cuda" else []
+        with _INIT_LOCK, torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed)
+            return super().initialize()
+
+    def _generators(self):
+        """Generators on the CPU (order of the rows) and on the device (what the module draws)."""
+        if "_drawn_from" not in vars(self):
+            on_device = torch.Generator(device=self.device)
+            self._drawn_from = (torch.Generator(), on_device)
+        return self._drawn_from
+
+    def seed_epoch(self, epoch):
+        """Set the generators to what they are at the start of an epoch; -1 is the one that validation uses."""
+        seeds = np.random.SeedSequence([self.seed, epoch + 1]).generate_state(2, np.uint64)
+        for generator, seed in zip(self._generators(), seeds, strict=True):
+            generator.manual_seed(int(seed >> 1))
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        # Validation meets the same negatives after every epoch: only the weights change its loss.
+        self.seed_epoch(len(self.history) if training else -1)
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_drawn_from", None)
+        return state
+
+    # ---- loss parts ----
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        super().on_batch_end(net, batch=batch, training=training, **kwargs)
+        for name in self.loss_parts:
+            prefix = "train" if training else "valid"
+            self.history.record_batch(f"{prefix}_{name}", kwargs["y_pred"][name].item())
+
+    # ---- use after training ----
+
+    def batches(self, crystals, min_crystals=1):
+        """Batches of rows in order, on the device."""
+        for batch, _ in RaggedLoader(CrystalDataset(crystals), self.batch_sites, min_crystals):
+            yield batch.to(self.device)
+
+    def evaluate_loss(self, crystals):
+        """Loss of held-out crystals, averaged over them, with the negatives that validation uses."""
+        self.seed_epoch(-1)
+        total, weight = 0.0, 0
+        self.module_.eval()
+        with torch.no_grad():
+            for batch in self.batches(crystals, self.min_crystals):
+                total += len(batch) * float(self.module_(batch, self._generators()[1])["loss"])
+                weight += len(batch)
+        return total / weight
+
+
+class InfoMaxCriterion(torch.nn.Module):
+    """Takes the total out of the losses that the module has computed."""
+
+    def forward(self, losses, target):
+        return losses["loss"]
+
+
+def resolve_device(device):
+    """Name of the device to train on; "auto" takes a CUDA device where there is one."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def seed_of(random_state):
+    """A seed from a checked RandomState."""
+    return int(random_state.randint(np.iinfo(np.int32).max))

@@ -1,0 +1,35 @@
+"""Index arithmetic of ragged arrays: rows of different lengths in one flat array, row k at offsets[k]:offsets[k + 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def offsets_of(lengths):
+    """Offsets (n + 1,) of rows with these lengths."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def take_rows(offsets, rows):
+    """Where the elements of some rows are, in order.
+
+    Parameters
+    ----------
+    offsets : ndarray of int of shape (n + 1,)
+    rows : ndarray of int of shape (k,)
+
+    Returns
+    -------
+    elements : slice or ndarray of int
+        Indexes the flat array; a slice where the rows are consecutive, so that nothing is copied.
+    new_offsets : ndarray of int of shape (k + 1,)
+        Offsets of the rows within what was taken.
+    """
+    starts, lengths = offsets[rows], offsets[rows + 1] - offsets[rows]
+    new_offsets = offsets_of(lengths)
+    if len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(offsets[rows[0]]), int(offsets[rows[-1] + 1])), new_offsets
+    elements = np.arange(new_offsets[-1]) + np.repeat(starts - new_offsets[:-1], lengths)
+    return elements, new_offsets

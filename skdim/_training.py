@@ -1,0 +1,145 @@
+"""What the two trained estimators share: parameters of the training run, encoder settings, and the fit itself."""
+
+from __future__ import annotations
+
+import warnings
+from inspect import signature
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._batching import CrystalDataset
+from ._callbacks import make_callbacks
+from ._net import CrystalNet, resolve_device
+from .nn.encoder import SiteNetEncoder
+
+TRAINING_CONSTRAINTS = {
+    "max_epochs": [Interval(Integral, 0, None, closed="left")],
+    "batch_sites": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate": [StrOptions({"constant", "one_cycle"})],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "callbacks": [list, tuple, object, None],
+    "device": [str],
+    "random_state": ["random_state"],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+}
+ENCODER_CONSTRAINTS = {
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "local_dim": [Interval(Integral, 1, None, closed="left"), None],
+    "n_blocks": [Interval(Integral, 1, None, closed="left")],
+    "n_heads": [Interval(Integral, 1, None, closed="left")],
+    "encoder_params": [dict, None],
+}
+_OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
+
+
+def encoder_settings(estimator, crystals):
+    """Keyword arguments of the encoder that an estimator describes, but for ``spread``.
+
+    Raises
+    ------
+    ValueError
+        If ``encoder_params`` has a key that is not the encoder's to set there.
+    """
+    defaults = {
+        name: p.default for name, p in signature(SiteNetEncoder.__init__).parameters.items() if name not in ("self", *_OWN)
+    }
+    extra = estimator.encoder_params or {}
+    unknown = sorted(set(extra) - set(defaults))
+    if unknown:
+        raise ValueError(f"encoder_params has unknown keys {unknown}; it may hold {sorted(defaults)}")
+    return {
+        "n_site_inputs": len(crystals.site_features),
+        **{name: getattr(estimator, name) for name in ("n_components", "local_dim", "n_blocks", "n_heads")},
+        **defaults,
+        **extra,
+    }
+
+
+def hold_out(n, estimator, rng, least):
+    """Rows to train on and rows to validate on (none without ``early_stopping``).
+
+    Raises
+    ------
+    ValueError
+        If fewer than ``least`` rows would be left on either side.
+    """
+    if not estimator.early_stopping:
+        return np.arange(n), np.arange(0)
+    n_valid = max(least, round(estimator.validation_fraction * n))
+    if n - n_valid < least:
+        raise ValueError(
+            f"early_stopping holds out {n_valid} of {n} crystals for validation (validation_fraction="
+            f"{estimator.validation_fraction}, at least {least}), which leaves {n - n_valid} to train on: pass more "
+            "crystals, or early_stopping=False for the fixed schedule"
+        )
+    order = rng.permutation(n)
+    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+
+
+def train(estimator, description, make_net, train_set, valid_set, loss_parts=()):
+    """Fit ``estimator.net_``: made by ``make_net(callbacks=..., ...)`` unless a warm start goes on with the old one.
+
+    Sets ``net_``, ``history_`` and ``n_iter_``.
+    """
+    has_validation = valid_set is not None
+    warm = estimator.warm_start and hasattr(estimator, "net_")
+    if warm:
+        net = estimator.net_
+        net.set_params(max_epochs=estimator.max_epochs)
+    else:
+        net = make_net(
+            device=resolve_device(estimator.device),
+            max_epochs=estimator.max_epochs,
+            batch_sites=estimator.batch_sites,
+            lr=estimator.learning_rate_init,
+            optimizer=torch.optim.AdamW,
+            optimizer__weight_decay=estimator.weight_decay,
+            # The reference's AdamW: the largest second moment so far, and a small floor under it.
+            optimizer__amsgrad=True,
+            optimizer__eps=1e-7,
+            optimizer__fused=True,
+            train_split=None,
+            loss_parts=loss_parts,
+            callbacks=make_callbacks(estimator, description, loss_parts, has_validation),
+            verbose=int(estimator.verbose > 1),
+        ).initialize()
+    if estimator.max_epochs:
+        net.partial_fit((train_set, valid_set))
+    estimator.net_ = net
+    estimator.history_ = net.history
+    estimator.n_iter_ = len(net.history)
+    if net.history and not np.isfinite(net.history[-1, "train_loss"]):
+        raise ValueError(
+            f"training diverged: the loss is {net.history[-1, 'train_loss']} after {estimator.n_iter_} epochs; lower "
+            f"learning_rate_init={estimator.learning_rate_init}"
+        )
+    return estimator
+
+
+def without_failed(crystals, caller):
+    """The rows that were featurized, with a warning if some were not."""
+    if not crystals.errors_:
+        return crystals
+    warnings.warn(
+        f"{caller} leaves out {len(crystals.errors_)} of {len(crystals)} rows that could not be featurized",
+        stacklevel=3,
+    )
+    return crystals[~crystals.failed]
+
+
+def dataset(crystals, targets=None):
+    """Crystals and targets as skorch is given them; None where there are no rows."""
+    return CrystalDataset(crystals, targets) if len(crystals) else None
+
+
+def make_crystal_net(module, criterion, module_params, **options):
+    """A CrystalNet with these parameters of the module."""
+    return CrystalNet(module, criterion, **{f"module__{k}": v for k, v in module_params.items()}, **options)

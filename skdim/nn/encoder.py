@@ -1,0 +1,224 @@
+"""The Site-Net encoder: sites and distances in, local vectors and one vector a crystal out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .batch import Batch
+from .functional import mish, moments, segment_max, segment_softmax, segment_sum
+from .layers import BondLinear, Dense, dense_stack
+
+
+class Gaussian(NamedTuple):
+    """Mean and log-variance of a vector; ``log_var`` is None where the layer has no spread."""
+
+    mean: Tensor
+    log_var: Tensor | None
+
+    def sample(self, generator=None) -> Tensor:
+        """mean + exp(log_var / 2) * noise, or the mean where there is no spread."""
+        if self.log_var is None:
+            return self.mean
+        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)
+        return self.mean + torch.exp(self.log_var / 2) * noise
+
+
+class PairState(NamedTuple):
+    """What the first block takes from the distances alone: lifted pairs (P, width) and their term of the bond layer.
+
+    Passes over the same distances with other species share it.
+    """
+
+    pairs: Tensor
+    term: Tensor
+
+
+class AttentionBlock(nn.Module):
+    """One round of attention of each site over its surroundings.
+
+    From the bond vectors b_ij = [x_i, x_j, e_ij], a network g^W gives a logit a head, softmax over j makes weights, and
+    a network g^A gives values whose weighted sums, all heads side by side, pass through g^S to the new x_i. A third
+    network g^I gives the pairs of the next block. The three have one hidden layer each (g^I none after it) and share
+    one pass over the pairs; g^A's last layer is linear and so acts once on the sum.
+    """
+
+    def __init__(self, site_width, pair_width, n_heads, attention_hidden, value_hidden, last):
+        super().__init__()
+        self.n_heads = n_heads
+        self.widths = (attention_hidden, value_hidden) + (() if last else (pair_width,))
+        self.bond = BondLinear(site_width, pair_width, sum(self.widths))
+        self.logit = nn.Linear(attention_hidden, n_heads, bias=False)
+        self.value = nn.Linear(value_hidden, site_width)
+        self.site = Dense(site_width, site_width)
+
+    def forward(self, sites: Tensor, pair_term: Tensor, batch: Batch):
+        """New sites (C, width), new pairs (P, width) or None, and the attention weights (P, H).
+
+        A weight is that of a distinct pair: the sum over the ``count`` equal columns it stands for.
+        """
+        n_classes = len(sites)
+        hidden = mish(self.bond(sites, pair_term, batch))
+        for_logit, for_value, *for_pairs = hidden.split(self.widths, dim=1)
+        # Layer normalisation folded into the linear maps that follow it.
+        mean, scale = moments(for_logit)
+        weight = self.logit.weight
+        logits = (for_logit @ weight.T - mean[:, None] * weight.sum(dim=1)) * scale[:, None]
+        attention = segment_softmax(logits + torch.log(batch.count)[:, None], batch.row, n_classes)
+        mean, scale = moments(for_value)
+        heads = []
+        for head in range(self.n_heads):
+            weights = attention[:, head] * scale
+            total = segment_sum(for_value, weights, batch.pair_offsets, batch.row)
+            shift = segment_sum(mean[:, None], weights, batch.pair_offsets, batch.row)
+            heads.append(total - shift)
+        # Each head has its own share of the value layer's outputs.
+        share = self.value.out_features // self.n_heads
+        values = [
+            nn.functional.linear(
+                summed, self.value.weight[h * share : (h + 1) * share], self.value.bias[h * share : (h + 1) * share]
+            )
+            for h, summed in enumerate(heads)
+        ]
+        new_pairs = nn.functional.layer_norm(for_pairs[0], for_pairs[0].shape[-1:]) if for_pairs else None
+        return self.site(torch.cat(values, dim=1)), new_pairs, attention
+
+
+class SiteNetEncoder(nn.Module):
+    """Site-Net: lift sites and distances, attend, reduce to a local vector a site, pool, reduce to a vector a crystal.
+
+    Parameters
+    ----------
+    n_site_inputs : int
+        Site features F.
+    n_components : int, default=64
+        Width of the crystal's vector.
+    local_dim : int or None, default=32
+        Width of the local vector. None leaves the bottleneck out: the local vector is what the blocks return.
+    n_blocks, n_heads : int, default=1
+    site_width, pair_width : int, default=64
+        Width a head of the lifted sites and pairs.
+    attention_hidden, value_hidden : int or None, default=64
+        Hidden widths of g^W and g^A.
+    pre_pool, post_pool : tuple of int
+        Dense layers before and after the mean over sites.
+    element_embedding : int, default=0
+        Width of a learnt vector for each element beside the site features; 0 for none.
+    log_coulomb : bool, default=False
+        Whether log(Z_i Z_j / d) joins the distance as a pair input; for a site with itself log(0.5 Z^2.4), the
+        diagonal of the Coulomb matrix (Rupp et al. 2012, 10.1103/PhysRevLett.108.058301).
+    pooling : {"mean", "max"}, default="mean"
+    spread : bool, default=True
+        Whether local and global vectors have a log-variance beside the mean (for the Kullback-Leibler term).
+    """
+
+    def __init__(
+        self,
+        n_site_inputs,
+        *,
+        n_components=64,
+        local_dim=32,
+        n_blocks=1,
+        n_heads=1,
+        site_width=64,
+        pair_width=64,
+        attention_hidden=64,
+        value_hidden=64,
+        pre_pool=(64, 128),
+        post_pool=(64,),
+        element_embedding=0,
+        log_coulomb=False,
+        pooling="mean",
+        spread=True,
+    ):
+        super().__init__()
+        self.log_coulomb = log_coulomb
+        self.pooling = pooling
+        self.spread = spread
+        site_width, pair_width = site_width * n_heads, pair_width * n_heads
+        self.element = nn.Embedding(104, element_embedding) if element_embedding else None
+        self.lift_site = Dense(n_site_inputs + element_embedding, site_width)
+        self.lift_pair = Dense(2 if log_coulomb else 1, pair_width)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(site_width, pair_width, n_heads, attention_hidden, value_hidden, last=k == n_blocks - 1)
+            for k in range(n_blocks)
+        )
+        factor = 2 if spread else 1
+        width = n_blocks * site_width
+        self.local_dim = local_dim or width
+        self.bottleneck = nn.Linear(width, factor * local_dim) if local_dim else None
+        self.pre_pool = dense_stack(self.local_dim, pre_pool)
+        pooled = pre_pool[-1] if pre_pool else self.local_dim
+        self.n_components = n_components
+        self.post_pool = dense_stack(pooled, post_pool, factor * n_components)
+
+    # ---- sites <- surroundings ----
+
+    def site_state(self, batch: Batch) -> Tensor:
+        """Lifted sites (C, width)."""
+        inputs = batch.site_inputs
+        if self.element is not None:
+            inputs = torch.cat([inputs, self.element(batch.numbers)], dim=1)
+        return self.lift_site(inputs)
+
+    def pair_state(self, batch: Batch) -> PairState:
+        """Lifted pairs and their term of the first block's bond layer."""
+        inputs = batch.distance[:, None]
+        if self.log_coulomb:
+            z_i, z_j = batch.numbers[batch.row].to(inputs.dtype), batch.numbers[batch.neighbour].to(inputs.dtype)
+            own = batch.distance == 0
+            ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))
+            inputs = torch.cat([inputs, torch.log(ratio)[:, None]], dim=1)
+        pairs = self.lift_pair(inputs)
+        return PairState(pairs, self.blocks[0].bond.pair(pairs))
+
+    def local(self, batch: Batch, sites: Tensor, pair_term: Tensor, attention: list | None = None) -> Gaussian:
+        """Local vectors (C, local_dim) from lifted sites and the pairs' term of the first block.
+
+        A list given as ``attention`` is filled with each block's weights (P, H).
+        """
+        outputs = []
+        for k, block in enumerate(self.blocks):
+            sites, pairs, weights = block(sites, pair_term, batch)
+            outputs.append(sites)
+            if attention is not None:
+                attention.append(weights)
+            if pairs is not None:
+                pair_term = self.blocks[k + 1].bond.pair(pairs)
+        joined = torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
+        if self.bottleneck is None:
+            return Gaussian(joined, None)
+        return self._gaussian(self.bottleneck(joined))
+
+    # ---- crystal <- sites ----
+
+    def pool(self, batch: Batch, local: Tensor) -> Gaussian:
+        """Crystal vectors (K, n_components) from local vectors."""
+        sites = self.pre_pool(local)
+        if self.pooling == "max":
+            pooled = segment_max(sites, batch.crystal, len(batch))
+        else:
+            pooled = segment_sum(sites, batch.site_share, batch.class_offsets, batch.crystal)
+        return self._gaussian(self.post_pool(pooled))
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Means of the local vectors (C, local_dim) and of the crystals' vectors (K, n_components)."""
+        local = self.local(batch, self.site_state(batch), self.pair_state(batch).term).mean
+        return local, self.pool(batch, local).mean
+
+    def _gaussian(self, output: Tensor) -> Gaussian:
+        if not self.spread:
+            return Gaussian(output, None)
+        return Gaussian(*output.chunk(2, dim=-1))
+
+
+def pooled_moments(batch: Batch, local: Tensor) -> Tensor:
+    """Mean and standard deviation of the local vectors over each crystal's sites, (K, 2 * local_dim)."""
+    share = batch.site_share
+    mean = segment_sum(local, share, batch.class_offsets, batch.crystal)
+    deviation = local - mean.index_select(0, batch.crystal)
+    variance = segment_sum(deviation * deviation, share, batch.class_offsets, batch.crystal)
+    # The square root has no slope at 0: a crystal whose sites are all alike would give an infinite gradient.
+    return torch.cat([mean, torch.sqrt(variance + 1e-12) - 1e-6], dim=1)

@@ -1,0 +1,106 @@
+"""Activation and reductions over ragged rows, each with its gradient written out where that is faster."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class _Mish(torch.autograd.Function):
+    """x tanh(softplus(x)), from one sigmoid: several times faster on a CPU than the library's kernel.
+
+    With s = sigmoid(x) and u = s (2 - s), tanh(softplus(x)) = u / (2 - u); nothing in it cancels for large |x|.
+    """
+
+    @staticmethod
+    def forward(ctx, x):
+        s = torch.sigmoid(x)
+        u = (2 - s).mul_(s)
+        t = u.div_(2 - u)
+        ctx.save_for_backward(x, s, t)
+        return x * t
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, s, t = ctx.saved_tensors
+        # d/dx = t + x (1 - t^2) s
+        slope = torch.addcmul(s, s * t, t, value=-1)
+        return slope.mul_(x).add_(t).mul_(grad)
+
+
+def mish(x: Tensor) -> Tensor:
+    """Mish activation x tanh(softplus(x)) (Misra 2019, arXiv:1908.08681)."""
+    return _Mish.apply(x)
+
+
+class _SegmentSum(torch.autograd.Function):
+    """Weighted sum over consecutive rows; embedding_bag's kernel does it in one pass without the product in memory."""
+
+    @staticmethod
+    def forward(ctx, values, weights, offsets, segment):
+        ctx.save_for_backward(values, weights, segment)
+        every = torch.arange(len(values), device=values.device)
+        return functional.embedding_bag(
+            every, values, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
+        )
+
+    @staticmethod
+    def backward(ctx, grad):
+        values, weights, segment = ctx.saved_tensors
+        spread = grad.index_select(0, segment)
+        to_weights = (spread * values).sum(dim=1) if ctx.needs_input_grad[1] else None
+        to_values = spread.mul_(weights[:, None]) if ctx.needs_input_grad[0] else None
+        return to_values, to_weights, None, None
+
+
+def segment_sum(values: Tensor, weights: Tensor, offsets: Tensor, segment: Tensor) -> Tensor:
+    """Weighted sum of the rows of each segment.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n, width)
+    weights : Tensor of shape (n,)
+    offsets : Tensor of int64 of shape (m + 1,)
+        Rows ``offsets[k]:offsets[k + 1]`` are segment k.
+    segment : Tensor of int64 of shape (n,)
+        The segment of each row: the same in the other form.
+
+    Returns
+    -------
+    Tensor of shape (m, width)
+    """
+    return _SegmentSum.apply(values.contiguous(), weights, offsets, segment)
+
+
+def segment_total(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Sum of ``values`` (n,) or (n, h) in each segment, for few columns."""
+    return values.new_zeros((n_segments, *values.shape[1:])).index_add(0, segment, values)
+
+
+def segment_softmax(logits: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Softmax of ``logits`` (n, h) within each segment."""
+    index = segment[:, None].expand_as(logits)
+    # The largest logit only keeps exp in range; the result does not depend on it, so neither does the gradient.
+    top = logits.new_full((n_segments, logits.shape[1]), -torch.inf)
+    top = top.scatter_reduce(0, index, logits.detach(), "amax")
+    powers = torch.exp(logits - top.index_select(0, segment))
+    return powers / segment_total(powers, segment, n_segments).index_select(0, segment)
+
+
+def segment_max(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Largest value of each column in each segment."""
+    index = segment[:, None].expand_as(values)
+    return values.new_full((n_segments, values.shape[1]), -torch.inf).scatter_reduce(0, index, values, "amax")
+
+
+def moments(values: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Mean and inverse standard deviation over the last axis, as layer normalisation takes them.
+
+    What follows a layer normalisation here is always linear, so the normalised values are never made:
+    a linear map L of (x - mean) * scale is scale * (L x) - scale * mean * (L 1).
+    """
+    width = values.shape[-1]
+    mean = values.mean(dim=-1)
+    square = torch.linalg.vector_norm(values, dim=-1).square() / width
+    return mean, torch.rsqrt((square - mean * mean).clamp(min=0) + eps)

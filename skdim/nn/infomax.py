@@ -1,0 +1,258 @@
+"""Deep InfoMax: two blocks of score networks that train the encoder without labels.
+
+The local block asks whether a local vector and a neighbour (its raw features and distance) belong together, the global
+block whether a crystal's vector and a local vector do. The global block sees local vectors without gradient, so the two
+train disjoint weights, and one optimiser serves both.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from . import negatives as draw
+from .batch import Batch
+from .encoder import Gaussian, SiteNetEncoder
+from .functional import mish, moments, segment_total
+from .layers import dense_stack
+from .losses import KL_FORMS, info_nce, jensen_shannon_false, jensen_shannon_true
+
+#: Kinds of false partners.
+NEGATIVES = ("batch", "composition", "structure", "permuted")
+#: Neighbours of one element whose distances differ by less, in angstrom, are the same thing: no false partners.
+_SAME_DISTANCE = 0.05
+
+
+class NeighbourScore(nn.Module):
+    """Score network of the local block: <f(z), h(x_j, d_ij)>, with h a hidden layer and a wide linear layer.
+
+    The wide layer W acts on the site's side once, <u, W h + b> = <W' u, h> + <u, b>, and its hidden layer splits into a
+    term of the neighbour's class and one of the distance, so that nothing wide is made for a pair.
+    """
+
+    def __init__(self, local_dim, n_site_inputs, hidden=64, width=128):
+        super().__init__()
+        self.query = dense_stack(local_dim, (hidden,), width)
+        self.site = nn.Linear(n_site_inputs, hidden)
+        self.distance = nn.Linear(1, hidden, bias=False)
+        self.key = nn.Linear(hidden, width)
+
+    def pairs(self, batch: Batch):
+        """Hidden layer before its normalisation (P, hidden), and the normalisation's mean and scale (P,)."""
+        hidden = self.site(batch.site_inputs).index_select(0, batch.neighbour)
+        hidden = mish(hidden.addcmul_(batch.distance[:, None], self.distance.weight.T))
+        return hidden, *moments(hidden)
+
+    def queries(self, local: Tensor) -> Tensor:
+        """f(z), (C, width)."""
+        return self.query(local)
+
+    def of_rows(self, queries: Tensor, pairs, row: Tensor) -> Tensor:
+        """Score of each pair with the query of its row, (P,)."""
+        hidden, mean, scale = pairs
+        folded = queries @ self.key.weight
+        product = torch.linalg.vecdot(folded.index_select(0, row), hidden)
+        return (product - mean * folded.sum(dim=1)[row]) * scale + (queries @ self.key.bias)[row]
+
+    def keys(self, pairs, chosen: Tensor) -> Tensor:
+        """h of some pairs, (n, width)."""
+        hidden, mean, scale = (part.index_select(0, chosen) for part in pairs)
+        return self.key((hidden - mean[:, None]) * scale[:, None])
+
+
+class CrystalScore(nn.Module):
+    """Score network of the global block: <f(g), h(z)>."""
+
+    def __init__(self, n_components, local_dim, hidden=64, width=128):
+        super().__init__()
+        self.crystal = dense_stack(n_components, (hidden,), width)
+        self.site = dense_stack(local_dim, (hidden,), width)
+
+
+class DeepInfoMax(nn.Module):
+    """The encoder with its score networks; the forward pass returns the loss and its parts.
+
+    Parameters
+    ----------
+    encoder : dict
+        Parameters of :class:`SiteNetEncoder`.
+    objective : {"jsd", "infonce"}, default="jsd"
+    negatives : tuple of str
+        From ``NEGATIVES``. "batch": sites of another crystal; "composition", "structure", "permuted": local vectors of
+        crystals put together wrongly, for the global block.
+    kl_weight : float, default=0.1
+        Weight of the Kullback-Leibler terms. At 0 there is no noise either.
+    kl_form : {"gaussian", "reference"}
+    temperature : float, default=0.1
+        Of InfoNCE, on cosine scores.
+    distance_power : float, default=2.0
+        A neighbour weighs (d + 1)^-distance_power in the local block.
+    self_weight : float, default=1.0
+        Factor on the weight of a site's pair with itself.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        objective="jsd",
+        negatives=NEGATIVES,
+        kl_weight=0.1,
+        kl_form="gaussian",
+        temperature=0.1,
+        distance_power=2.0,
+        self_weight=1.0,
+    ):
+        super().__init__()
+        self.objective = objective
+        self.negatives = tuple(negatives)
+        self.kl_weight = kl_weight
+        self.kl_form = kl_form
+        self.temperature = temperature
+        self.distance_power = distance_power
+        self.self_weight = self_weight
+        self.encoder = SiteNetEncoder(**encoder, spread=kl_weight > 0)
+        self.neighbour_score = NeighbourScore(self.encoder.local_dim, encoder["n_site_inputs"])
+        self.crystal_score = CrystalScore(self.encoder.n_components, self.encoder.local_dim)
+
+    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Losses of a batch of at least two crystals: "loss" is the total of "local", "global" and the weighted "kl".
+
+        ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term.
+        """
+        encoder = self.encoder
+        sites, pair_state = encoder.site_state(batch), encoder.pair_state(batch)
+        local = encoder.local(batch, sites, pair_state.term)
+        z = local.sample(generator)
+        crystal = encoder.pool(batch, z.detach())
+        g = crystal.sample(generator)
+        with torch.no_grad():
+            wrong = self._engineered(batch, sites, pair_state.term, generator)
+        parts = {
+            "local": self._local_loss(batch, z, generator),
+            "global": self._global_loss(batch, g, z.detach(), wrong),
+        }
+        total = parts["local"] + parts["global"]
+        if self.kl_weight:
+            parts["kl"] = self._kl(batch, local, crystal)
+            total = total + self.kl_weight * parts["kl"]
+        return {"loss": total, **parts}
+
+    # ---- parts ----
+
+    def neighbour_weights(self, batch: Batch) -> Tensor:
+        """Weight of each pair in its site's local loss, (P,): they add up to 1 for every site."""
+        weights = batch.count * (batch.distance + 1) ** -self.distance_power
+        if self.self_weight != 1:
+            weights = torch.where(batch.distance == 0, self.self_weight * weights, weights)
+        total = segment_total(weights, batch.row, len(batch.numbers))
+        return weights / total.index_select(0, batch.row)
+
+    def local_true_scores(self, batch: Batch, z: Tensor) -> Tensor:
+        """Scores (P,) of local vectors with their own neighbours."""
+        return self.neighbour_score.of_rows(
+            self.neighbour_score.queries(z), self.neighbour_score.pairs(batch), batch.row
+        )
+
+    def _local_loss(self, batch, z, generator):
+        weights = self.neighbour_weights(batch)
+        pairs = self.neighbour_score.pairs(batch)
+        queries = self.neighbour_score.queries(z)
+        if self.objective == "infonce":
+            return self._local_info_nce(batch, weights, pairs, queries, generator)
+        true = jensen_shannon_true(self.neighbour_score.of_rows(queries, pairs, batch.row))
+        # The surroundings of each site meet the local vector of a site of another crystal.
+        other = draw.other_crystal(batch, generator)
+        stranger = draw.draw_class(batch, other[batch.crystal], generator)
+        false = jensen_shannon_false(self.neighbour_score.of_rows(queries[stranger], pairs, batch.row))
+        per_site = segment_total(weights * (true + false), batch.row, len(batch.numbers))
+        return self._mean(batch, per_site)
+
+    def _local_info_nce(self, batch, weights, pairs, queries, generator):
+        chosen = draw.draw_pair(batch, weights, generator)
+        keys = functional.normalize(self.neighbour_score.keys(pairs, chosen), dim=1)
+        scores = functional.normalize(queries, dim=1) @ keys.T / self.temperature
+        element, distance = batch.numbers[batch.neighbour[chosen]], batch.distance[chosen]
+        same = batch.crystal[:, None] == batch.crystal
+        same |= (element[:, None] == element) & ((distance[:, None] - distance).abs() < _SAME_DISTANCE)
+        own = torch.arange(len(chosen), device=chosen.device)
+        same[own, own] = False
+        return self._mean(batch, info_nce(scores.masked_fill(same, -torch.inf), own))
+
+    def _engineered(self, batch, sites, pair_term, generator):
+        """False local vectors for the global block: list of (site vectors, crystal they are false for, weights)."""
+        wrong = []
+        share = batch.site_share
+        if {"composition", "structure"} & set(self.negatives):
+            chimera = draw.draw_chimera(batch, generator)
+            mixed = self._mixed(batch, chimera.species_class)
+            z = self.encoder.local(mixed, sites[chimera.species_class], pair_term).sample(generator)
+            if "composition" in self.negatives:
+                wrong.append((z, batch.crystal, share))
+            if "structure" in self.negatives:
+                wrong.append((z, chimera.species_of[batch.crystal], share))
+        if "permuted" in self.negatives:
+            turn = draw.permute_pairs(batch, generator)
+            z = self.encoder.local(batch, sites, pair_term[turn]).sample(generator)
+            # Of a crystal of one element nothing can be mismatched: what it gives is true, not false.
+            wrong.append((z, batch.crystal, share * ~draw.of_one_element(batch)[batch.crystal]))
+        return wrong
+
+    @staticmethod
+    def _mixed(batch, species_class):
+        return Batch(
+            **{
+                **vars(batch),
+                "site_inputs": batch.site_inputs[species_class],
+                "numbers": batch.numbers[species_class],
+            }
+        )
+
+    def _global_loss(self, batch, g, z, wrong):
+        crystals = self.crystal_score.crystal(g)
+        sites = self.crystal_score.site(z)
+        wrong_sites = [self.crystal_score.site(z_wrong) for z_wrong, _, _ in wrong]
+        nce = self.objective == "infonce"
+        if nce:
+            crystals, sites = functional.normalize(crystals, dim=1), functional.normalize(sites, dim=1)
+            wrong_sites = [functional.normalize(s, dim=1) for s in wrong_sites]
+        scores = sites @ crystals.T  # (C, K)
+        own = torch.nn.functional.one_hot(batch.crystal, len(batch)).bool()
+        wrong_scores = [
+            torch.linalg.vecdot(s, crystals.index_select(0, owner))
+            for s, (_, owner, _) in zip(wrong_sites, wrong, strict=True)
+        ]
+        if nce:
+            return self._global_info_nce(batch, scores, wrong_scores, wrong)
+        loss = self._mean(batch, jensen_shannon_true(scores[own]))
+        false = []
+        if "batch" in self.negatives:
+            # Every other crystal of the batch, where one drawn at random would have the same mean.
+            strange = jensen_shannon_false(scores).masked_fill(own, 0).sum(dim=1) / (len(batch) - 1)
+            false.append(self._mean(batch, strange))
+        for score, (_, _, share) in zip(wrong_scores, wrong, strict=True):
+            false.append((share * jensen_shannon_false(score)).sum() / share.sum().clamp(min=1e-12))
+        return loss + sum(false) / len(false) if false else loss
+
+    def _global_info_nce(self, batch, scores, wrong_scores, wrong):
+        """Each site finds its crystal among the batch's; and each crystal tells its sites from wrong ones."""
+        loss = self._mean(batch, info_nce(scores / self.temperature, batch.crystal))
+        if not wrong:
+            return loss
+        true = scores.gather(1, batch.crystal[:, None])[:, 0] / self.temperature
+        for score, (_, owner, share) in zip(wrong_scores, wrong, strict=True):
+            # A binary choice: the true score's mean over the owner's sites against each wrong site's.
+            mean_true = segment_total(batch.site_share * true, batch.crystal, len(batch))
+            margin = score / self.temperature - mean_true.index_select(0, owner)
+            loss = loss + (share * functional.softplus(margin)).sum() / share.sum().clamp(min=1e-12) / len(wrong)
+        return loss
+
+    def _kl(self, batch, local: Gaussian, crystal: Gaussian):
+        form = KL_FORMS[self.kl_form]
+        kl = form(crystal).mean()
+        return kl + self._mean(batch, form(local)) if local.log_var is not None else kl
+
+    @staticmethod
+    def _mean(batch, per_site):
+        """Mean over each crystal's sites, then over crystals."""
+        return (batch.site_share * per_site).sum() / len(batch)

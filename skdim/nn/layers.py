@@ -1,0 +1,60 @@
+"""Dense layers as Site-Net stacks them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .functional import mish
+
+
+class Dense(nn.Module):
+    """Linear, Mish, layer normalisation.
+
+    The normalisation has no gain and offset of its own: the next linear layer has them.
+    """
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.linear = nn.Linear(n_in, n_out)
+        self.norm = nn.LayerNorm(n_out, elementwise_affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(mish(self.linear(x)))
+
+
+def dense_stack(n_in: int, widths, n_out: int | None = None) -> nn.Sequential:
+    """Dense layers of these widths, and a linear layer to ``n_out`` after them if given."""
+    layers = []
+    for width in widths:
+        layers.append(Dense(n_in, width))
+        n_in = width
+    if n_out is not None:
+        layers.append(nn.Linear(n_in, n_out))
+    return nn.Sequential(*layers)
+
+
+class BondLinear(nn.Module):
+    """A linear layer on bond vectors [x_i, x_j, e_ij] that never makes them.
+
+    W [x_i, x_j, e_ij] + b = (W_i x_i + b) + W_j x_j + W_e e_ij: the first two terms are computed once a site class, and
+    the last one can be shared by passes that see the same distances.
+    """
+
+    def __init__(self, site_width: int, pair_width: int, n_out: int):
+        super().__init__()
+        self.centre = nn.Linear(site_width, n_out)
+        self.neighbour = nn.Linear(site_width, n_out, bias=False)
+        self.pair = nn.Linear(pair_width, n_out, bias=False)
+        # Initialised as the one layer on all 2 * site_width + pair_width inputs that it is.
+        bound = 1 / math.sqrt(2 * site_width + pair_width)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-bound, bound)
+
+    def forward(self, sites: Tensor, pair_term: Tensor, batch) -> Tensor:
+        """Output (P, n_out); ``pair_term`` is ``self.pair(pairs)``."""
+        centre = self.centre(sites).index_select(0, batch.row)
+        return centre.add_(self.neighbour(sites).index_select(0, batch.neighbour)).add_(pair_term)

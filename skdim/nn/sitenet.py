@@ -1,0 +1,88 @@
+"""The supervised Site-Net: the encoder with a small head."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .batch import Batch
+from .encoder import SiteNetEncoder, pooled_moments
+from .layers import dense_stack
+
+#: Losses of one prediction; targets are standardised, so 1 is one standard deviation.
+LOSSES = {
+    "squared_error": lambda prediction, target: functional.mse_loss(prediction, target, reduction="none"),
+    "absolute_error": lambda prediction, target: functional.l1_loss(prediction, target, reduction="none"),
+    "huber": lambda prediction, target: functional.smooth_l1_loss(prediction, target, reduction="none"),
+}
+
+
+def trelu(x: Tensor) -> Tensor:
+    """max(x, 0) with the gradient of x, so that a prediction below 0 can still be pulled up (Site-Net's TReLU)."""
+    return x + (x.clamp(min=0) - x).detach()
+
+
+ACTIVATIONS = {"identity": lambda x: x, "trelu": trelu, "softplus": functional.softplus}
+
+
+def embed(encoder: SiteNetEncoder, batch: Batch, representation: str) -> Tensor:
+    """Vectors of the crystals: "global" (n_components), "local" (2 local_dim: mean and std over sites) or "both"."""
+    local = encoder.local(batch, encoder.site_state(batch), encoder.pair_state(batch).term).mean
+    parts = []
+    if representation in ("global", "both"):
+        parts.append(encoder.pool(batch, local).mean)
+    if representation in ("local", "both"):
+        parts.append(pooled_moments(batch, local))
+    return torch.cat(parts, dim=1)
+
+
+def embedding_width(encoder: SiteNetEncoder, representation: str) -> int:
+    """Columns of :func:`embed`."""
+    widths = {"global": encoder.n_components, "local": 2 * encoder.local_dim}
+    widths["both"] = sum(widths.values())
+    return widths[representation]
+
+
+class SiteNet(nn.Module):
+    """Encoder and head; predicts targets in the units of the labels.
+
+    Parameters
+    ----------
+    encoder : dict
+        Parameters of :class:`SiteNetEncoder`.
+    target_mean, target_scale : sequence of float
+        The head works on standardised targets: these turn its output into the labels' units.
+    hidden_layer_sizes : tuple of int
+    output_activation : {"identity", "trelu", "softplus"}
+        Acts in the labels' units.
+    representation : {"global", "local", "both"}
+        What the head is given.
+    """
+
+    def __init__(self, encoder, target_mean, target_scale, hidden_layer_sizes, output_activation, representation):
+        super().__init__()
+        self.encoder = SiteNetEncoder(**encoder)
+        self.output_activation = output_activation
+        self.representation = representation
+        width = embedding_width(self.encoder, representation)
+        # Vectors of an untrained or a pre-trained encoder have very different sizes: the head sees them standardised
+        # over the training crystals, by numbers fixed before the first step.
+        self.register_buffer("feature_mean", torch.zeros(width))
+        self.register_buffer("feature_scale", torch.ones(width))
+        self.register_buffer("target_mean", torch.as_tensor(target_mean, dtype=torch.float32))
+        self.register_buffer("target_scale", torch.as_tensor(target_scale, dtype=torch.float32))
+        self.head = dense_stack(width, hidden_layer_sizes, len(self.target_mean))
+
+    def standardise_features(self, vectors: Tensor) -> None:
+        """Fix the standardisation of the head's inputs to these vectors of the training crystals."""
+        self.feature_mean.copy_(vectors.mean(dim=0))
+        scale = vectors.std(dim=0, correction=0)
+        # A component without spread says nothing; dividing by its rounding noise would make it shout.
+        self.feature_scale.copy_(torch.where(scale > 1e-3 * scale.max().clamp(min=1e-12), scale, scale.max() + 1e-12))
+
+    def forward(self, batch: Batch, generator=None) -> Tensor:
+        """Predictions (K, n_targets); ``generator`` is not used, as nothing is drawn."""
+        vectors = embed(self.encoder, batch, self.representation)
+        output = self.head((vectors - self.feature_mean) / self.feature_scale)
+        return ACTIVATIONS[self.output_activation](output * self.target_scale + self.target_mean)
