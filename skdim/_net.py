@@ -9,6 +9,7 @@ import skorch
 import torch
 
 from ._batching import CrystalDataset, RaggedLoader
+from .nn.sitenet import LOSSES
 
 #: Weights are drawn from torch's global generator; two threads must not interleave their draws.
 _INIT_LOCK = threading.Lock()
@@ -28,10 +29,13 @@ class CrystalNet(skorch.NeuralNet):
         As in :class:`RaggedLoader`.
     loss_parts : tuple of str
         Further entries that the module's output dict has, recorded in the history.
+    prepare : callable or None
+        Called once with the new module and :meth:`batches`, before the optimiser is made.
     """
 
-    def __init__(self, module, *args, seed=0, batch_sites=1200, min_crystals=1, loss_parts=(), **kwargs):
+    def __init__(self, module, *args, seed=0, batch_sites=1200, min_crystals=1, loss_parts=(), prepare=None, **kwargs):
         self.seed = seed
+        self.prepare = prepare
         self.batch_sites = batch_sites
         self.min_crystals = min_crystals
         self.loss_parts = loss_parts
@@ -68,6 +72,15 @@ class CrystalNet(skorch.NeuralNet):
         with _INIT_LOCK, torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)
             return super().initialize()
+
+    def initialize_module(self):
+        super().initialize_module()
+        if self.prepare is not None:
+            self.module_.to(self.device)
+            self.prepare(self.module_, self.batches)
+            # Once is enough, and it may hold crystals and another estimator, which have no place in a pickle.
+            self.prepare = None
+        return self
 
     def _generators(self):
         """Generators on the CPU (order of the rows) and on the device (what the module draws)."""
@@ -124,6 +137,29 @@ class InfoMaxCriterion(torch.nn.Module):
 
     def forward(self, losses, target):
         return losses["loss"]
+
+
+class WeightedLoss(torch.nn.Module):
+    """Mean loss of standardised targets over a batch, each crystal with its weight.
+
+    Parameters
+    ----------
+    loss : str
+        A key of ``LOSSES``.
+    scale : array of shape (n_targets,)
+        Size of one standard deviation of each target.
+    """
+
+    def __init__(self, loss, scale):
+        super().__init__()
+        self.loss = LOSSES[loss]
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
+
+    def forward(self, prediction, target):
+        """``target`` (K, n_targets + 1) has the weights as its last column."""
+        target, weight = target[:, :-1], target[:, -1]
+        per_crystal = self.loss(prediction / self.scale, target / self.scale).mean(dim=1)
+        return (weight * per_crystal).sum() / weight.sum()
 
 
 def resolve_device(device):

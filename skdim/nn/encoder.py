@@ -192,6 +192,11 @@ class SiteNetEncoder(nn.Module):
             return Gaussian(joined, None)
         return self._gaussian(self.bottleneck(joined))
 
+    def local_modules(self) -> list[nn.Module]:
+        """The modules that local vectors come from; the others make the crystal's vector of them."""
+        parts = [self.lift_site, self.lift_pair, self.blocks, self.element, self.bottleneck]
+        return [part for part in parts if part is not None]
+
     # ---- crystal <- sites ----
 
     def pool(self, batch: Batch, local: Tensor) -> Gaussian:

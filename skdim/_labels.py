@@ -1,0 +1,46 @@
+"""Labels and sample weights: checked, with the row and the formula of what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import _check_sample_weight
+
+
+def check_labels(crystals, y, sample_weight=None):
+    """Labels as float64 of shape (n,) or (n, n_targets), and weights of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a label is NaN or infinite, a labelled crystal failed to featurize, or no weight is
+        positive. Rows are named with their formulas.
+    """
+    if y is None:
+        raise ValueError("SiteNetRegressor requires y to be passed, but the target y is None")
+    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    check_consistent_length(crystals, y)
+    for what, bad in (("NaN", np.isnan(y)), ("infinity or a value too large for float64", np.isinf(y))):
+        rows = np.flatnonzero(bad.reshape(len(y), -1).any(axis=1))
+        if len(rows):
+            raise ValueError(
+                f"Input y contains {what}: {_name_rows(crystals, rows)}. Leave unlabelled crystals out: "
+                "keep = np.isfinite(y); fit(X[keep], y[keep])"
+            )
+    if crystals.errors_:
+        rows = np.flatnonzero(crystals.failed)
+        raise ValueError(
+            f"{len(rows)} labelled crystals could not be featurized (the first: {crystals.errors_[int(rows[0])]}). "
+            "Leave them out: keep = ~X.failed; fit(X[keep], y[keep])"
+        )
+    weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+    if not (weight > 0).any():
+        raise ValueError("all sample weights are 0: there is nothing to train on")
+    return y, weight
+
+
+def _name_rows(crystals, rows, most=3):
+    named = [f"row {row} ({crystals.formula(row)})" for row in rows[:most].tolist()]
+    return ", ".join(named) + (f" and {len(rows) - most} more" if len(rows) > most else "")

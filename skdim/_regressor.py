@@ -1,0 +1,290 @@
+"""SiteNetRegressor: the supervised Site-Net, from random weights or from a pre-trained encoder."""
+
+from __future__ import annotations
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._crystals import check_crystals
+from ._embedder import DeepInfoMaxEmbedder
+from ._labels import check_labels
+from ._net import WeightedLoss, seed_of
+from ._training import (
+    ENCODER_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    dataset,
+    encoder_settings,
+    hold_out,
+    make_crystal_net,
+    train,
+)
+from .nn.sitenet import ACTIVATIONS, LOSSES, SiteNet, embed
+
+#: Fewest labels that early stopping may choose a checkpoint by: fewer say more about the draw than about the model.
+_LEAST_VALIDATION = 10
+
+
+class SiteNetRegressor(RegressorMixin, BaseEstimator):
+    """A supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, all weights trained.
+
+    Started from random weights it is the paper's "supervised" arm; with ``pretrained`` it is "transfer".
+
+    PARAMETERS_PLACEHOLDER
+    """
+
+    _parameter_constraints: dict = {
+        "pretrained": [DeepInfoMaxEmbedder, FrozenEstimator, None],
+        "freeze": [StrOptions({"local", "encoder"}), None],
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "output_activation": [StrOptions(set(ACTIVATIONS))],
+        "loss": [StrOptions(set(LOSSES))],
+        "representation": [StrOptions({"global", "local", "both"})],
+        **ENCODER_CONSTRAINTS,
+        "encoder_rate": [Interval(Real, 0, None, closed="left"), None],
+        **TRAINING_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        *,
+        pretrained=None,
+        freeze=None,
+        hidden_layer_sizes=(64,),
+        output_activation="identity",
+        loss="huber",
+        representation="both",
+        n_components=64,
+        local_dim=32,
+        n_blocks=1,
+        n_heads=1,
+        encoder_params=None,
+        encoder_rate=None,
+        max_epochs=50,
+        batch_sites=200,
+        learning_rate_init=1e-3,
+        learning_rate="one_cycle",
+        weight_decay=1e-2,
+        early_stopping=False,
+        validation_fraction=0.2,
+        n_iter_no_change=20,
+        callbacks=None,
+        device="auto",
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.pretrained = pretrained
+        self.freeze = freeze
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.output_activation = output_activation
+        self.loss = loss
+        self.representation = representation
+        self.n_components = n_components
+        self.local_dim = local_dim
+        self.n_blocks = n_blocks
+        self.n_heads = n_heads
+        self.encoder_params = encoder_params
+        self.encoder_rate = encoder_rate
+        self.max_epochs = max_epochs
+        self.batch_sites = batch_sites
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    @classmethod
+    def sitenet_2023(cls, **params):
+        """The supervised Site-Net of 2023 (Moran et al., 10.1039/D3DD00005B), as a setting of the same encoder.
+
+        Two blocks of three heads, a learnt vector for each element, log-Coulomb pairs, no bottleneck. Featurize with
+        ``max_sites`` of 100 or 500 for it.
+
+        Parameters
+        ----------
+        **params
+            Override single settings of it.
+
+        Returns
+        -------
+        SiteNetRegressor
+        """
+        settings = {
+            "n_blocks": 2,
+            "n_heads": 3,
+            "local_dim": None,
+            "n_components": 200,
+            "hidden_layer_sizes": (),
+            "representation": "global",
+            "encoder_params": {
+                "site_width": 30,
+                "pair_width": 16,
+                "attention_hidden": 225,
+                "value_hidden": 225,
+                "pre_pool": (94,),
+                "post_pool": (200, 200),
+                "element_embedding": 8,
+                "log_coulomb": True,
+            },
+            "batch_sites": 1200,
+            "learning_rate_init": 8.1e-4,
+            "learning_rate": "constant",
+            "weight_decay": 1e-4,
+        }
+        return cls(**{**settings, **params})
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True
+        return tags
+
+    def fit(self, X, y, sample_weight=None):
+        """Train on labelled crystals.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+        y : array-like of shape (n_crystals,) or (n_crystals, n_targets)
+            Standardised inside.
+        sample_weight : array-like of shape (n_crystals,), default=None
+            Weight of each crystal in the loss. A crystal of weight 0 is as if it was not there.
+
+        Returns
+        -------
+        self : SiteNetRegressor
+        """
+        self._validate_params()
+        X = check_crystals(X, "SiteNetRegressor")
+        y, weight = check_labels(X, y, sample_weight)
+        used = weight > 0
+        X, targets, weight = X[used], y[used].reshape(int(used.sum()), -1), weight[used]
+        source = self._pretrained_embedder(X)
+        rng = check_random_state(self.random_state)
+        seed = seed_of(rng)
+        rows, held_out = hold_out(len(X), self, rng, least=_LEAST_VALIDATION)
+
+        mean = np.average(targets[rows], axis=0, weights=weight[rows])
+        scale = np.sqrt(np.average((targets[rows] - mean) ** 2, axis=0, weights=weight[rows]))
+        scale[scale < 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
+        settings = encoder_settings(self, X)
+        module_params = {
+            "encoder": {**settings, "spread": source is not None and source.net_.module_.encoder.spread},
+            "target_mean": mean,
+            "target_scale": scale,
+            "hidden_layer_sizes": tuple(np.atleast_1d(self.hidden_layer_sizes).tolist()),
+            "output_activation": self.output_activation,
+            "representation": self.representation,
+        }
+        make_net = partial(
+            make_crystal_net,
+            SiteNet,
+            WeightedLoss,
+            module_params,
+            prepare=partial(_prepare, source=source, freeze=self.freeze, crystals=X[rows]),
+            criterion__loss=self.loss,
+            criterion__scale=scale,
+            optimizer__param_groups=[("encoder.*", {"lr": self.learning_rate_init * self._encoder_rate()})],
+            seed=seed,
+        )
+        packed = torch.from_numpy(np.column_stack([targets, weight]).astype(np.float32))
+        self.site_features_ = X.site_features
+        self.n_outputs_ = targets.shape[1]
+        self._one_dimensional = y.ndim == 1
+        train(
+            self, "train", make_net, dataset(X[rows], packed[rows]), dataset(X[held_out], packed[held_out])
+        )
+        return self
+
+    def predict(self, X):
+        """Predict the targets of crystals.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_crystals,) or (n_crystals, n_targets)
+            In the units of the labels; NaN for rows that failed to featurize.
+        """
+        check_is_fitted(self)
+        X = check_crystals(X, "SiteNetRegressor", site_features=self.site_features_)
+        prediction = np.full((len(X), self.n_outputs_), np.nan)
+        good = ~X.failed
+        if good.any():
+            module = self.net_.module_.eval()
+            with torch.no_grad():
+                prediction[good] = torch.cat([module(batch).cpu() for batch in self.net_.batches(X[good])]).numpy()
+        return prediction[:, 0] if self._one_dimensional else prediction
+
+    def _encoder_rate(self):
+        if self.encoder_rate is not None:
+            return self.encoder_rate
+        return 1.0 if self.pretrained is None else 0.3
+
+    def _pretrained_embedder(self, X):
+        """The fitted embedder to start from, or None.
+
+        Raises
+        ------
+        ValueError
+            If it is not fitted (as after ``clone``), or its encoder has another shape than this estimator asks for.
+        """
+        source = self.pretrained
+        if isinstance(source, FrozenEstimator):
+            source = source.estimator
+        if source is None:
+            if self.freeze is not None:
+                raise ValueError(f"freeze={self.freeze!r} needs a pretrained encoder: random weights would stay random")
+            return None
+        if not isinstance(source, DeepInfoMaxEmbedder):
+            raise TypeError(
+                "pretrained must be a fitted DeepInfoMaxEmbedder or a FrozenEstimator of one, not "
+                f"{type(source).__name__}"
+            )
+        if not hasattr(source, "net_"):
+            raise ValueError(
+                "the DeepInfoMaxEmbedder given as pretrained is not fitted. If you fitted it, scikit-learn's clone (in "
+                "cross-validation and searches) has emptied it: pass pretrained=FrozenEstimator(embedder), with "
+                "FrozenEstimator from sklearn.frozen"
+            )
+        check_crystals(X, "the pretrained DeepInfoMaxEmbedder", site_features=source.site_features_)
+        theirs, ours = encoder_settings(source, X), encoder_settings(self, X)
+        different = [name for name in ours if theirs[name] != ours[name]]
+        if different:
+            wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)
+            raise ValueError(
+                f"the pretrained encoder has another shape: {wanted}. Give SiteNetRegressor the embedder's settings, "
+                "so that a start from it and a start from random weights train the same model"
+            )
+        return source
+
+
+def _prepare(module, device_batches, source, freeze, crystals):
+    """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
+    encoder = module.encoder
+    if source is not None:
+        encoder.load_state_dict(source.net_.module_.encoder.state_dict())
+    with torch.no_grad():
+        module.standardise_features(
+            torch.cat([embed(encoder, batch, module.representation) for batch in device_batches(crystals)])
+        )
+    frozen = {"local": encoder.local_modules(), "encoder": [encoder], None: []}[freeze]
+    for part in frozen:
+        part.requires_grad_(False)
