@@ -6,9 +6,13 @@ Conventions: a lattice is a (3, 3) array whose rows are the vectors, in angstrom
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import NamedTuple
 
 import numpy as np
+
+# The symmetry search remarks on displacements far below symprec; those who want to hear it configure the logger "moyo".
+logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 #: Shift vectors that reach every neighbouring image of a reduced cell.
 _IMAGES = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
