@@ -35,7 +35,104 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
     whether a site's local vector belongs to a neighbour, the other whether a crystal's vector belongs to a site. What
     tells true from false partners is what the vectors come to hold.
 
-    PARAMETERS_PLACEHOLDER
+    Parameters
+    ----------
+    n_components : int, default=64
+        Width of the crystal's (global) vector.
+    local_dim : int, default=32
+        Width of the local vectors, the bottleneck between sites and crystal. None leaves the bottleneck out.
+    n_blocks, n_heads : int, default=1
+        Rounds of attention, and attention heads in each.
+    encoder_params : dict, default=None
+        Further settings of the encoder: ``site_width`` and ``pair_width`` (a head; 64), ``attention_hidden`` and
+        ``value_hidden`` (64), ``pre_pool`` ((64, 128)) and ``post_pool`` ((64,)), ``pooling`` ("mean" or "max"),
+        ``element_embedding`` (width of a learnt vector for each element; 0) and ``log_coulomb`` (False).
+    representation : {"global", "local", "both"}, default="both"
+        What :meth:`transform` returns: the crystal's vector, mean and standard deviation of the local vectors over its
+        sites, or both side by side. The paper uses "global"; "both" measures better under every regressor.
+    objective : {"infonce", "jsd"}, default="infonce"
+        How true partners are told from false ones: among all of a batch (InfoNCE), or one by one (the paper's
+        Jensen-Shannon estimator, "jsd"). MEASURED
+    negatives : tuple of {"batch", "composition", "structure", "permuted"}
+        False partners. "batch": sites of other crystals. The others are crystals put together wrongly, whose local
+        vectors the global block must tell from true ones: "composition" (own distances, species of another crystal),
+        "structure" (own species, distances of another crystal), "permuted" (own species and distances, mismatched).
+        The local block always uses other crystals of the batch. Default: all four.
+    kl_weight : float, default=KLDEFAULT
+        Weight of the Kullback-Leibler terms that pull local and global vectors, as noisy codes, towards a unit normal.
+        At 0 there is no noise.
+    kl_form : {"gaussian", "reference"}, default="gaussian"
+        The divergence of a normal from the unit normal, or the form of the authors' code, mu^2/2 + var - log var.
+    temperature : float, default=0.1
+        Of InfoNCE.
+    distance_power : float, default=2.0
+        In the local block a neighbour at distance d (angstrom) weighs (d + 1)^-distance_power.
+    self_weight : float, default=1.0
+        Factor on the weight of a site's pair with itself there, which has d = 0 and so weighs most.
+    max_epochs : int, default=EPOCHS
+        Passes over the crystals. 0 gives the untrained encoder.
+    batch_sites : int, default=1200
+        Upper limit of the primitive sites in a batch. Batches are ragged, without padding.
+    learning_rate_init : float, default=1e-3
+        Learning rate of AdamW; with "one_cycle" its peak.
+    learning_rate : {"one_cycle", "constant"}, default="one_cycle"
+        "one_cycle" rises over the first fifth of the epochs and falls to almost nothing over the rest.
+    weight_decay : float, default=1e-4
+        Of AdamW.
+    early_stopping : bool, default=False
+        Hold out crystals, stop when their loss has not improved for ``n_iter_no_change`` epochs, and keep the best
+        weights.
+    validation_fraction : float, default=0.1
+        Share of the crystals held out with ``early_stopping``.
+    n_iter_no_change : int, default=10
+        Epochs to wait with ``early_stopping``.
+    callbacks : list of skorch callbacks, default=None
+        Copied, then given to the net.
+    device : str, default="auto"
+        A torch device; "auto" takes CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Weights, order of the crystals, and every draw of negatives and noise.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more.
+    verbose : int, default=0
+        1 shows a progress bar, 2 and more a table of the losses.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_.encoder`` is the Site-Net encoder.
+    history_ : skorch History
+        One record an epoch: "train_loss" and its parts "train_local", "train_global", "train_kl", and the same with
+        "valid_" under early stopping.
+    n_iter_ : int
+        Epochs trained.
+    site_features_ : tuple of str
+        Site features that the encoder reads.
+
+    See Also
+    --------
+    SiteNetFeaturizer : Makes the input.
+    SiteNetRegressor : Takes a fitted embedder as ``pretrained`` (transfer).
+
+    Notes
+    -----
+    Defaults differ from the paper where another value measured better; ``DeepInfoMaxEmbedder.paper()`` has the paper's.
+
+    References
+    ----------
+    Moran, Gaultois, Gusev, Antypov, Rosseinsky, "Establishing Deep InfoMax as an effective self-supervised learning
+    methodology in materials informatics", Digital Discovery 2025, 10.1039/D4DD00202D.
+    Hjelm et al., "Learning deep representations by mutual information estimation and maximization", ICLR 2019.
+
+    Examples
+    --------
+    >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+    >>> from skdim.datasets import make_crystals
+    >>> structures, y = make_crystals(40, random_state=0)
+    >>> X = SiteNetFeaturizer().fit_transform(structures)
+    >>> embedder = DeepInfoMaxEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> embedder.transform(X).shape
+    (40, 128)
     """
 
     _parameter_constraints: dict = {

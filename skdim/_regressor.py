@@ -37,7 +37,89 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
 
     Started from random weights it is the paper's "supervised" arm; with ``pretrained`` it is "transfer".
 
-    PARAMETERS_PLACEHOLDER
+    Parameters
+    ----------
+    pretrained : DeepInfoMaxEmbedder, FrozenEstimator of one, or None, default=None
+        A fitted embedder whose encoder training starts from. ``clone``, and so every search and cross-validation,
+        empties a bare one: give ``FrozenEstimator(embedder)`` there. Its encoder settings must equal this estimator's.
+    freeze : {"local", "encoder"} or None, default=None
+        Weights to keep as they were pre-trained: those that local vectors come from, or the whole encoder.
+    hidden_layer_sizes : tuple of int, default=(64,)
+        Hidden layers of the head.
+    output_activation : {"identity", "trelu", "softplus"}, default="identity"
+        Acts on predictions in the labels' units. "trelu" clamps at 0 with the gradient of the identity and "softplus"
+        is smooth: both for targets that cannot be negative, such as band gaps.
+    loss : {"huber", "squared_error", "absolute_error"}, default="huber"
+        On standardised targets; "huber" is quadratic up to one standard deviation.
+    representation : {"both", "global", "local"}, default="both"
+        What the head reads: the crystal's vector, mean and standard deviation of the local vectors, or both. It is
+        standardised by its values on the training crystals before the first step. The paper's head reads "global".
+    n_components, local_dim, n_blocks, n_heads, encoder_params
+        The encoder, as in :class:`DeepInfoMaxEmbedder`.
+    encoder_rate : float, default=None
+        Learning rate of the encoder as a share of the head's. None takes 1 from random weights and 0.3 from pre-trained
+        ones.
+    max_epochs : int, default=50
+        Passes over the labelled crystals: a fixed schedule, as 50 labels leave none to choose a checkpoint by.
+    batch_sites : int, default=200
+        Upper limit of the primitive sites in a batch.
+    learning_rate_init : float, default=1e-3
+        Learning rate of AdamW; with "one_cycle" its peak.
+    learning_rate : {"one_cycle", "constant"}, default="one_cycle"
+        "one_cycle" rises over the first fifth of the epochs and falls to almost nothing over the rest.
+    weight_decay : float, default=1e-2
+        Of AdamW.
+    early_stopping : bool, default=False
+        Hold out labelled crystals (at least 10, or it is refused), stop when their loss has not improved for
+        ``n_iter_no_change`` epochs, and keep the best weights.
+    validation_fraction : float, default=0.2
+        Share of the labelled crystals held out with ``early_stopping``.
+    n_iter_no_change : int, default=20
+        Epochs to wait with ``early_stopping``.
+    callbacks : list of skorch callbacks, default=None
+        Copied, then given to the net.
+    device : str, default="auto"
+        A torch device; "auto" takes CUDA where there is one.
+    random_state : int, RandomState instance or None, default=None
+        Weights of what is not pre-trained, and the order of the crystals.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more.
+    verbose : int, default=0
+        1 shows a progress bar, 2 and more a table of the losses.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` holds ``encoder`` and ``head``.
+    history_ : skorch History
+        One record an epoch, with "train_loss" and under early stopping "valid_loss".
+    n_iter_ : int
+        Epochs trained.
+    n_outputs_ : int
+        Targets.
+    site_features_ : tuple of str
+        Site features that the encoder reads.
+
+    See Also
+    --------
+    DeepInfoMaxEmbedder : Pre-trains the encoder.
+
+    References
+    ----------
+    Moran, Gaultois, Gusev, Rosseinsky, "Site-Net: using global self-attention and real-space supercells to capture
+    long-range interactions in crystal structures", Digital Discovery 2023, 10.1039/D3DD00005B.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+    >>> from skdim.datasets import make_crystals
+    >>> structures, y = make_crystals(40, random_state=0)
+    >>> X = SiteNetFeaturizer().fit_transform(structures)
+    >>> embedder = DeepInfoMaxEmbedder(max_epochs=2, random_state=0).fit(X)
+    >>> model = SiteNetRegressor(pretrained=FrozenEstimator(embedder), max_epochs=2, random_state=0)
+    >>> model.fit(X[:30], y[:30]).predict(X[30:]).shape
+    (10,)
     """
 
     _parameter_constraints: dict = {
