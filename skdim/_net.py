@@ -152,13 +152,13 @@ class WeightedLoss(torch.nn.Module):
 
     def __init__(self, loss, scale):
         super().__init__()
-        self.loss = LOSSES[loss]
+        self.loss = loss  # the name: functions without one of their own cannot be pickled
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
 
     def forward(self, prediction, target):
         """``target`` (K, n_targets + 1) has the weights as its last column."""
         target, weight = target[:, :-1], target[:, -1]
-        per_crystal = self.loss(prediction / self.scale, target / self.scale).mean(dim=1)
+        per_crystal = LOSSES[self.loss](prediction / self.scale, target / self.scale).mean(dim=1)
         return (weight * per_crystal).sum() / weight.sum()
 
 
