@@ -1,0 +1,67 @@
+"""What the package is for: pre-training learns something held-out crystals share, and labels get more out of it."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.datasets import load_formation_energy
+
+EPOCHS = 6
+
+
+@pytest.fixture(scope="module")
+def formation_energy():
+    data = load_formation_energy()
+    return SiteNetFeaturizer().fit_transform(data.structures), data.target, data.split
+
+
+@pytest.fixture(scope="module")
+def pretrained(formation_energy):
+    X, _, split = formation_energy
+    return DeepInfoMaxEmbedder(max_epochs=EPOCHS, random_state=0).fit(X[split == "train"])
+
+
+@pytest.fixture(scope="module")
+def untrained(formation_energy):
+    X, _, split = formation_energy
+    return DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(X[split == "train"])
+
+
+def ridge_mae(vectors, y, split, n_labels, n_draws=10):
+    """Median test MAE of a ridge over draws of labels; the same draws for all vectors."""
+    train, test = np.flatnonzero(split == "train"), np.flatnonzero(split == "test")
+    errors = []
+    for draw in range(n_draws):
+        rows = np.random.default_rng(draw).permutation(train)[:n_labels]
+        model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15))).fit(vectors[rows], y[rows])
+        errors.append(np.abs(model.predict(vectors[test]) - y[test]).mean())
+    return np.median(errors)
+
+
+def test_pretraining_lowers_the_held_out_loss(formation_energy, pretrained, untrained):
+    X, _, split = formation_energy
+    assert pretrained.score(X[split == "test"]) > untrained.score(X[split == "test"]) + 0.5
+
+
+def test_pretraining_lowers_the_error_of_a_ridge_at_250_labels(formation_energy, pretrained, untrained):
+    X, y, split = formation_energy
+    with_pretraining = ridge_mae(pretrained.transform(X), y, split, 250)
+    without = ridge_mae(untrained.transform(X), y, split, 250)
+    assert with_pretraining < 0.95 * without
+    # And both know more than the mean of the labels.
+    mean_mae = np.abs(y[split == "test"] - y[split == "train"].mean()).mean()
+    assert without < 0.6 * mean_mae
+
+
+def test_the_paper_preset_learns_too(formation_energy):
+    X, _, split = formation_energy
+    X_train, X_test = X[split == "train"][:600], X[split == "test"]
+    untrained = DeepInfoMaxEmbedder.paper(max_epochs=0, random_state=0).fit(X_train)
+    trained = DeepInfoMaxEmbedder.paper(max_epochs=10, random_state=0).fit(X_train)
+    assert trained.score(X_test) > untrained.score(X_test) + 0.1
+    history = trained.history_[:, ("train_local", "train_global", "train_kl")]
+    assert len(history) == trained.n_iter_ == 10
+    assert np.all(np.diff(np.array(trained.history_[:, "train_loss"])) < 0.05)
