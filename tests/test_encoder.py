@@ -8,18 +8,7 @@ from skdim import SiteNetFeaturizer
 from skdim._batching import make_batch
 from skdim.datasets import make_crystals
 from skdim.nn.encoder import Gaussian, SiteNetEncoder, pooled_moments
-
-SMALL = {
-    "n_site_inputs": 8,
-    "n_components": 5,
-    "local_dim": 4,
-    "site_width": 6,
-    "pair_width": 4,
-    "attention_hidden": 5,
-    "value_hidden": 6,
-    "pre_pool": (7,),
-    "post_pool": (6,),
-}
+from tests.small_networks import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ class Gaussian(NamedTuple):
 class PairState(NamedTuple):
     """What the first block takes from the distances alone: lifted pairs (P, width) and their term of the bond layer.
 
-    Passes over the same distances with other species share it.
+    Passes over the same distances with other species share it, unless the encoder has log-Coulomb inputs.
     """
 
     pairs: Tensor

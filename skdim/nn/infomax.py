@@ -7,6 +7,8 @@ train disjoint weights, and one optimiser serves both.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -185,28 +187,27 @@ class DeepInfoMax(nn.Module):
         share = batch.site_share
         if {"composition", "structure"} & set(self.negatives):
             chimera = draw.draw_chimera(batch, generator)
-            mixed = self._mixed(batch, chimera.species_class)
-            z = self.encoder.local(mixed, sites[chimera.species_class], pair_term).sample(generator)
+            species = chimera.species_class
+            mixed = replace(batch, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
+            term = self._pair_term(mixed, pair_term)
+            z = self.encoder.local(mixed, sites[species], term).sample(generator)
             if "composition" in self.negatives:
                 wrong.append((z, batch.crystal, share))
             if "structure" in self.negatives:
                 wrong.append((z, chimera.species_of[batch.crystal], share))
         if "permuted" in self.negatives:
             turn = draw.permute_pairs(batch, generator)
-            z = self.encoder.local(batch, sites, pair_term[turn]).sample(generator)
+            term = self._pair_term(replace(batch, distance=batch.distance[turn]), pair_term, turn)
+            z = self.encoder.local(batch, sites, term).sample(generator)
             # Of a crystal of one element nothing can be mismatched: what it gives is true, not false.
             wrong.append((z, batch.crystal, share * ~draw.of_one_element(batch)[batch.crystal]))
         return wrong
 
-    @staticmethod
-    def _mixed(batch, species_class):
-        return Batch(
-            **{
-                **vars(batch),
-                "site_inputs": batch.site_inputs[species_class],
-                "numbers": batch.numbers[species_class],
-            }
-        )
+    def _pair_term(self, changed, pair_term, turn=None):
+        """The pairs' term for a changed batch: that of the true one, reordered, unless species enter it."""
+        if self.encoder.log_coulomb:
+            return self.encoder.pair_state(changed).term
+        return pair_term if turn is None else pair_term.index_select(0, turn)
 
     def _global_loss(self, batch, g, z, wrong):
         crystals = self.crystal_score.crystal(g)
