@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Larger than any distance: adding class * _FAR to the distances keeps classes apart in one sort.
-_FAR = 1.0e4
+from ._ragged import offsets_of
 
 
 class CompressedSites(NamedTuple):
@@ -57,68 +56,70 @@ def compress_sites(distances, kinds, tol=1e-3):
     kinds : ndarray of int of shape (M,)
         What sits on each primitive site.
     tol : float
-        Distances within ``tol`` angstrom count as equal; a merged distance is the mean of its members.
+        In angstrom. Pairs of a site whose distances lie within ``tol`` of each other count as equal, and so do sites
+        whose distances agree one by one within ``tol``; what is merged takes its mean.
 
     Returns
     -------
     CompressedSites
     """
     m, n = distances.shape
-    copies = n // m
-    class_of = np.unique(kinds, return_inverse=True)[1]
-    n_classes = 0
+    # Adding class * far to the distances keeps the classes apart in one sort.
+    far = np.ceil(distances.max()) + 1
+    class_of, first = _group_rows(np.zeros((m, 1)), kinds, tol)
     while True:
-        # Sorted within each class of j: rows are comparable element by element, as all have the same columns.
-        profiles = np.sort(distances + np.tile(class_of * _FAR, copies), axis=1)
-        refined, first = _group_rows(profiles, class_of, tol)
+        column_class = np.tile(class_of, n // m)
+        # All rows have the same columns: once sorted, they are comparable element by element.
+        profiles = np.sort(distances + column_class * far, axis=1)
+        n_classes = len(first)
+        class_of, first = _group_rows(profiles, class_of, tol)
         if len(first) == n_classes:
             break
-        class_of, n_classes = refined, len(first)
+    column_class.sort()
+    profiles -= column_class * far
 
-    # Sorting by class of i puts each class's member rows side by side, to be averaged.
-    order = np.argsort(class_of, kind="stable")
+    # Members of a class side by side, and then the mean of each class.
     multiplicity = np.bincount(class_of)
-    starts = np.concatenate([[0], np.cumsum(multiplicity)[:-1]])
-    rows = np.add.reduceat(profiles[order], starts, axis=0) / multiplicity[:, None]
+    members = profiles[np.argsort(class_of, kind="stable")]
+    rows = np.add.reduceat(members, offsets_of(multiplicity)[:-1], axis=0) / multiplicity[:, None]
 
-    flat = rows.ravel()
-    new = np.empty(rows.shape, dtype=bool)
-    new[:, 0] = True
-    np.greater(np.diff(rows, axis=1), tol, out=new[:, 1:])
-    # A chain of small steps must not merge what is further apart than tol: cut it from its left end on.
+    new = _new_pairs(rows, column_class, tol)
     starts = np.flatnonzero(new)
-    ends = np.concatenate([starts[1:], [flat.size]])
-    for s in np.flatnonzero(flat[ends - 1] - flat[starts] > tol):
-        left = flat[starts[s]]
-        for k in range(starts[s] + 1, ends[s]):
-            if flat[k] - left > tol:
-                new.ravel()[k] = True
-                left = flat[k]
-    starts = np.flatnonzero(new)
-    count = np.diff(np.concatenate([starts, [flat.size]]))
-    merged = np.add.reduceat(flat, starts) / count
-    neighbour = np.rint(np.floor((merged + tol) / _FAR)).astype(np.int64)
-    # The site's pair with itself must stay at exactly 0, and subtracting _FAR leaves rounding of about 1e-12 a class.
-    distance = merged - neighbour * _FAR
-    distance[np.abs(distance) < 1e-8] = 0.0
+    count = np.diff(starts, append=new.size)
     return CompressedSites(
         kinds=kinds[first],
         multiplicity=multiplicity,
         class_of=class_of,
         row_lengths=new.sum(axis=1),
-        neighbour=neighbour,
-        distance=distance,
+        neighbour=column_class[starts % n],
+        distance=np.add.reduceat(rows.ravel(), starts) / count,
         count=count,
     )
 
 
+def _new_pairs(rows, column_class, tol):
+    """Where in sorted rows a pair begins that cannot join the one before it, boolean (C, N)."""
+    new = np.ones(rows.shape, dtype=bool)
+    new[:, 1:] = (np.diff(rows, axis=1) > tol) | (np.diff(column_class) > 0)
+    # A chain of small steps must not merge what is further apart than tol: cut it from its left end on.
+    flat, flat_new = rows.ravel(), new.ravel()
+    starts = np.flatnonzero(flat_new)
+    ends = np.append(starts[1:], flat.size)
+    for chain in np.flatnonzero(flat[ends - 1] - flat[starts] > tol):
+        left = flat[starts[chain]]
+        for k in range(starts[chain], ends[chain]):
+            if flat[k] - left > tol:
+                flat_new[k] = True
+                left = flat[k]
+    return new
+
+
 def _group_rows(profiles, class_of, tol):
     """Split classes into groups of rows equal within ``tol``; returns the new labels and each group's first row."""
-    m = len(profiles)
-    labels = np.full(m, -1)
+    labels = np.full(len(profiles), -1)
     first = []
     means = profiles.mean(axis=1)
-    for i in range(m):
+    for i in range(len(profiles)):
         if labels[i] >= 0:
             continue
         # Rows equal within tol have means equal within tol: compare element by element only those.

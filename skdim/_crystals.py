@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
+import operator
 from functools import reduce
 from math import gcd
 
 import numpy as np
 
-from ._elements import SYMBOLS
+from ._elements import SYMBOLS, element_table
 from ._ragged import offsets_of, take_rows
 
 #: The flat arrays that a Crystals is made of: name -> dtype.
@@ -60,7 +60,8 @@ class Crystals:
     site_features : tuple of str
         The elemental properties that the networks are given.
     errors_ : dict of int to str
-        Rows that could not be featurized (``on_error="warn"``) and why; they hold no sites and embed as NaN.
+        Rows that could not be featurized (``on_error="warn"``) and why; they hold no sites and embed as NaN. The keys
+        follow the rows through indexing and concatenation; a row named in a text is that of the structures handed in.
 
     See Also
     --------
@@ -100,22 +101,14 @@ class Crystals:
         Consecutive rows share memory with this container; other rows are copied.
         """
         if isinstance(key, tuple):
+            # scikit-learn indexes what has a shape by X[rows, ...].
             if len(key) != 2 or key[1] is not Ellipsis:
                 raise IndexError(f"Crystals has one dimension: index it with rows, not with {key!r}")
             key = key[0]
-        if isinstance(key, numbers.Integral):
-            n = len(self)
-            if not -n <= key < n:
-                raise IndexError(f"row {key} is out of bounds for {n} crystals")
-            key = slice(key % n, key % n + 1)
-        rows = np.arange(len(self))[key]
-        if rows.ndim != 1:
-            raise IndexError("Crystals has one dimension: index it with a one-dimensional array of rows")
+        rows = self._rows(key)
         classes, class_offsets = take_rows(self.class_offsets, rows)
         sites, site_offsets = take_rows(self.site_offsets, rows)
-        class_rows = (
-            np.arange(classes.start, classes.stop) if isinstance(classes, slice) else np.asarray(classes, np.int64)
-        )
+        class_rows = np.arange(classes.start, classes.stop) if isinstance(classes, slice) else classes
         pairs, row_offsets = take_rows(self.row_offsets, class_rows)
         columns = {
             "class_offsets": class_offsets,
@@ -130,8 +123,33 @@ class Crystals:
             errors = {new: self.errors_[old] for new, old in enumerate(rows.tolist()) if old in self.errors_}
         return Crystals(columns, self.site_features, self.settings, errors)
 
+    def _rows(self, key):
+        """Non-negative row numbers that ``key`` stands for, ndarray of int of shape (k,)."""
+        n = len(self)
+        if isinstance(key, slice):
+            return np.arange(*key.indices(n))
+        if not isinstance(key, bool | np.bool_) and np.ndim(key) == 0:
+            try:
+                row = operator.index(key)
+            except TypeError:
+                what = "an integer, a slice, a boolean mask or an array of integers"
+                raise IndexError(f"Crystals is indexed with rows: {what}, not {key!r}") from None
+            if not -n <= row < n:
+                raise IndexError(f"row {row} is out of bounds for {n} crystals")
+            return np.array([row % n])
+        rows = np.arange(n)[key]
+        if rows.ndim != 1:
+            raise IndexError("Crystals has one dimension: index it with a one-dimensional array of rows")
+        return rows
+
     def __iter__(self):
         return (self[k] for k in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        # NumPy would take rows of rows for further dimensions.
+        raise TypeError(
+            "Crystals is ragged and cannot be an array; to get vectors, embed it (DeepInfoMaxEmbedder().fit_transform)"
+        )
 
     @classmethod
     def concatenate(cls, parts):
@@ -181,7 +199,7 @@ class Crystals:
 
     @property
     def formulas(self):
-        """Reduced formula of each row (elements by atomic number; "?" where the row failed), list of str."""
+        """Reduced formula of each row (elements by electronegativity; "?" where the row failed), list of str."""
         return [self.formula(k) for k in range(len(self))]
 
     def formula(self, row):
@@ -191,6 +209,7 @@ class Crystals:
         present = np.flatnonzero(amounts)
         if not len(present):
             return "?"
+        present = present[np.argsort(element_table("electronegativity", scaled=False)[present, 0], kind="stable")]
         counts = amounts[present].astype(int)
         divisor = reduce(gcd, counts.tolist())
         parts = zip(present, counts // divisor, strict=True)

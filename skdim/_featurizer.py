@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -11,16 +12,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._compression import compress_sites, keep_all
+from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
-from ._elements import ALL_FEATURES, SITE_FEATURES, element_table
-from ._geometry import Cell, GeometryError, nearest_pair, primitive_cell, supercell_distances
-from ._oxidation import oxidation_states
-from ._ragged import offsets_of
-from ._structures import StructureError, as_rows, formula_of, read_structure, site_numbers
+from ._elements import SITE_FEATURES, element_table
+from ._structures import as_rows
 
-#: Sites nearer than this, in angstrom, are one site written twice; no two nuclei in a solid are (H-H: 0.74).
-MIN_DISTANCE = 0.5
 #: Name of the site feature that ``oxidation_states`` adds.
 OXIDATION_FEATURE = "oxidation_state"
 
@@ -88,13 +84,15 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
     (20,)
     """
 
-    _parameter_constraints: dict = {
-        "max_sites": [Interval(Integral, 1, None, closed="left")],
+    _parameter_constraints: ClassVar = {
+        # Counts and site classes are stored in 16 bits.
+        "max_sites": [Interval(Integral, 1, 2**16 - 1, closed="both")],
         "supercell": [StrOptions({"orthorhombic", "primitive", "none"})],
         "site_features": ["array-like", None],
         "oxidation_states": [StrOptions({"species", "guess"}), None],
         "guess_time_limit": [Interval(Real, 0, None, closed="neither")],
-        "distance_tol": [Interval(Real, 0, None, closed="left")],
+        # Any wider, and a site could merge with its neighbour.
+        "distance_tol": [Interval(Real, 0, MIN_DISTANCE, closed="left")],
         "symprec": [Interval(Real, 0, None, closed="neither")],
         "compress": ["boolean"],
         "disordered": [StrOptions({"raise", "majority"})],
@@ -138,6 +136,7 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.input_tags.dict = True
+        tags.transformer_tags.preserves_dtype = []  # a Crystals has none
         return tags
 
     def __sklearn_is_fitted__(self):
@@ -177,27 +176,28 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         Raises
         ------
         StructureError
-            With ``on_error="raise"``, for the first row that cannot be featurized; it names row, formula and remedy.
+            With ``on_error="raise"``, where a row cannot be featurized; it names row, formula and remedy. (A
+            ValueError with the attributes ``row``, ``formula`` and ``reason``.)
         """
         features = self._checked_features()
         rows = as_rows(X)
         settings = self._settings()
-        n_chunks = min(len(rows), max(1, effective_n_jobs(self.n_jobs) * 8 if self.n_jobs not in (None, 1) else 1))
-        chunks = list(gen_even_slices(len(rows), n_chunks))
         options = {**settings, "guess_time_limit": self.guess_time_limit, "keep_errors": self.on_error == "warn"}
-        if n_chunks == 1:
-            parts = [_featurize_chunk(_progress(rows, self.verbose, "structure"), 0, features, options)]
+        n_jobs = effective_n_jobs(self.n_jobs)
+        if n_jobs == 1:
+            parts = [featurize_rows(_progress(rows, self.verbose, "structure"), 0, options)]
         else:
+            # Several chunks a process even out slow structures.
+            chunks = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
             results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-                delayed(_featurize_chunk)(rows[chunk], chunk.start, features, options) for chunk in chunks
+                delayed(featurize_rows)(rows[chunk], chunk.start, options) for chunk in chunks
             )
-            parts = list(_progress(results, self.verbose, "chunk", total=n_chunks))
+            parts = list(_progress(results, self.verbose, "chunk", total=len(chunks)))
         result = Crystals.concatenate([Crystals(columns, features, settings, errors) for columns, errors in parts])
         if result.errors_:
-            row, why = next(iter(result.errors_.items()))
             warnings.warn(
-                f"{len(result.errors_)} of {len(result)} structures could not be featurized and will embed as NaN "
-                f"(see errors_ of the Crystals); the first: {why}",
+                f"{len(result.errors_)} of {len(result)} structures could not be featurized; their rows stay, empty, "
+                f"and errors_ of the Crystals says why. The first: {next(iter(result.errors_.values()))}",
                 stacklevel=2,
             )
         return result
@@ -232,6 +232,8 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     def _checked_features(self):
         self._validate_params()
+        if isinstance(self.site_features, str):
+            raise ValueError(f"site_features is the text {self.site_features!r}; pass a list of names")
         names = SITE_FEATURES if self.site_features is None else tuple(self.site_features)
         if not names or len(set(names)) != len(names):
             raise ValueError(f"site_features must name at least one property, each once; got {list(names)}")
@@ -256,90 +258,6 @@ def _progress(iterable, verbose, unit, total=None):
     return tqdm(iterable, total=total, desc="featurize", unit=unit)
 
 
-def _featurize_chunk(raws, first_row, features, options):
-    """Columns of a Crystals, and the errors by row, of some structures."""
-    sites, errors = [], {}
-    for k, raw in enumerate(raws):
-        try:
-            sites.append(_featurize(raw, first_row + k, options))
-        except StructureError as error:
-            if not options["keep_errors"]:
-                raise
-            errors[k] = str(error)
-            sites.append(None)
-    return _to_columns(sites), errors
-
-
-def _featurize(raw, row, options):
-    """Numbers and oxidation states of the kinds, compressed sites, and class of each input site, of one structure."""
-    structure = read_structure(raw, row, disordered=options["disordered"])
-    numbers = site_numbers(structure)
-    if options["oxidation_states"] is None:
-        oxidation = np.zeros(len(numbers), dtype=np.float32)
-    else:
-        oxidation = oxidation_states(structure, options["oxidation_states"], time_limit=options["guess_time_limit"])
-    # Sites are alike to start with if element and oxidation state agree.
-    kinds = numbers.astype(np.int64)
-    if oxidation.any():
-        species = np.unique(np.column_stack([numbers, oxidation]), axis=0, return_inverse=True)
-        # Labels that keep the element recognisable, so that the choice of a supercell does not depend on the labels.
-        kinds = numbers.astype(np.int64) * 1000 + species[1].ravel()
-    lattice = np.array(structure.lattice.matrix, dtype=float)
-    coords = np.array(structure.frac_coords, dtype=float)
-    try:
-        if options["supercell"] == "none":
-            cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
-        else:
-            # A cell that no reduction can bring under the limit: its reduction would only take time.
-            cell = primitive_cell(lattice, coords, kinds, options["symprec"])
-        distances = supercell_distances(cell, options["max_sites"], grow=options["supercell"] == "orthorhombic")
-        nearest, i, j = nearest_pair(distances)
-        if nearest < MIN_DISTANCE:
-            first = [int(np.flatnonzero(cell.site_of == s)[0]) for s in (i, j)]
-            what = f"sites {first[0]} and {first[1]} are" if i != j else f"site {first[0]} and its image are"
-            raise GeometryError(
-                f"{what} {nearest:.3g} angstrom apart (less than {MIN_DISTANCE}): remove the duplicate site or mend "
-                "the cell"
-            )
-    except GeometryError as error:
-        raise StructureError(row, formula_of(structure), str(error)) from error
-    compressed = (
-        compress_sites(distances, cell.kinds, options["distance_tol"])
-        if options["compress"]
-        else keep_all(distances, cell.kinds)
-    )
-    class_of_input = compressed.class_of[cell.site_of]
-    # One input site of each class tells the class's element and oxidation state.
-    example = np.zeros(len(compressed.kinds), dtype=np.int64)
-    example[class_of_input] = np.arange(len(numbers))
-    return numbers[example], oxidation[example], compressed, class_of_input
-
-
-def _to_columns(sites):
-    present = [s for s in sites if s is not None]
-    compressed = [s[2] for s in present]
-
-    def lengths(values):
-        iterator = iter(values)
-        return offsets_of([0 if s is None else next(iterator) for s in sites])
-
-    def flat(values, dtype):
-        return np.concatenate([np.zeros(0, dtype=dtype), *values]).astype(dtype)
-
-    return {
-        "class_offsets": lengths(len(c.kinds) for c in compressed),
-        "site_offsets": lengths(len(s[3]) for s in present),
-        "numbers": flat((s[0] for s in present), np.uint8),
-        "oxidation_states": flat((s[1] for s in present), np.float32),
-        "multiplicity": flat((c.multiplicity for c in compressed), np.int64),
-        "row_offsets": offsets_of(flat((c.row_lengths for c in compressed), np.int64)),
-        "site_class": flat((s[3] for s in present), np.int64),
-        "neighbour": flat((c.neighbour for c in compressed), np.int64),
-        "distance": flat((c.distance for c in compressed), np.float64),
-        "count": flat((c.count for c in compressed), np.int64),
-    }
-
-
 def site_inputs(crystals):
     """Features of every class as the networks take them, float32 ndarray of shape (n_classes, n_features).
 
@@ -352,6 +270,3 @@ def site_inputs(crystals):
     if OXIDATION_FEATURE in names:
         inputs = np.column_stack([inputs, crystals.oxidation_states / np.float32(4)])
     return inputs
-
-
-__all__ = ["ALL_FEATURES", "SiteNetFeaturizer"]

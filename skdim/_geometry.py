@@ -6,20 +6,14 @@ Conventions: a lattice is a (3, 3) array whose rows are the vectors, in angstrom
 from __future__ import annotations
 
 import itertools
-import logging
 from typing import NamedTuple
 
 import numpy as np
 
-# The symmetry search remarks on displacements far below symprec; those who want to hear it configure the logger "moyo".
-logging.getLogger("moyo").addHandler(logging.NullHandler())
+from ._lattice import METRIC_TOL, STEPS, hermite_form, minkowski_reduced, reduced_bases
 
-#: Shift vectors that reach every neighbouring image of a reduced cell.
-_IMAGES = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
-#: Lattice vectors to look among for the other bases of a reduced cell; a shortest basis never needs a larger step.
-_STEPS = np.array([v for v in itertools.product((-1, 0, 1), repeat=3) if any(v)])
-#: Relative difference of squared lengths and dot products below which two bases count as the same shape.
-_METRIC_TOL = 1e-4
+#: Of each step to a neighbouring cell and the one back, one.
+_HALF_STEPS = STEPS[13:]
 
 
 class GeometryError(ValueError):
@@ -37,6 +31,9 @@ class Cell(NamedTuple):
     coords: np.ndarray
     kinds: np.ndarray
     site_of: np.ndarray
+
+
+# ---- primitive cell ----
 
 
 def primitive_cell(lattice, coords, kinds, symprec=1e-3):
@@ -59,134 +56,71 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     Returns
     -------
     Cell
-
-    Raises
-    ------
-    GeometryError
-        If the symmetry search finds no consistent answer.
     """
-    from moyopy import Cell as MoyoCell
-    from moyopy import MoyoDataset
-
-    n_sites = len(kinds)
-    if n_sites == 1:
-        return Cell(lattice, coords, kinds, np.zeros(1, dtype=np.intp))
-    numbers = np.asarray(kinds, dtype=int)
-    cell = MoyoCell(lattice.tolist(), coords.tolist(), numbers.tolist())
-    dataset = None
-    # A search can fail at one tolerance, where some translation holds for part of the sites only, and pass at another.
-    for tolerance in (symprec, symprec / 10, symprec / 100):
-        try:
-            dataset = MoyoDataset(cell, symprec=tolerance)
-            break
-        except ValueError as error:
-            reason = error
-    if dataset is None:
-        raise GeometryError(
-            f"the search for its primitive cell failed ({reason}); check for sites that nearly coincide, or pass "
-            "supercell='none' to use the cell as it is"
-        )
-    operations = dataset.operations
-    rotations = np.asarray(operations.rotations)
-    pure = (rotations == np.eye(3, dtype=rotations.dtype)).all(axis=(1, 2))
-    translations = np.asarray(operations.translations, dtype=float)[pure]
-    if len(translations) == 1:
-        return Cell(lattice, coords, kinds, np.arange(n_sites))
-    # A basis of the lattice that the translations make with the cell's own vectors: Hermite form of both together.
-    multiple = len(translations)
-    points = np.rint(translations * multiple).astype(np.int64)
-    if np.abs(points - translations * multiple).max() > 0.1:
-        raise GeometryError("its translations do not form a lattice within symprec; pass supercell='none'")
-    basis = hermite_form(np.vstack([points, multiple * np.eye(3, dtype=np.int64)]))
-    fine_lattice = (basis / multiple) @ lattice
-    fine = coords @ (np.linalg.inv(basis) * multiple)
-    # Sites of one kind whose positions differ by a vector of the fine lattice are one primitive site.
-    site_of = np.full(n_sites, -1)
-    sums, members, kept = [], [], []
-    for i in range(n_sites):
-        if site_of[i] >= 0:
-            continue
-        delta = fine - fine[i]
-        delta -= np.rint(delta)
-        near = np.einsum("ij,ij->i", delta @ fine_lattice, delta @ fine_lattice) < (4 * symprec) ** 2
-        near &= (numbers == numbers[i]) & (site_of < 0)
-        site_of[near] = len(kept)
-        sums.append(fine[i] + delta[near].mean(axis=0))
-        members.append(int(near.sum()))
-        kept.append(i)
-    if any(m != multiple for m in members):
-        raise GeometryError("its translations do not map the sites onto each other within symprec")
-    return Cell(fine_lattice, np.array(sums), kinds[kept], site_of)
+    cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
+    while (found := _find_translation(cell, symprec)) is not None:
+        cell = _fold(cell, *found)
+    return cell
 
 
-def hermite_form(rows):
-    """Upper triangular integer basis (3, 3), with positive diagonal and reduced above it, of the lattice of ``rows``.
+def _find_translation(cell, symprec):
+    """Find a translation finer than the lattice that maps the sites onto each other; None if there is none.
 
-    Two sets of rows span the same lattice exactly if their Hermite forms are equal.
+    Returns ``point`` (3,) and ``orbits`` (order, n_sites): the translation is ``point / order`` in units of the
+    lattice, and takes site i to ``orbits[1, i]``, twice to ``orbits[2, i]``, and back after ``order`` times.
     """
-    rows = [[int(v) for v in row] for row in rows]
-    basis = []
-    for column in range(3):
-        while True:
-            live = [row for row in rows if row[column]]
-            if not live:
-                raise GeometryError("lattice vectors are linearly dependent")
-            pivot = min(live, key=lambda row: abs(row[column]))
-            done = True
-            for row in live:
-                if row is not pivot:
-                    q = row[column] // pivot[column]
-                    for k in range(3):
-                        row[k] -= q * pivot[k]
-                    done &= row[column] == 0
-            if done:
-                break
-        rows = [row for row in rows if row is not pivot]
-        basis.append([-v for v in pivot] if pivot[column] < 0 else pivot)
-    for column in (1, 2):
-        for above in range(column):
-            q = basis[above][column] // basis[column][column]
-            for k in range(3):
-                basis[above][k] -= q * basis[column][k]
-    return np.array(basis, dtype=np.int64)
+    kinds, counts = np.unique(cell.kinds, return_counts=True)
+    # The group of translations leaves no site in place, so its order divides the number of sites of every kind.
+    multiple = int(np.gcd.reduce(counts))
+    if multiple == 1:
+        return None
+    rarest = np.flatnonzero(cell.kinds == kinds[counts.argmin()])
+    vectors = cell.coords[rarest[1:]] - cell.coords[rarest[0]]
+    points = np.rint(vectors * multiple).astype(np.int64)
+    off = (vectors - points / multiple) @ cell.lattice
+    # Both ends of the vector can be off by symprec.
+    candidate = (np.einsum("ij,ij->i", off, off) <= (2 * symprec) ** 2) & (points % multiple).any(axis=1)
+    for point in points[candidate] % multiple:
+        common = int(np.gcd.reduce([multiple, *point]))
+        point, order = point // common, multiple // common
+        orbits = _orbits(cell, point / order, order, symprec)
+        if orbits is not None:
+            return point, orbits
+    return None
 
 
-def reduced_bases(lattice):
-    """All shortest bases of a lattice that share one canonical shape.
+def _orbits(cell, translation, order, symprec):
+    """Where each site goes under 0, ..., order - 1 translations, (order, n_sites); None where no site is there."""
+    delta = (cell.coords + translation)[:, None] - cell.coords[None]
+    delta -= np.rint(delta)
+    delta = delta @ cell.lattice
+    square = np.einsum("ijk,ijk->ij", delta, delta)
+    square[cell.kinds[:, None] != cell.kinds[None]] = np.inf
+    partner = square.argmin(axis=1)
+    every = np.arange(len(partner))
+    if (square[every, partner] > symprec**2).any():
+        return None
+    orbits = [every]
+    for _ in range(order):
+        orbits.append(partner[orbits[-1]])
+    # Sites that nearly coincide can make the partners ambiguous; such a cell stays as it is.
+    return np.array(orbits[:-1]) if np.array_equal(orbits[-1], every) else None
 
-    A crystal can be handed over in any basis of its lattice. Of the bases made of the shortest vectors (a <= b <= c)
-    this takes those nearest to right angles and, between shapes that tie, the one whose dot products come first; what
-    is left differs only by symmetries of the lattice. The shape, and the set, do not depend on the input basis.
 
-    Parameters
-    ----------
-    lattice : ndarray of shape (3, 3)
+def _fold(cell, point, orbits):
+    """Make the cell of the finer lattice that includes a translation, each site the mean of its orbit."""
+    order = len(orbits)
+    basis = hermite_form([point, *(order * np.eye(3, dtype=np.int64))])
+    coords = cell.coords @ (order * np.linalg.inv(basis))
+    first, index = np.unique(orbits.min(axis=0), return_inverse=True)
+    delta = coords[orbits[:, first]] - coords[first]
+    delta -= np.rint(delta)
+    return Cell(
+        basis / order @ cell.lattice, coords[first] + delta.mean(axis=0), cell.kinds[first], index[cell.site_of]
+    )
 
-    Returns
-    -------
-    list of ndarray of shape (3, 3)
-        At least one, most often two (a basis and its negative) and at most 48.
-    """
-    from moyopy import minkowski_reduce
 
-    start = np.asarray(minkowski_reduce(lattice.tolist())[0], dtype=float)
-    vectors = _STEPS @ start
-    lengths = np.einsum("ij,ij->i", vectors, vectors)
-    minima = np.sort(np.einsum("ij,ij->i", start, start))
-    tol = _METRIC_TOL * minima[2]
-    of_length = [np.flatnonzero(np.abs(lengths - m) < tol) for m in minima]
-    i, j, k = (a.ravel() for a in np.meshgrid(*of_length, indexing="ij"))
-    # Integer determinants: whether the three vectors span the whole lattice.
-    u, v, w = _STEPS[i], _STEPS[j], _STEPS[k]
-    whole = np.abs(np.einsum("ij,ij->i", u, np.cross(v, w))) == 1
-    i, j, k = i[whole], j[whole], k[whole]
-    gram = vectors @ vectors.T
-    dots = np.stack([gram[i, j], gram[i, k], gram[j, k]], axis=1)
-    keys = np.column_stack([np.abs(dots).sum(axis=1), dots])
-    for column in range(4):
-        best = keys[:, column] < keys[:, column].min() + tol
-        keys, i, j, k = keys[best], i[best], j[best], k[best]
-    return [vectors[[a, b, c]] for a, b, c in zip(i, j, k, strict=True)]
+# ---- supercell ----
 
 
 def supercell_steps(lattice, n_sites, max_sites):
@@ -210,55 +144,75 @@ def supercell_steps(lattice, n_sites, max_sites):
     # RQ from the Cholesky factor of the metric: it knows no orientation, so a rotated cell gives the same matrix.
     metric = lattice @ lattice.T
     r = np.linalg.cholesky(metric[::-1, ::-1])[::-1, ::-1]
-    edges = np.diag(r)
-    shear = edges[:, None] * np.linalg.inv(r)
-    scale = np.ones(3, dtype=np.int64)
+    edges = np.diag(r).tolist()
+    scale = [1, 1, 1]
     while True:
-        grown = edges * scale
+        grown = [edge * n for edge, n in zip(edges, scale, strict=True)]
         # Edges that tie within rounding noise must tie for every input: the first of them grows.
-        shortest = int(np.flatnonzero(grown < grown.min() * (1 + _METRIC_TOL))[0])
-        scale[shortest] += 1
-        if n_sites * scale.prod() > max_sites:
-            scale[shortest] -= 1
+        limit = min(grown) * (1 + METRIC_TOL)
+        shortest = next(axis for axis in range(3) if grown[axis] < limit)
+        if n_sites * scale[0] * scale[1] * scale[2] // scale[shortest] * (scale[shortest] + 1) > max_sites:
             break
+        scale[shortest] += 1
+    shear = np.diag(r)[:, None] * np.linalg.inv(r)
     # Half steps are common (hexagonal cells): noise must not decide which way they round.
-    return np.floor(scale[:, None] * shear + 0.5 + _METRIC_TOL).astype(np.int64)
+    return np.floor(np.array(scale)[:, None] * shear + 0.5 + METRIC_TOL).astype(np.int64)
 
 
-def minimum_image_distances(cell, basis, steps):
+def _distinct_supercells(bases, steps):
+    """Those of the bases in which ``steps`` spans different lattices."""
+    if len(bases) == 1:
+        return bases
+    in_first = np.rint(bases @ np.linalg.inv(bases[0]))
+    supercells = steps @ in_first
+    # Supercells k and l are the same if the one is whole in units of the other: they have the same volume.
+    ratio = np.einsum("kij,ljm->klim", supercells, np.linalg.inv(supercells))
+    same = (np.abs(ratio - np.rint(ratio)) < 1e-6).all(axis=(2, 3))
+    return bases[np.unique(same.argmax(axis=1))]
+
+
+# ---- distances ----
+
+
+def minimum_image_distances(cell, bases, steps):
     """Distances from each primitive site to every site of a supercell, each to its nearest image.
 
     Parameters
     ----------
     cell : Cell
-    basis : ndarray of shape (3, 3)
-        A basis of the cell's lattice.
+    bases : ndarray of shape (n_bases, 3, 3)
+        Bases of the cell's lattice of one shape (the same lengths and angles).
     steps : ndarray of int of shape (3, 3)
-        Upper triangular with positive diagonal: the supercell's vectors in units of ``basis``.
+        Upper triangular with positive diagonal: the supercell's vectors in units of those of a basis.
 
     Returns
     -------
-    distances : ndarray of shape (M, N)
+    distances : ndarray of shape (n_bases, M, N)
         In angstrom; column ``t * M + j`` is copy t of primitive site j, and t = 0 the cell itself.
     """
-    from moyopy import minkowski_reduce
-
-    # In a reduced cell the nearest image is at most one step from the wrapped vector.
-    box = np.asarray(minkowski_reduce((steps @ basis).tolist())[0], dtype=float)
-    to_box = np.linalg.inv(box)
-    n = np.diag(steps)
+    supercell = steps @ bases[0]
+    box = minkowski_reduced(supercell)
+    # The supercells have one shape, too: what reduces the first reduces all, and the metric is the same.
+    change = np.rint(box @ np.linalg.inv(supercell)) @ steps
+    boxes = change @ bases
+    metric = box @ box.T
     # Upper triangular steps: the points 0 <= i < n_i are one of each class of translations.
-    copies = np.array(list(itertools.product(range(n[0]), range(n[1]), range(n[2])))) @ basis
-    sites = cell.coords @ cell.lattice
-    columns = (copies[:, None] + sites[None]).reshape(-1, 3)
-    delta = (columns[None] - sites[:, None]).reshape(-1, 3) @ to_box
+    copies = np.array(list(itertools.product(*map(range, np.diag(steps))))) @ np.linalg.inv(change)
+    sites = cell.coords @ (cell.lattice @ np.linalg.inv(boxes))
+    delta = (sites[:, None] - sites[:, :, None])[:, :, None] + copies[:, None]
     delta -= np.rint(delta)
-    delta = delta @ box
-    shifts = _IMAGES @ box
-    nearest = (2 * (delta @ shifts.T) + np.einsum("ij,ij->i", shifts, shifts)).argmin(axis=1)
-    delta += shifts[nearest]
-    distances = np.sqrt(np.einsum("ij,ij->i", delta, delta)).reshape(len(sites), len(columns))
-    np.fill_diagonal(distances, 0.0)
+    in_metric = delta @ metric
+    square = np.einsum("...i,...i", in_metric, delta)
+    # In a reduced cell the nearest image is at most one step s from the wrapped vector d; |d - s|^2 = d^2 - 2 ds + s^2.
+    # No component of d is above 1/2, so a step helps only if s^2 < sum_i |s a_i|: in a box with right angles none does.
+    reach = np.einsum("ij,ij->i", _HALF_STEPS @ metric, _HALF_STEPS)
+    useful = reach < np.abs(_HALF_STEPS @ metric).sum(axis=1) * (1 - 1e-9)
+    if useful.any():
+        gain = reach[useful] - 2 * np.abs(in_metric @ _HALF_STEPS[useful].T)
+        square += np.minimum(gain.min(axis=-1), 0)
+    distances = np.sqrt(np.maximum(square, 0)).reshape(len(bases), len(cell.kinds), -1)
+    own = np.arange(len(cell.kinds))
+    distances[:, own, own] = 0.0
     return distances
 
 
@@ -273,7 +227,7 @@ def supercell_distances(cell, max_sites, grow=True):
     ----------
     cell : Cell
     max_sites : int
-        Upper limit of N.
+        Upper limit of N; not below M.
     grow : bool
         False takes the cell itself as the supercell.
 
@@ -285,49 +239,28 @@ def supercell_distances(cell, max_sites, grow=True):
     Raises
     ------
     GeometryError
-        If the cell has more than ``max_sites`` sites, or its supercell a single one.
+        If the supercell has a single site.
     """
     m = len(cell.kinds)
-    if m > max_sites:
-        raise GeometryError(f"its cell has {m} sites, more than max_sites={max_sites}; raise max_sites or leave it out")
-    if not grow:
-        choices = [(cell.lattice, np.eye(3, dtype=np.int64))]
-    else:
+    bases, steps = cell.lattice[None], np.eye(3, dtype=np.int64)
+    if grow:
         bases = reduced_bases(cell.lattice)
         steps = supercell_steps(bases[0], m, max_sites)
-        choices = [(bases[0], steps)]
-        if not _is_simple(steps):
-            to_first = np.linalg.inv(bases[0])
-            distinct = {
-                hermite_form(steps @ np.rint(basis @ to_first).astype(np.int64)).tobytes(): basis for basis in bases
-            }
-            choices = [(basis, steps) for basis in distinct.values()]
-    if m * int(round(np.linalg.det(choices[0][1]))) == 1:
+        bases = _distinct_supercells(bases, steps)
+    if m * np.diag(steps).prod() == 1:
         raise GeometryError(
-            "it is a lone atom: the supercell holds one site, which has no neighbours; raise max_sites, or use "
+            "it is a lone atom: its supercell holds one site, which has no neighbours; raise max_sites, or use "
             "supercell='orthorhombic'"
         )
-    best, best_score = None, -np.inf
-    for basis, steps in choices:
-        distances = minimum_image_distances(cell, basis, steps)
-        if len(choices) == 1:
-            return distances
-        score = _supercell_score(distances, cell.kinds)
-        if score > best_score * (1 + 1e-9) or best is None:
-            best, best_score = distances, score
-    return best
-
-
-def _is_simple(steps):
-    """Whether the supercell is the same one in every reduced basis: n times the lattice in all directions."""
-    return np.array_equal(steps, steps[0, 0] * np.eye(3, dtype=np.int64))
+    distances = minimum_image_distances(cell, bases, steps)
+    return distances[_supercell_score(distances, cell.kinds).argmax() if len(bases) > 1 else 0]
 
 
 def _supercell_score(distances, kinds):
-    """A positive number that tells supercells apart unless their species and distances agree."""
+    """A positive number that tells supercells (..., M, N) apart unless their species and distances agree."""
     weight = 1.0 + np.modf(np.asarray(kinds) * 0.6180339887498949)[0]
-    columns = np.tile(weight, distances.shape[1] // len(weight))
-    return float(weight @ np.sqrt(weight[:, None] * columns + distances).sum(axis=1))
+    columns = np.tile(weight, distances.shape[-1] // len(weight))
+    return np.sqrt(weight[:, None] * columns + distances).sum(axis=-1) @ weight
 
 
 def nearest_pair(distances):

@@ -1,4 +1,4 @@
-"""Index arithmetic of ragged arrays: rows of different lengths in one flat array, row k at offsets[k]:offsets[k + 1]."""
+"""Index arithmetic of ragged arrays: rows of different lengths in a flat array, row k at offsets[k]:offsets[k + 1]."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,8 @@ def save_crystals(crystals, path):
         raise FileExistsError(f"{path} exists: remove it first, or save under another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written beside its place and renamed: a run killed midway leaves no half store under the name.
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    folder = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    folder.mkdir()
     try:
         for name in COLUMNS:
             np.save(folder / f"{name}.npy", np.asarray(getattr(crystals, name)), allow_pickle=False)
@@ -42,10 +42,6 @@ def save_crystals(crystals, path):
             "errors": {str(row): why for row, why in crystals.errors_.items()},
         }
         (folder / _HEADER).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-        # mkdtemp makes the folder private to its owner; a store is as readable as any file the user makes.
-        mask = os.umask(0)
-        os.umask(mask)
-        folder.chmod(0o777 & ~mask)
         folder.rename(path)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -66,26 +62,36 @@ def load_crystals(path, mmap_mode=None):
         raise ValueError(f"{path} is not a Crystals store: its {_HEADER} cannot be read ({error})") from error
     if not known:
         raise ValueError(f"{path} is not a Crystals store: its header says {header['format']!r}")
-    if header["schema_version"] != SCHEMA_VERSION:
+    if header.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
-            f"{path} has schema version {header['schema_version']}, and this skdim ({__version__}) reads version "
+            f"{path} has schema version {header.get('schema_version')}, and this skdim ({__version__}) reads version "
             f"{SCHEMA_VERSION}: featurize again, or use skdim {header.get('skdim_version', '?')}"
         )
-    columns = {}
-    for name, dtype in COLUMNS.items():
-        expected = header["columns"][name]
-        try:
-            column = np.load(path / f"{name}.npy", mmap_mode=mmap_mode, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            # An empty array cannot be mapped; it needs no mapping either.
-            if expected["length"] or mmap_mode is None:
-                raise ValueError(f"{path / name}.npy is damaged or missing ({error})") from error
-            column = np.load(path / f"{name}.npy", allow_pickle=False)
-        if column.dtype != dtype or column.shape != (expected["length"],):
-            raise ValueError(
-                f"{path / name}.npy holds {column.dtype} {column.shape}, but the header says {np.dtype(dtype)} "
-                f"({expected['length']},): the store is damaged"
-            )
-        columns[name] = column
-    errors = {int(row): why for row, why in header["errors"].items()}
-    return Crystals(columns, header["site_features"], header["settings"], errors)
+    try:
+        lengths = {name: header["columns"][name]["length"] for name in COLUMNS}
+        errors = {int(row): why for row, why in header["errors"].items()}
+        site_features, settings = header["site_features"], header["settings"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path / _HEADER} is damaged: it lacks entries ({error!r})") from error
+    columns = {name: _load_column(path / f"{name}.npy", lengths[name], mmap_mode) for name in COLUMNS}
+    n_rows = lengths["class_offsets"] - 1
+    # The ends of the offsets alone: a check of every value would read the store.
+    ends = (("class_offsets", "numbers"), ("site_offsets", "site_class"), ("row_offsets", "distance"))
+    whole = lengths["site_offsets"] == n_rows + 1 and all(0 <= row < n_rows for row in errors)
+    if not whole or any(columns[offsets][-1] != lengths[flat] for offsets, flat in ends):
+        raise ValueError(f"{path} is damaged: its columns do not fit together")
+    return Crystals(columns, site_features, settings, errors)
+
+
+def _load_column(file, length, mmap_mode):
+    try:
+        # An empty array cannot be mapped; it needs no mapping either.
+        column = np.load(file, mmap_mode=mmap_mode if length else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{file} is damaged or missing ({error})") from error
+    if column.dtype != COLUMNS[file.stem] or column.shape != (length,):
+        raise ValueError(
+            f"{file} is damaged: it holds {column.dtype} {column.shape}, and the header says "
+            f"{np.dtype(COLUMNS[file.stem])} ({length},)"
+        )
+    return column
