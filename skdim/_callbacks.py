@@ -30,7 +30,7 @@ class OneCycle(Callback):
         dataset = X[0] if isinstance(X, tuple) else X
         self.n_batches_ = max(1, math.ceil(dataset.crystals.n_sites.sum() / net.batch_sites))
         self.first_epoch_ = len(net.history)
-        self.peaks_ = [group.setdefault("peak_lr", group["lr"]) for group in net.optimizer_.param_groups]
+        self.peaks_ = [group["lr"] for group in net.optimizer_.param_groups]
 
     def on_epoch_begin(self, net, **kwargs):
         self.batch_ = 0
@@ -66,9 +66,18 @@ class EpochBar(Callback):
         self.bar_.set_postfix(shown, refresh=False)
         self.bar_.update()
 
-    def on_train_end(self, net, **kwargs):
-        self.bar_.close()
-        del self.bar_
+    def close(self):
+        """Take the bar off the screen; a bar left open could not be pickled with the net."""
+        if hasattr(self, "bar_"):
+            self.bar_.close()
+            del self.bar_
+
+
+def close_bars(net):
+    """Close the progress bar of a net, if it has one. skorch calls no callback when training raises."""
+    for _, callback in net.callbacks_:
+        if isinstance(callback, EpochBar):
+            callback.close()
 
 
 def make_callbacks(estimator, description, loss_parts=(), has_validation=False):
@@ -90,7 +99,8 @@ def make_callbacks(estimator, description, loss_parts=(), has_validation=False):
     own = estimator.callbacks
     if own is not None:
         # Copies: training changes a callback, and a parameter must stay as it was given.
-        callbacks += copy.deepcopy(own) if isinstance(own, (list, tuple)) else [copy.deepcopy(own)]
+        named = isinstance(own, tuple) and len(own) == 2 and isinstance(own[0], str)
+        callbacks += copy.deepcopy(list(own) if isinstance(own, (list, tuple)) and not named else [own])
     return callbacks
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.validation import _check_sample_weight
 
 
 def check_labels(crystals, y, sample_weight=None):
@@ -35,10 +34,21 @@ def check_labels(crystals, y, sample_weight=None):
             f"{len(rows)} labelled crystals could not be featurized (the first: {crystals.errors_[int(rows[0])]}). "
             "Leave them out: keep = ~X.failed; fit(X[keep], y[keep])"
         )
-    weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-    if not (weight > 0).any():
+    return y, _check_weights(sample_weight, y)
+
+
+def _check_weights(weight, y):
+    if weight is None:
+        return np.ones(len(y))
+    weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    if weight.ndim != 1:
+        raise ValueError(f"sample_weight must have one dimension; got shape {weight.shape}")
+    check_consistent_length(y, weight)
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight has negative values, the first in row {int(np.argmax(weight < 0))}")
+    if not weight.any():
         raise ValueError("all sample weights are 0: there is nothing to train on")
-    return y, weight
+    return weight
 
 
 def _name_rows(crystals, rows, most=3):

@@ -68,9 +68,9 @@ class CrystalNet(skorch.NeuralNet):
 
     def initialize(self):
         """Initialise with weights that depend on ``seed`` alone."""
-        devices = [torch.device(self.device)] if torch.device(self.device).type == "cuda" else []
-        with _INIT_LOCK, torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seed)
+        # Modules are made on the CPU, also those that train elsewhere; torch.manual_seed would reach every device.
+        with _INIT_LOCK, torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
             return super().initialize()
 
     def initialize_module(self):

@@ -24,6 +24,7 @@ from ._training import (
     encoder_settings,
     hold_out,
     make_crystal_net,
+    starts_warm,
     train,
 )
 from .nn.sitenet import ACTIVATIONS, LOSSES, SiteNet, embed
@@ -233,7 +234,6 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.target_tags.multi_output = True
-        tags.regressor_tags.poor_score = True
         return tags
 
     def fit(self, X, y, sample_weight=None):
@@ -261,13 +261,22 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         seed = seed_of(rng)
         rows, held_out = hold_out(len(X), self, rng, least=_LEAST_VALIDATION)
 
+        warm = starts_warm(self)
+        if warm:
+            check_crystals(X, "SiteNetRegressor (warm_start)", site_features=self.site_features_)
+            if targets.shape[1] != self.n_outputs_:
+                raise ValueError(f"warm_start goes on with {self.n_outputs_} targets, but y has {targets.shape[1]}")
         mean = np.average(targets[rows], axis=0, weights=weight[rows])
         scale = np.sqrt(np.average((targets[rows] - mean) ** 2, axis=0, weights=weight[rows]))
         scale[scale < 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
+        # Single precision is for what the labels differ by, not for what they have in common. An activation has to see
+        # the labels' own zero.
+        offset = mean if self.output_activation == "identity" else np.zeros_like(mean)
+        offset = self._offset if warm else offset
         settings = encoder_settings(self, X)
         module_params = {
             "encoder": {**settings, "spread": source is not None and source.net_.module_.encoder.spread},
-            "target_mean": mean,
+            "target_mean": mean - offset,
             "target_scale": scale,
             "hidden_layer_sizes": tuple(np.atleast_1d(self.hidden_layer_sizes).tolist()),
             "output_activation": self.output_activation,
@@ -278,19 +287,20 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
             SiteNet,
             WeightedLoss,
             module_params,
-            prepare=partial(_prepare, source=source, freeze=self.freeze, crystals=X[rows]),
+            prepare=partial(_prepare, source=source, freeze=self.freeze, crystals=X[rows], weight=weight[rows]),
             criterion__loss=self.loss,
             criterion__scale=scale,
             optimizer__param_groups=[("encoder.*", {"lr": self.learning_rate_init * self._encoder_rate()})],
             seed=seed,
         )
-        packed = torch.from_numpy(np.column_stack([targets, weight]).astype(np.float32))
-        self.site_features_ = X.site_features
-        self.n_outputs_ = targets.shape[1]
-        self._one_dimensional = y.ndim == 1
+        packed = torch.from_numpy(np.column_stack([targets - offset, weight]).astype(np.float32))
         train(
             self, "train", make_net, dataset(X[rows], packed[rows]), dataset(X[held_out], packed[held_out])
         )
+        self.site_features_ = X.site_features
+        self.n_outputs_ = targets.shape[1]
+        self._one_dimensional = y.ndim == 1
+        self._offset = offset
         return self
 
     def predict(self, X):
@@ -313,6 +323,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
             module = self.net_.module_.eval()
             with torch.no_grad():
                 prediction[good] = torch.cat([module(batch).cpu() for batch in self.net_.batches(X[good])]).numpy()
+        prediction += self._offset
         return prediction[:, 0] if self._one_dimensional else prediction
 
     def _encoder_rate(self):
@@ -358,15 +369,14 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         return source
 
 
-def _prepare(module, device_batches, source, freeze, crystals):
+def _prepare(module, device_batches, source, freeze, crystals, weight):
     """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
     encoder = module.encoder
     if source is not None:
         encoder.load_state_dict(source.net_.module_.encoder.state_dict())
     with torch.no_grad():
-        module.standardise_features(
-            torch.cat([embed(encoder, batch, module.representation) for batch in device_batches(crystals)])
-        )
+        vectors = torch.cat([embed(encoder, batch, module.representation) for batch in device_batches(crystals)])
+        module.standardise_features(vectors, torch.as_tensor(weight, dtype=vectors.dtype, device=vectors.device))
     frozen = {"local": encoder.local_modules(), "encoder": [encoder], None: []}[freeze]
     for part in frozen:
         part.requires_grad_(False)

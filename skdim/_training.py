@@ -8,10 +8,10 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._batching import CrystalDataset
-from ._callbacks import make_callbacks
+from ._callbacks import close_bars, make_callbacks
 from ._net import CrystalNet, resolve_device
 from .nn.encoder import SiteNetEncoder
 
@@ -24,7 +24,7 @@ TRAINING_CONSTRAINTS = {
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "callbacks": [list, tuple, object, None],
+    "callbacks": [list, tuple, HasMethods(["on_train_begin", "on_epoch_end"]), None],
     "device": [str],
     "random_state": ["random_state"],
     "warm_start": ["boolean"],
@@ -89,16 +89,19 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=())
 
     Sets ``net_``, ``history_`` and ``n_iter_``.
     """
-    has_validation = valid_set is not None
-    warm = estimator.warm_start and hasattr(estimator, "net_")
-    if warm:
+    options = {
+        "max_epochs": estimator.max_epochs,
+        "batch_sites": estimator.batch_sites,
+        "callbacks": make_callbacks(estimator, description, loss_parts, has_validation=valid_set is not None),
+        "verbose": int(estimator.verbose > 1),
+    }
+    if starts_warm(estimator):
         net = estimator.net_
-        net.set_params(max_epochs=estimator.max_epochs)
+        # Without a word about what skorch makes anew.
+        net.set_params(verbose=0).set_params(**options)
     else:
         net = make_net(
             device=resolve_device(estimator.device),
-            max_epochs=estimator.max_epochs,
-            batch_sites=estimator.batch_sites,
             lr=estimator.learning_rate_init,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=estimator.weight_decay,
@@ -108,20 +111,45 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=())
             optimizer__fused=True,
             train_split=None,
             loss_parts=loss_parts,
-            callbacks=make_callbacks(estimator, description, loss_parts, has_validation),
-            verbose=int(estimator.verbose > 1),
+            **options,
         ).initialize()
+    set_rate(net, estimator.learning_rate_init)
     if estimator.max_epochs:
-        net.partial_fit((train_set, valid_set))
-    estimator.net_ = net
-    estimator.history_ = net.history
-    estimator.n_iter_ = len(net.history)
-    if net.history and not np.isfinite(net.history[-1, "train_loss"]):
+        try:
+            net.partial_fit((train_set, valid_set))
+        finally:
+            close_bars(net)
+    history = net.history
+    if history and "train_loss" not in history[-1]:
+        # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
+        history.pop()
+        warnings.warn(
+            f"training was interrupted after {len(history)} epochs; the estimator keeps the weights of that moment",
+            stacklevel=3,
+        )
+    if history and not np.isfinite(history[-1, "train_loss"]):
         raise ValueError(
-            f"training diverged: the loss is {net.history[-1, 'train_loss']} after {estimator.n_iter_} epochs; lower "
+            f"training diverged: the loss is {history[-1, 'train_loss']} after {len(history)} epochs; lower "
             f"learning_rate_init={estimator.learning_rate_init}"
         )
+    estimator.net_ = net
+    estimator.history_ = history
+    estimator.n_iter_ = len(history)
     return estimator
+
+
+def starts_warm(estimator):
+    """Whether ``fit`` goes on with the net of the last one."""
+    return bool(estimator.warm_start) and hasattr(estimator, "net_")
+
+
+def set_rate(net, rate):
+    """Set the optimiser's learning rates to what they were made with, or in proportion if ``rate`` has changed since.
+
+    A schedule of an earlier run has left them at its end.
+    """
+    for group in net.optimizer_.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * (rate / net.lr)
 
 
 def without_failed(crystals, caller):

@@ -74,10 +74,12 @@ class SiteNet(nn.Module):
         self.register_buffer("target_scale", torch.as_tensor(target_scale, dtype=torch.float32))
         self.head = dense_stack(width, hidden_layer_sizes, len(self.target_mean))
 
-    def standardise_features(self, vectors: Tensor) -> None:
-        """Fix the standardisation of the head's inputs to these vectors of the training crystals."""
-        self.feature_mean.copy_(vectors.mean(dim=0))
-        scale = vectors.std(dim=0, correction=0)
+    def standardise_features(self, vectors: Tensor, weight: Tensor) -> None:
+        """Fix the standardisation of the head's inputs to these vectors of the training crystals, weighted (K,)."""
+        share = weight / weight.sum()
+        mean = share @ vectors
+        self.feature_mean.copy_(mean)
+        scale = (share @ (vectors - mean).square()).sqrt()
         # A component without spread says nothing; dividing by its rounding noise would make it shout.
         self.feature_scale.copy_(torch.where(scale > 1e-3 * scale.max().clamp(min=1e-12), scale, scale.max() + 1e-12))
 
