@@ -47,7 +47,7 @@ def _check_weights(weight, y):
     if (weight < 0).any():
         raise ValueError(f"sample_weight has negative values, the first in row {int(np.argmax(weight < 0))}")
     if not weight.any():
-        raise ValueError("all sample weights are 0: there is nothing to train on")
+        raise ValueError("every sample weight is zero: there is nothing to train on")
     return weight
 
 
