@@ -181,7 +181,7 @@ def minimum_image_distances(cell, bases, steps):
     ----------
     cell : Cell
     bases : ndarray of shape (n_bases, 3, 3)
-        Bases of the cell's lattice of one shape (the same lengths and angles).
+        Bases of the cell's lattice with nearly the same lengths and angles.
     steps : ndarray of int of shape (3, 3)
         Upper triangular with positive diagonal: the supercell's vectors in units of those of a basis.
 
@@ -191,25 +191,25 @@ def minimum_image_distances(cell, bases, steps):
         In angstrom; column ``t * M + j`` is copy t of primitive site j, and t = 0 the cell itself.
     """
     supercell = steps @ bases[0]
-    box = minkowski_reduced(supercell)
-    # The supercells have one shape, too: what reduces the first reduces all, and the metric is the same.
-    change = np.rint(box @ np.linalg.inv(supercell)) @ steps
+    # What reduces one supercell reduces all: they have one shape.
+    change = np.rint(minkowski_reduced(supercell) @ np.linalg.inv(supercell)) @ steps
     boxes = change @ bases
-    metric = box @ box.T
     # Upper triangular steps: the points 0 <= i < n_i are one of each class of translations.
     copies = np.array(list(itertools.product(*map(range, np.diag(steps))))) @ np.linalg.inv(change)
     sites = cell.coords @ (cell.lattice @ np.linalg.inv(boxes))
     delta = (sites[:, None] - sites[:, :, None])[:, :, None] + copies[:, None]
-    delta -= np.rint(delta)
+    delta = (delta - np.rint(delta)).reshape(len(bases), -1, 3)
+    metric = boxes @ boxes.swapaxes(1, 2)
     in_metric = delta @ metric
-    square = np.einsum("...i,...i", in_metric, delta)
+    square = np.einsum("kpi,kpi->kp", in_metric, delta)
     # In a reduced cell the nearest image is at most one step s from the wrapped vector d; |d - s|^2 = d^2 - 2 ds + s^2.
     # No component of d is above 1/2, so a step helps only if s^2 < sum_i |s a_i|: in a box with right angles none does.
-    reach = np.einsum("ij,ij->i", _HALF_STEPS @ metric, _HALF_STEPS)
-    useful = reach < np.abs(_HALF_STEPS @ metric).sum(axis=1) * (1 - 1e-9)
+    step_in_metric = _HALF_STEPS @ metric
+    reach = np.einsum("ksi,si->ks", step_in_metric, _HALF_STEPS)
+    useful = (reach < np.abs(step_in_metric).sum(axis=2) * (1 - 1e-9)).any(axis=0)
     if useful.any():
-        gain = reach[useful] - 2 * np.abs(in_metric @ _HALF_STEPS[useful].T)
-        square += np.minimum(gain.min(axis=-1), 0)
+        gain = reach[:, None, useful] - 2 * np.abs(in_metric @ _HALF_STEPS[useful].T)
+        square += np.minimum(gain.min(axis=2), 0)
     distances = np.sqrt(np.maximum(square, 0)).reshape(len(bases), len(cell.kinds), -1)
     own = np.arange(len(cell.kinds))
     distances[:, own, own] = 0.0

@@ -1,0 +1,39 @@
+"""Fixtures that several test files share."""
+
+import pytest
+
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.datasets import load_formation_energy
+
+#: Rows of the formation energy data set by space group: all crystal systems, all centrings, 1 to 24 sites.
+ROWS = {
+    1: 2207, 2: 82, 4: 2450, 5: 2579, 8: 3266, 9: 3273, 12: 461, 14: 1232, 15: 637, 18: 1500, 36: 2834, 40: 2936,
+    44: 2095, 61: 1380, 62: 1210, 63: 1793, 65: 1325, 71: 3758, 74: 1205, 82: 2329, 87: 2442, 92: 2553, 98: 2142,
+    109: 1677, 121: 3278, 122: 2170, 129: 1050, 131: 11, 136: 83, 139: 860, 141: 28, 148: 3463, 150: 517, 152: 558,
+    156: 30, 160: 1740, 161: 2575, 164: 2151, 166: 1455, 167: 1694, 173: 853, 186: 3478, 189: 2061, 191: 2005, 194: 622,
+    198: 557, 216: 21, 217: 686, 220: 2925, 221: 190, 223: 1474, 225: 953, 227: 816, 229: 627,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def formation_data():
+    """The whole data set: not to be changed."""
+    return load_formation_energy()
+
+
+@pytest.fixture(scope="session")
+def formation_crystals(formation_data):
+    """54 real structures, each of another space group; a list, not to be changed."""
+    return [formation_data.structures[row] for row in ROWS.values()]
+
+
+@pytest.fixture(scope="session")
+def crystals(formation_crystals):
+    """The same, featurized."""
+    return SiteNetFeaturizer().transform(formation_crystals)
+
+
+@pytest.fixture(scope="session")
+def untrained(crystals):
+    """An embedder with the weights it starts from."""
+    return DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu").fit(crystals)
