@@ -57,9 +57,9 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         standardised by its values on the training crystals before the first step. The paper's head reads "global".
     n_components, local_dim, n_blocks, n_heads, encoder_params
         The encoder, as in :class:`DeepInfoMaxEmbedder`.
-    encoder_rate : float, default=None
-        Learning rate of the encoder as a share of the head's. None takes 1 from random weights and 0.3 from pre-trained
-        ones.
+    encoder_rate : float, default=1.0
+        Learning rate of the encoder as a share of the head's. Smaller rates keep closer to pre-trained weights; on the
+        bundled formation energies 0.1 and 0.3 measured no better than 1 (held-out training rows, 50 to 250 labels).
     max_epochs : int, default=50
         Passes over the labelled crystals: a fixed schedule, as 50 labels leave none to choose a checkpoint by.
     batch_sites : int, default=200
@@ -131,7 +131,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         "loss": [StrOptions(set(LOSSES))],
         "representation": [StrOptions({"global", "local", "both"})],
         **ENCODER_CONSTRAINTS,
-        "encoder_rate": [Interval(Real, 0, None, closed="left"), None],
+        "encoder_rate": [Interval(Real, 0, None, closed="left")],
         **TRAINING_CONSTRAINTS,
     }
 
@@ -149,7 +149,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         n_blocks=1,
         n_heads=1,
         encoder_params=None,
-        encoder_rate=None,
+        encoder_rate=1.0,
         max_epochs=50,
         batch_sites=200,
         learning_rate_init=1e-3,
@@ -290,7 +290,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
             prepare=partial(_prepare, source=source, freeze=self.freeze, crystals=X[rows], weight=weight[rows]),
             criterion__loss=self.loss,
             criterion__scale=scale,
-            optimizer__param_groups=[("encoder.*", {"lr": self.learning_rate_init * self._encoder_rate()})],
+            optimizer__param_groups=[("encoder.*", {"lr": self.learning_rate_init * self.encoder_rate})],
             seed=seed,
         )
         packed = torch.from_numpy(np.column_stack([targets - offset, weight]).astype(np.float32))
@@ -325,11 +325,6 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
                 prediction[good] = torch.cat([module(batch).cpu() for batch in self.net_.batches(X[good])]).numpy()
         prediction += self._offset
         return prediction[:, 0] if self._one_dimensional else prediction
-
-    def _encoder_rate(self):
-        if self.encoder_rate is not None:
-            return self.encoder_rate
-        return 1.0 if self.pretrained is None else 0.3
 
     def _pretrained_embedder(self, X):
         """The fitted embedder to start from, or None.
