@@ -1,0 +1,58 @@
+"""``python -m benchmarks``: measure what skdim promises about speed and memory."""
+
+import argparse
+import json
+import os
+import sys
+
+import torch
+
+from . import featurize, memory, speed
+from ._results import table
+
+BENCHMARKS = {
+    "speed": ("Pre-training and embedding against a dense implementation", speed.run),
+    "featurize": ("Featurizing on one core", featurize.run),
+    "memory": ("Memory of 100 000 crystals", memory.run),
+}
+
+
+def main(arguments=None):
+    """Run the benchmarks that are asked for; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure what skdim promises about speed and memory, on the bundled formation-energy crystals.",
+        epilog="Ratios are measured in one run, in turns, so that they hold on a slow machine; rates need a quiet one. "
+        "The names: " + "; ".join(f"{name}: {title}" for name, (title, _) in BENCHMARKS.items()) + ".",
+    )
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which ones, of {', '.join(BENCHMARKS)} (all)")
+    parser.add_argument("--quick", action="store_true", help="a few crystals, to see that everything runs")
+    parser.add_argument("--json", metavar="PATH", help="also write the results to this file")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 where a requirement is not met")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads that torch uses")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+    report = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], "results": {}}
+    print(f"{report['cores']} cores, {report['threads']} torch threads, load {report['load']:.1f} before the start")
+    if report["load"] > 0.5:
+        print("the machine is busy: the rates are lower than it can do")
+    for name in options.names or BENCHMARKS:
+        title, run = BENCHMARKS[name]
+        results = run(quick=options.quick)
+        print("", table(title, results), sep="\n", flush=True)
+        report["results"][name] = [result.as_dict() for result in results]
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=2)
+            file.write("\n")
+    missed = [r["name"] for results in report["results"].values() for r in results if r["met"] is False]
+    return 1 if options.check and missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

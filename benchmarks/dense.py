@@ -1,0 +1,237 @@
+"""Deep InfoMax on Site-Net the usual way: padded tensors, bond vectors made in full, torch's own modules.
+
+The paper's compact model (one block, one head), pre-trained as the paper does: Jensen-Shannon losses, Kullback-Leibler
+terms, and three sets of engineered negatives, each an encoder pass without gradient. It is what skdim's speed is
+measured against, so nothing in it is slow on purpose, and skdim's weights can be copied in to see that it computes the
+same.
+
+Shapes: B crystals, M primitive sites of the largest, N supercell sites of the largest, F features.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from skdim._batching import split_by_sites
+from skdim._featurizer import site_inputs
+
+
+class PaddedBatch(NamedTuple):
+    """Crystals padded to the largest: M sites and N columns each.
+
+    ``features`` (B, M, F); ``columns`` (B, N) primitive site of each column; ``distances`` (B, M, N); ``site_mask``
+    (B, M) and ``column_mask`` (B, N) where there is something.
+    """
+
+    features: torch.Tensor
+    columns: torch.Tensor
+    distances: torch.Tensor
+    site_mask: torch.Tensor
+    column_mask: torch.Tensor
+
+
+def collate(rows):
+    """Pad crystals, each (features (m, F), columns (n,), distances (m, n)), to one batch."""
+    b, m, n = len(rows), max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
+    features = np.zeros((b, m, rows[0][0].shape[1]), dtype=np.float32)
+    columns = np.zeros((b, n), dtype=np.int64)
+    distances = np.zeros((b, m, n), dtype=np.float32)
+    site_mask, column_mask = np.zeros((b, m), dtype=bool), np.zeros((b, n), dtype=bool)
+    for k, (own_features, own_columns, own_distances) in enumerate(rows):
+        features[k, : len(own_features)] = own_features
+        columns[k, : len(own_columns)] = own_columns
+        distances[k, : len(own_features), : len(own_columns)] = own_distances
+        site_mask[k, : len(own_features)] = True
+        column_mask[k, : len(own_columns)] = True
+    return PaddedBatch(*map(torch.from_numpy, (features, columns, distances, site_mask, column_mask)))
+
+
+class PaddedLoader:
+    """Batches of at most ``batch_sites`` primitive sites from Crystals that were featurized with ``compress=False``."""
+
+    def __init__(self, crystals, batch_sites=1200):
+        inputs = site_inputs(crystals).astype(np.float32)
+        self.rows = []
+        for k in range(len(crystals)):
+            classes = slice(int(crystals.class_offsets[k]), int(crystals.class_offsets[k + 1]))
+            m = classes.stop - classes.start
+            pairs = slice(int(crystals.row_offsets[classes.start]), int(crystals.row_offsets[classes.stop]))
+            columns = crystals.neighbour[pairs].reshape(m, -1)[0].astype(np.int64)
+            self.rows.append((inputs[classes], columns, crystals.distance[pairs].reshape(m, -1)))
+        self.sizes = np.array([len(features) for features, _, _ in self.rows])
+        self.batch_sites = batch_sites
+
+    def __call__(self, order=None):
+        order = np.arange(len(self.rows)) if order is None else order
+        for part in split_by_sites(self.sizes[order], self.batch_sites, 2):
+            yield collate([self.rows[k] for k in order[part]])
+
+
+def layers(*widths):
+    """Linear, Mish and layer normalisation for each width but the first."""
+    stack = []
+    for n_in, n_out in pairwise(widths):
+        stack += [nn.Linear(n_in, n_out), nn.Mish(), nn.LayerNorm(n_out, elementwise_affine=False)]
+    return stack
+
+
+def sample(mean_and_log_var):
+    mean, log_var = mean_and_log_var
+    return mean + torch.exp(log_var / 2) * torch.randn_like(mean)
+
+
+class DenseEncoder(nn.Module):
+    """The compact encoder: widths 64, local vector 32, crystal vector 64, both with a log-variance."""
+
+    def __init__(self, n_features=8, width=64, local_dim=32, n_components=64):
+        super().__init__()
+        self.lift_site = nn.Sequential(*layers(n_features, width))
+        self.lift_pair = nn.Sequential(*layers(1, width))
+        self.attention = nn.Sequential(*layers(3 * width, width), nn.Linear(width, 1, bias=False))
+        self.value = nn.Sequential(*layers(3 * width, width), nn.Linear(width, width))
+        self.site = nn.Sequential(*layers(width, width))
+        self.bottleneck = nn.Linear(width, 2 * local_dim)
+        self.pre_pool = nn.Sequential(*layers(local_dim, 64, 128))
+        self.post_pool = nn.Sequential(*layers(128, 64), nn.Linear(64, 2 * n_components))
+
+    def local(self, batch):
+        """Mean and log-variance of the local vectors, (B, M, local_dim) each."""
+        sites = self.lift_site(batch.features)
+        columns = take(sites, batch.columns)
+        pairs = self.lift_pair(batch.distances[..., None])
+        shape = pairs.shape
+        bonds = torch.cat([sites[:, :, None].expand(shape), columns[:, None].expand(shape), pairs], dim=3)
+        logits = self.attention(bonds)[..., 0].masked_fill(~batch.column_mask[:, None], -torch.inf)
+        summed = torch.einsum("bmn,bmnw->bmw", torch.softmax(logits, dim=2), self.value(bonds))
+        return self.bottleneck(self.site(summed)).chunk(2, dim=-1)
+
+    def pool(self, batch, local):
+        """Mean and log-variance of the crystals' vectors, (B, n_components) each."""
+        return self.post_pool(masked_mean(self.pre_pool(local), batch.site_mask)).chunk(2, dim=-1)
+
+
+def take(sites, index):
+    """Rows ``index`` (B, n) of ``sites`` (B, M, width)."""
+    return sites.gather(1, index[..., None].expand(*index.shape, sites.shape[2]))
+
+
+def masked_mean(values, mask):
+    """Mean over axis 1 of (B, M, ...) where ``mask`` (B, M)."""
+    mask = mask.to(values.dtype)
+    return torch.einsum("bm...,bm->b...", values, mask / mask.sum(dim=1, keepdim=True))
+
+
+def random_sites(site_mask, n):
+    """For each crystal the indices (B, n) of sites of it, drawn with replacement."""
+    return (torch.rand(len(site_mask), n) * site_mask.sum(dim=1, keepdim=True)).long()
+
+
+def engineered(batch, other):
+    """The batch with the species of other crystals, with the geometries of others, and with shuffled columns."""
+    m = batch.features.shape[1]
+    composition = batch._replace(features=take(batch.features[other], random_sites(batch.site_mask[other], m)))
+    structure = PaddedBatch(*(part[other] for part in batch))._replace(
+        features=take(batch.features, random_sites(batch.site_mask, m))
+    )
+    # Padded columns keep their places behind the others.
+    order = torch.rand(batch.columns.shape).masked_fill(~batch.column_mask, 2.0).argsort(dim=1)
+    permuted = batch._replace(distances=batch.distances.gather(2, order[:, None].expand_as(batch.distances)))
+    return composition, structure, permuted
+
+
+def kl(mean, log_var):
+    return (0.5 * mean.square() + torch.exp(log_var) - log_var).mean(dim=-1)
+
+
+class DenseDeepInfoMax(nn.Module):
+    """The encoder with its score networks; the forward pass returns the loss."""
+
+    def __init__(self, n_features=8):
+        super().__init__()
+        self.encoder = DenseEncoder(n_features)
+        self.query = nn.Sequential(*layers(32, 64), nn.Linear(64, 128))
+        self.key = nn.Sequential(*layers(n_features + 1, 64), nn.Linear(64, 128))
+        self.crystal_score = nn.Sequential(*layers(64, 64), nn.Linear(64, 128))
+        self.site_score = nn.Sequential(*layers(32, 64), nn.Linear(64, 128))
+
+    def forward(self, batch):
+        local = self.encoder.local(batch)
+        z = sample(local)
+        crystal = self.encoder.pool(batch, z.detach())
+        g = sample(crystal)
+        n = len(z)
+        # Another crystal for each: the one so many places on.
+        other = (torch.arange(n) + int(torch.randint(1, n, ()))) % n
+        wrong = [(z.detach()[other], batch.site_mask[other])]
+        with torch.no_grad():
+            wrong += [(sample(self.encoder.local(false)), false.site_mask) for false in engineered(batch, other)]
+        divergence = kl(*crystal).mean() + masked_mean(kl(*local), batch.site_mask).mean()
+        return self.local_loss(batch, z, other) + self.global_loss(batch, g, z.detach(), wrong) + 0.1 * divergence
+
+    def local_loss(self, batch, z, other):
+        columns = take(batch.features, batch.columns)[:, None].expand(*batch.distances.shape, batch.features.shape[2])
+        keys = self.key(torch.cat([columns, batch.distances[..., None]], dim=3))
+        queries = self.query(z)
+        strangers = take(queries[other], random_sites(batch.site_mask[other], queries.shape[1]))
+        true = functional.softplus(-torch.einsum("bmk,bmnk->bmn", queries, keys))
+        false = functional.softplus(torch.einsum("bmk,bmnk->bmn", strangers, keys))
+        weights = batch.column_mask[:, None] * (batch.distances + 1) ** -2
+        weights = weights / weights.sum(dim=2, keepdim=True)
+        return masked_mean((weights * (true + false)).sum(dim=2), batch.site_mask).mean()
+
+    def global_loss(self, batch, g, z, wrong):
+        crystals = self.crystal_score(g)
+
+        def scores(vectors):
+            return torch.einsum("bmk,bk->bm", self.site_score(vectors), crystals)
+
+        true = masked_mean(functional.softplus(-scores(z)), batch.site_mask).mean()
+        false = [masked_mean(functional.softplus(scores(vectors)), mask).mean() for vectors, mask in wrong]
+        return true + sum(false) / len(false)
+
+
+def make_optimizer(model):
+    """The paper's optimiser."""
+    return torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4, eps=1e-7, amsgrad=True)
+
+
+def copy_weights(model, state):
+    """Give a DenseDeepInfoMax the weights of a ``skdim.nn.infomax.DeepInfoMax`` of one block and one head."""
+    bond = torch.cat([state[f"encoder.blocks.0.bond.{part}.weight"] for part in ("centre", "neighbour", "pair")], dim=1)
+    bias = state["encoder.blocks.0.bond.centre.bias"]
+    width = len(bond) // 2
+    score = "neighbour_score"
+    named = {
+        "encoder.attention.0.weight": bond[:width],
+        "encoder.attention.0.bias": bias[:width],
+        "encoder.value.0.weight": bond[width:],
+        "encoder.value.0.bias": bias[width:],
+        "encoder.attention.3.weight": state["encoder.blocks.0.logit.weight"],
+        "key.0.weight": torch.cat([state[f"{score}.site.weight"], state[f"{score}.distance.weight"]], dim=1),
+        "key.0.bias": state[f"{score}.site.bias"],
+    }
+    same = {
+        "encoder.lift_site.0": "encoder.lift_site.linear",
+        "encoder.lift_pair.0": "encoder.lift_pair.linear",
+        "encoder.value.3": "encoder.blocks.0.value",
+        "encoder.site.0": "encoder.blocks.0.site.linear",
+        "encoder.bottleneck": "encoder.bottleneck",
+        "encoder.pre_pool.0": "encoder.pre_pool.0.linear",
+        "encoder.pre_pool.3": "encoder.pre_pool.1.linear",
+        "encoder.post_pool.0": "encoder.post_pool.0.linear",
+        "encoder.post_pool.3": "encoder.post_pool.1",
+        "query.0": f"{score}.query.0.linear",
+        "query.3": f"{score}.query.1",
+        "key.3": f"{score}.key",
+        "crystal_score.0": "crystal_score.crystal.0.linear",
+        "crystal_score.3": "crystal_score.crystal.1",
+        "site_score.0": "crystal_score.site.0.linear",
+        "site_score.3": "crystal_score.site.1",
+    }
+    for ours, theirs in same.items():
+        named |= {f"{ours}.{kind}": state[f"{theirs}.{kind}"] for kind in ("weight", "bias")}
+    model.load_state_dict(named)

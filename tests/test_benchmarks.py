@@ -1,0 +1,76 @@
+"""The dense implementation computes what skdim does, and the benchmarks run."""
+
+import json
+
+import pytest
+import torch
+
+from benchmarks import dense
+from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks._results import Result, table
+from benchmarks.speed import dense_transform
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.datasets import make_crystals
+
+
+@pytest.fixture(scope="module")
+def structures():
+    return make_crystals(8, random_state=1)[0]
+
+
+@pytest.fixture(scope="module")
+def loader(structures):
+    return dense.PaddedLoader(SiteNetFeaturizer(compress=False).fit_transform(structures), batch_sites=30)
+
+
+def test_the_dense_implementation_gives_the_same_embeddings(structures, loader):
+    crystals = SiteNetFeaturizer(distance_tol=1e-6).fit_transform(structures)
+    embedder = DeepInfoMaxEmbedder.paper(max_epochs=1, device="cpu", random_state=0).fit(crystals)
+    model = dense.DenseDeepInfoMax()
+    dense.copy_weights(model, embedder.net_.module_.state_dict())
+    expected = torch.from_numpy(embedder.transform(crystals))
+    torch.testing.assert_close(dense_transform(model, loader), expected, rtol=0, atol=1e-4)
+
+
+def test_the_dense_step_trains_every_weight(loader):
+    torch.manual_seed(0)
+    model = dense.DenseDeepInfoMax()
+    loss = model(next(iter(loader())))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_padding_changes_nothing(loader):
+    model = dense.DenseDeepInfoMax()
+    with torch.no_grad():
+        together = dense_transform(model, loader)
+        batches = [dense.collate([row]) for row in loader.rows]
+        alone = torch.cat([model.encoder.pool(b, model.encoder.local(b)[0])[0] for b in batches])
+    torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+def test_every_benchmark_runs(tmp_path, capsys):
+    path = tmp_path / "results.json"
+    assert main(["--quick", "--json", str(path)]) == 0
+    shown = capsys.readouterr().out
+    report = json.loads(path.read_text())
+    assert list(report["results"]) == list(BENCHMARKS)
+    for results in report["results"].values():
+        assert all(result["name"] in shown for result in results)
+        assert any(result["met"] is not None for result in results)
+
+
+def test_unknown_names_are_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        main(["sped"])
+    assert "speed, featurize, memory" in capsys.readouterr().err
+
+
+def test_requirements_show_in_the_table():
+    good, bad = Result("a", 5.0, "times", (">=", 5)), Result("b", 3.0, "MB", ("<=", 2))
+    assert good.met
+    assert not bad.met
+    assert Result("c", 1.0, "").met is None
+    assert "required >= 5: met" in table("t", [good])
+    assert "required <= 2: NOT MET" in table("t", [bad])
