@@ -232,8 +232,6 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     def _checked_features(self):
         self._validate_params()
-        if isinstance(self.site_features, str):
-            raise ValueError(f"site_features is the text {self.site_features!r}; pass a list of names")
         names = SITE_FEATURES if self.site_features is None else tuple(self.site_features)
         if not names or len(set(names)) != len(names):
             raise ValueError(f"site_features must name at least one property, each once; got {list(names)}")
