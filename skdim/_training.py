@@ -48,9 +48,8 @@ def encoder_settings(estimator, crystals):
     ValueError
         If ``encoder_params`` has a key that is not the encoder's to set there.
     """
-    defaults = {
-        name: p.default for name, p in signature(SiteNetEncoder.__init__).parameters.items() if name not in ("self", *_OWN)
-    }
+    parameters = signature(SiteNetEncoder).parameters
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in _OWN}
     extra = estimator.encoder_params or {}
     unknown = sorted(set(extra) - set(defaults))
     if unknown:
@@ -97,8 +96,8 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=())
     }
     if starts_warm(estimator):
         net = estimator.net_
-        # Without a word about what skorch makes anew.
-        net.set_params(verbose=0).set_params(**options)
+        vars(net).update(options)
+        net.initialize_callbacks()  # set_params would keep the old ones
     else:
         net = make_net(
             device=resolve_device(estimator.device),

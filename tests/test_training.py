@@ -1,0 +1,209 @@
+"""The training run that both estimators share: its length, interrupts, callbacks, progress."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from skorch.callbacks import Callback
+
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+from skdim.datasets import make_crystals
+
+NARROW = {"site_width": 8, "pair_width": 8, "attention_hidden": 8, "value_hidden": 8, "pre_pool": (8,), "post_pool": ()}
+SMALL = {"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "device": "cpu", "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def data():
+    structures, y = make_crystals(40, random_state=0)
+    return SiteNetFeaturizer().fit_transform(structures), y
+
+
+@pytest.fixture(scope="module")
+def X(data):
+    return data[0]
+
+
+@pytest.fixture(scope="module")
+def y(data):
+    return data[1]
+
+
+@pytest.fixture(params=[DeepInfoMaxEmbedder, SiteNetRegressor])
+def kind(request):
+    return request.param
+
+
+def output(estimator, X):
+    return estimator.predict(X) if hasattr(estimator, "predict") else estimator.transform(X)
+
+
+def weights(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def same_weights(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Recorder(Callback):
+    """Notes the epochs it has seen, and the learning rates."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.rates.append([group["lr"] for group in net.optimizer_.param_groups])
+
+
+class Interrupt(Callback):
+    """The user's Ctrl-C, or another error, in the middle of an epoch."""
+
+    def __init__(self, epoch, error=KeyboardInterrupt):
+        self.epoch = epoch
+        self.error = error
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == self.epoch:
+            raise self.error
+
+
+# -- length of the run -------------------------------------------------------------------------------------------------
+
+
+def test_history(kind, X, y):
+    model = kind(**SMALL, max_epochs=3).fit(X, y)
+    assert model.n_iter_ == len(model.history_) == 3
+    assert np.isfinite(model.history_[:, "train_loss"]).all()
+    if kind is DeepInfoMaxEmbedder:
+        total = model.history_[-1, "train_local"] + model.history_[-1, "train_global"]
+        assert_allclose(model.history_[-1, "train_loss"], total + model.kl_weight * model.history_[-1, "train_kl"])
+
+
+def test_no_epochs_leave_the_first_weights(kind, X, y):
+    model = kind(**SMALL, max_epochs=0).fit(X, y)
+    assert model.n_iter_ == 0
+    assert len(model.history_) == 0
+    assert np.isfinite(output(model, X)).all()
+    assert_array_equal(output(model, X), output(clone(model).fit(X, y), X))
+
+
+def test_warm_start_goes_on(kind, X, y):
+    settings = {**SMALL, "learning_rate": "constant"}
+    whole = kind(**settings, max_epochs=5).fit(X, y)
+    parts = kind(**settings, max_epochs=2, warm_start=True).fit(X, y)
+    net = parts.net_
+    parts.set_params(max_epochs=3).fit(X, y)
+    assert parts.net_ is net
+    assert parts.n_iter_ == 5
+    assert_array_equal(output(parts, X), output(whole, X))
+    assert parts.history_[:, "train_loss"] == whole.history_[:, "train_loss"]
+
+
+def test_without_warm_start_a_second_fit_begins_anew(kind, X, y):
+    model = kind(**SMALL, max_epochs=2)
+    first = output(model.fit(X, y), X)
+    assert_array_equal(output(model.fit(X, y), X), first)
+    assert model.n_iter_ == 2
+
+
+def test_warm_start_reads_the_rate_the_schedule_and_the_callbacks(kind, X, y):
+    def rates(model):
+        return next(callback for _, callback in model.net_.callbacks_ if isinstance(callback, Recorder)).rates
+
+    model = kind(**SMALL, max_epochs=2, warm_start=True, callbacks=Recorder()).fit(X, y)
+    assert len({rate for rate, *_ in rates(model)}) == 2
+    model.set_params(learning_rate="constant", learning_rate_init=5e-4).fit(X, y)
+    assert_allclose(rates(model), 5e-4)
+    assert len(rates(model)) == 2
+
+
+def test_warm_start_refuses_other_data(X, y):
+    other = SiteNetFeaturizer(site_features=["row", "group"]).transform(make_crystals(40, random_state=0)[0])
+    model = SiteNetRegressor(**SMALL, max_epochs=1, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="goes on with 1 targets, but y has 2"):
+        model.fit(X, np.column_stack([y, y]))
+    embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1, warm_start=True).fit(X)
+    for estimator in (model, embedder):
+        with pytest.raises(ValueError, match="was fitted on the site features"):
+            estimator.fit(other, y)
+
+
+def test_early_stopping_keeps_the_best_weights(kind, X, y):
+    class Remember(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.seen = []
+
+        def on_epoch_end(self, net, **kwargs):
+            self.seen.append(weights(net.module_))
+
+    settings = {**SMALL, "early_stopping": True, "validation_fraction": 0.4, "n_iter_no_change": 2, "max_epochs": 60}
+    settings |= {"learning_rate": "constant", "learning_rate_init": 3e-2}
+    model = kind(**settings, callbacks=("remember", Remember())).fit(X, y)
+    losses = model.history_[:, "valid_loss"]
+    best = int(np.argmin(losses))
+    assert best + 1 < model.n_iter_ < 60
+    seen = next(callback for name, callback in model.net_.callbacks_ if name == "remember").seen
+    assert same_weights(weights(model.net_.module_), seen[best])
+
+
+def test_early_stopping_refuses_few_crystals(X, y):
+    with pytest.raises(ValueError, match="early_stopping holds out 10 of 12 crystals"):
+        SiteNetRegressor(**SMALL, early_stopping=True).fit(X[:12], y[:12])
+    with pytest.raises(ValueError, match="early_stopping holds out 2 of 3 crystals"):
+        DeepInfoMaxEmbedder(**SMALL, early_stopping=True).fit(X[:3])
+
+
+def test_divergence_is_an_error(kind, X, y):
+    with pytest.raises(ValueError, match="training diverged"):
+        kind(**SMALL, max_epochs=5, learning_rate="constant", learning_rate_init=1e30).fit(X, y)
+
+
+# -- interrupts, callbacks, progress -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupt_leaves_a_usable_estimator(kind, epoch, early_stopping, X, y):
+    model = kind(**SMALL, max_epochs=5, callbacks=Interrupt(epoch), early_stopping=early_stopping)
+    with pytest.warns(match=f"interrupted after {epoch - 1} epochs"):
+        model.fit(X, y)
+    assert model.n_iter_ == len(model.history_) == epoch - 1
+    assert np.isfinite(output(model, X)).all()
+    model.set_params(warm_start=True, callbacks=None, max_epochs=1).fit(X, y)
+    assert model.n_iter_ == epoch
+
+
+def test_callbacks_are_used_and_not_changed(kind, X, y):
+    own = Recorder()
+    for given in (own, [own], [("own", own)], ("own", own), (own,)):
+        model = kind(**SMALL, max_epochs=2, callbacks=given).fit(X, y)
+        used = [callback for _, callback in model.net_.callbacks_ if isinstance(callback, Recorder)]
+        assert len(used[0].rates) == 2
+        assert own.rates == []
+    with pytest.raises(ValueError, match="The 'callbacks' parameter of"):
+        kind(callbacks=3).fit(X, y)
+
+
+def test_verbose(kind, X, y, capsys):
+    model = kind(**SMALL, max_epochs=2)
+    model.fit(X, y)
+    assert capsys.readouterr() == ("", "")
+    model.set_params(verbose=1).fit(X, y)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "/2" in err
+    assert "epoch" in err
+    model.set_params(verbose=2).fit(X, y)
+    out, err = capsys.readouterr()
+    assert "train_loss" in out
+    assert err == ""
+
+
+def test_the_bar_is_closed_when_training_raises(kind, X, y):
+    from tqdm import tqdm
+
+    with pytest.raises(RuntimeError):
+        kind(**SMALL, max_epochs=5, verbose=1, callbacks=Interrupt(2, RuntimeError)).fit(X, y)
+    assert not list(getattr(tqdm, "_instances", ()))
