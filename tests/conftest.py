@@ -1,9 +1,13 @@
 """Fixtures that several test files share."""
 
 import pytest
+import torch
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
+
+# Test processes side by side, each with a thread for every core, wait for each other: ten times slower.
+torch.set_num_threads(1)
 
 #: Rows of the formation energy data set by space group: all crystal systems, all centrings, 1 to 24 sites.
 ROWS = {

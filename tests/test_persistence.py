@@ -175,13 +175,14 @@ def test_processes_do_not_change_scores(kind, X, y):
     """To the bit where a worker has as many threads as this process; matrix products round by their number."""
     model = kind(**SMALL, max_epochs=2)
     threads = torch.get_num_threads()
-    serial = cross_val_score(model, X, y, cv=3)
-    parallel = cross_val_score(model, X, y, cv=3, n_jobs=2)
-    assert_allclose(parallel, serial, rtol=1e-4)
     try:
-        torch.set_num_threads(1)
+        torch.set_num_threads(2)
+        serial = cross_val_score(model, X, y, cv=3)
         with joblib.parallel_config("loky", inner_max_num_threads=1):
-            assert_array_equal(cross_val_score(model, X, y, cv=3, n_jobs=2), cross_val_score(model, X, y, cv=3))
+            parallel = cross_val_score(model, X, y, cv=3, n_jobs=2)
+        assert_allclose(parallel, serial, rtol=1e-4)
+        torch.set_num_threads(1)
+        assert_array_equal(parallel, cross_val_score(model, X, y, cv=3))
     finally:
         torch.set_num_threads(threads)
 
