@@ -210,10 +210,7 @@ def minimum_image_distances(cell, bases, steps):
     if useful.any():
         gain = reach[:, None, useful] - 2 * np.abs(in_metric @ _HALF_STEPS[useful].T)
         square += np.minimum(gain.min(axis=2), 0)
-    distances = np.sqrt(np.maximum(square, 0)).reshape(len(bases), len(cell.kinds), -1)
-    own = np.arange(len(cell.kinds))
-    distances[:, own, own] = 0.0
-    return distances
+    return np.sqrt(np.maximum(square, 0)).reshape(len(bases), len(cell.kinds), -1)
 
 
 def supercell_distances(cell, max_sites, grow=True):

@@ -85,8 +85,7 @@ def load_crystals(path, mmap_mode=None):
 
 def _load_column(file, length, mmap_mode):
     try:
-        # An empty array cannot be mapped; it needs no mapping either.
-        column = np.load(file, mmap_mode=mmap_mode if length else None, allow_pickle=False)
+        column = np.load(file, mmap_mode=mmap_mode, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{file} is damaged or missing ({error})") from error
     if column.dtype != COLUMNS[file.stem] or column.shape != (length,):

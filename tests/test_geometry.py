@@ -105,9 +105,19 @@ def test_kinds_tell_sites_apart():
     assert len(primitive_cell(lattice, coords, np.array([26, 27])).kinds) == 2
 
 
-def test_coinciding_sites_are_left_for_the_check_of_distances():
+def test_a_translation_that_holds_for_some_kinds_only():
+    # Half the first axis takes A to A, but B to C.
+    coords = [[0, 0, 0], [0.5, 0, 0], [0.25, 0, 0], [0.25, 0.5, 0], [0.75, 0, 0], [0.75, 0.5, 0]]
+    lattice = np.diag([8.0, 5.0, 4.0])
+    assert len(primitive_cell(lattice, np.array(coords), np.array([1, 1, 2, 2, 3, 3])).kinds) == 6
+    assert len(primitive_cell(lattice, np.array(coords), np.array([1, 1, 2, 2, 2, 2])).kinds) == 3
+
+
+@pytest.mark.parametrize("kinds", [[11, 11, 17, 17], [11, 11, 11, 11]])
+def test_coinciding_sites_are_left_for_the_check_of_distances(kinds):
     coords = np.array([[0, 0, 0], [0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]])
-    cell = primitive_cell(3 * np.eye(3), coords, np.array([11, 11, 17, 17]))
+    cell = primitive_cell(3 * np.eye(3), coords, np.array(kinds))
+    assert len(cell.kinds) == 4
     distance, i, j = nearest_pair(supercell_distances(cell, 50))
     assert distance == 0
     assert i != j
