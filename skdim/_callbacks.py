@@ -58,7 +58,7 @@ class EpochBar(Callback):
     def on_train_begin(self, net, **kwargs):
         from tqdm import tqdm
 
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch", leave=False)
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
