@@ -1,0 +1,81 @@
+"""Which rows get labels: paired, nested random draws."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+class LabelDraw(NamedTuple):
+    """One draw of labels: how many, which repeat, and the rows whose labels are revealed."""
+
+    n_labels: int
+    repeat: int
+    rows: np.ndarray
+
+
+def label_draws(n_rows, *, train_sizes=(50, 100, 250), n_repeats=12, random_state=0):
+    """Draw the rows whose labels are revealed: the draws that :func:`label_efficiency` makes.
+
+    Each repeat shuffles the rows once, and a draw of n labels is the first n of them. So within a repeat the draws are
+    nested, as if more and more crystals were labelled, and a draw depends only on ``n_rows``, ``random_state``, the
+    repeat and its size: not on which other sizes or how many repeats are asked for.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows to draw from.
+    train_sizes : sequence of int, default=(50, 100, 250)
+        Labels to reveal.
+    n_repeats : int, default=12
+        Draws of each size.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the shuffles.
+
+    Returns
+    -------
+    list of LabelDraw
+        Named tuples ``(n_labels, repeat, rows)``, repeat after repeat, the sizes of each ascending. ``rows`` is an
+        ndarray of int of shape (n_labels,).
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, comes twice, or is larger than ``n_rows``.
+
+    Examples
+    --------
+    The draws as the folds of a search, with the last 20 rows as the fixed test rows:
+
+    >>> import numpy as np
+    >>> from skdim.model_selection import label_draws
+    >>> test = np.arange(80, 100)
+    >>> cv = [(draw.rows, test) for draw in label_draws(80, train_sizes=[10, 40], n_repeats=3)]
+    >>> [len(train) for train, _ in cv]
+    [10, 40, 10, 40, 10, 40]
+    """
+    return make_draws(n_rows, checked_sizes(train_sizes, n_rows), n_repeats, entropy_of(random_state))
+
+
+def checked_sizes(train_sizes, n_rows):
+    sizes = sorted(train_sizes)
+    if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+        raise ValueError(f"train_sizes must be different positive integers; got {train_sizes!r}")
+    if sizes[-1] > n_rows:
+        raise ValueError(f"train_sizes asks for {sizes[-1]} labels, but there are only {n_rows} rows to draw them from")
+    return [int(n) for n in sizes]
+
+
+def entropy_of(random_state):
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def make_draws(n_rows, sizes, n_repeats, entropy):
+    draws = []
+    for repeat in range(n_repeats):
+        order = np.random.default_rng([entropy, repeat]).permutation(n_rows)
+        draws += [LabelDraw(size, repeat, order[:size]) for size in sizes]
+    return draws

@@ -1,0 +1,118 @@
+"""What a table of label draws says: medians and quartiles, and one arm against another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+
+
+def summarize(frame):
+    """Median and quartiles of the error, by arm and number of labels.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As :func:`label_efficiency` returns it.
+
+    Returns
+    -------
+    DataFrame
+        One row an arm and size, arms in their order in ``frame``: "arm", "n_labels", "n_repeats", "median", "q25",
+        "q75" (of the mean absolute error, in the units of the labels) and "fit_time" (median, in seconds, where
+        ``frame`` has it).
+
+    Raises
+    ------
+    ValueError
+        If ``frame`` lacks a column.
+    """
+    check_frame(frame)
+    # Categories keep the order of the arms while the sizes are sorted.
+    arm = pd.Categorical(frame["arm"], categories=pd.unique(frame["arm"]), ordered=True)
+    groups = frame.assign(arm=arm).groupby(["arm", "n_labels"], observed=True)
+    mae = groups["mae"]
+    columns = {"n_repeats": mae.size(), "median": mae.median(), "q25": mae.quantile(0.25), "q75": mae.quantile(0.75)}
+    if "fit_time" in frame:
+        columns["fit_time"] = groups["fit_time"].median()
+    summary = pd.DataFrame(columns).reset_index()
+    return summary.assign(arm=summary["arm"].astype(str))
+
+
+def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0.95, random_state=0):
+    """Error of one arm minus that of another on the same label draws, with a bootstrap interval.
+
+    Negative differences say that ``arm`` is the better one. The interval covers the choice of the labels, and nothing
+    else: not other test rows, and not another run of a pre-training that all draws share.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As :func:`label_efficiency` returns it.
+    arm, reference : str
+        Arms of ``frame``. Repeats that one of the two does not have are left out.
+    n_bootstrap : int, default=10000
+        Times that the repeats are drawn anew, with replacement.
+    confidence : float, default=0.95
+        Share of the bootstrap medians that the interval holds.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a number of labels: "n_labels", "n_repeats", "median_difference", "low", "high" (percentiles of the
+        bootstrapped median) and "share_better" (of the repeats, those in which ``arm`` has the smaller error).
+
+    Raises
+    ------
+    ValueError
+        If an arm is not in ``frame``, or the two have no draw in common.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.linear_model import LinearRegression, Ridge
+    >>> from skdim.model_selection import label_efficiency, paired_difference
+    >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    >>> arms = {"least squares": LinearRegression(), "ridge": Ridge()}
+    >>> draws = label_efficiency(arms, X, y, train_sizes=[20, 80], n_repeats=6)
+    >>> difference = paired_difference(draws, "least squares", "ridge")
+    >>> difference[["n_labels", "n_repeats", "share_better"]]
+       n_labels  n_repeats  share_better
+    0        20          6           1.0
+    1        80          6           1.0
+    >>> bool((difference["high"] < 0).all())
+    True
+    """
+    check_frame(frame)
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1; got {confidence}")
+    arms = pd.unique(frame["arm"])
+    for name in (arm, reference):
+        if name not in arms:
+            raise ValueError(f"{name!r} is no arm of the frame; it has {list(arms)}")
+    mae = frame.pivot(index=["n_labels", "repeat"], columns="arm", values="mae")
+    difference = (mae[arm] - mae[reference]).dropna()
+    if difference.empty:
+        raise ValueError(f"arms {arm!r} and {reference!r} have no label draw in common")
+    rng = check_random_state(random_state)
+    tails = [50 * (1 - confidence), 50 * (1 + confidence)]
+    rows = []
+    for n_labels, values in difference.groupby("n_labels"):
+        values = values.to_numpy()
+        medians = np.median(values[rng.randint(len(values), size=(n_bootstrap, len(values)))], axis=1)
+        low, high = np.percentile(medians, tails)
+        rows.append((n_labels, len(values), np.median(values), low, high, (values < 0).mean()))
+    return pd.DataFrame(rows, columns=["n_labels", "n_repeats", "median_difference", "low", "high", "share_better"])
+
+
+def check_frame(frame):
+    """Check that a table has what :func:`label_efficiency` puts into it."""
+    missing = [name for name in ("arm", "n_labels", "repeat", "mae") if name not in getattr(frame, "columns", ())]
+    if missing:
+        raise ValueError(f"the frame lacks the columns {missing}: pass what label_efficiency returns")
+    if not len(frame):
+        raise ValueError("the frame has no rows: pass what label_efficiency returns")
+    if frame.duplicated(["arm", "n_labels", "repeat"]).any():
+        raise ValueError("the frame has a draw twice (same arm, n_labels and repeat): number the repeats anew")

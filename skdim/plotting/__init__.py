@@ -1,0 +1,5 @@
+"""Displays of results, in scikit-learn's conventions; they need matplotlib (``pip install 'skdim-crystals[plot]'``)."""
+
+from ._label_efficiency import LabelEfficiencyDisplay
+
+__all__ = ["LabelEfficiencyDisplay"]

@@ -1,0 +1,486 @@
+"""The protocol: which rows are drawn, what is the same for all arms, what the summary says, and the errors."""
+
+import warnings
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+from pymatgen.core import Lattice, Structure
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.datasets import make_regression
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+from skdim._composition import CompositionStatistics
+from skdim.datasets import make_crystals
+from skdim.model_selection import formula_groups, label_draws, label_efficiency, paired_difference, summarize
+
+
+class Spy(RegressorMixin, BaseEstimator):
+    """Records what each clone was fitted on, and its seed; predicts nothing useful."""
+
+    log: ClassVar = []  # shared by the clones
+
+    def __init__(self, name="", random_state=None):
+        self.name = name
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        self.log.append((self.name, np.asarray(X)[:, 0].copy(), np.asarray(y).copy(), self.random_state))
+        self.is_fitted_ = True
+        return self
+
+    def predict(self, X):
+        self.log.append((f"{self.name} tests", np.asarray(X)[:, 0].copy()))
+        return np.zeros(len(X))
+
+
+class Counter(TransformerMixin, BaseEstimator):
+    """Counts the rows that pass through fitted copies."""
+
+    rows: ClassVar = []
+
+    def fit(self, X, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        self.rows.append(len(X))
+        return X
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "is_fitted_")
+
+
+class Broken(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        if len(X) > 10:
+            raise ZeroDivisionError("no luck")
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+@pytest.fixture(autouse=True)
+def _empty_logs():
+    Spy.log.clear()
+    Counter.rows.clear()
+
+
+@pytest.fixture
+def table():
+    """Rows that tell their own number in the first column."""
+    X, y = make_regression(100, 4, noise=1.0, random_state=0)
+    return np.column_stack([np.arange(100.0), X]), y
+
+
+@pytest.fixture(scope="module")
+def crystals_and_target():
+    structures, y = make_crystals(60, random_state=0)
+    return SiteNetFeaturizer().fit_transform(structures), y
+
+
+def fits(name):
+    return [entry for entry in Spy.log if entry[0] == name]
+
+
+# -- label_draws -------------------------------------------------------------------------------------------------------
+
+
+def test_draws_are_nested_distinct_and_ordered():
+    draws = label_draws(50, train_sizes=[20, 5], n_repeats=4, random_state=3)
+    assert [(d.n_labels, d.repeat) for d in draws] == [(n, r) for r in range(4) for n in (5, 20)]
+    for small, large in zip(draws[::2], draws[1::2], strict=True):
+        assert len(set(large.rows)) == len(large.rows) == 20
+        assert_array_equal(small.rows, large.rows[:5])
+    assert len({tuple(d.rows) for d in draws}) == 8
+
+
+def test_a_draw_does_not_depend_on_other_sizes_or_the_number_of_repeats():
+    few = {(d.n_labels, d.repeat): d.rows for d in label_draws(50, train_sizes=[10], n_repeats=2)}
+    many = {(d.n_labels, d.repeat): d.rows for d in label_draws(50, train_sizes=[5, 10, 50], n_repeats=9)}
+    for key, rows in few.items():
+        assert_array_equal(rows, many[key])
+
+
+def test_draws_follow_the_seed_and_leave_the_global_state_alone():
+    np.random.seed(0)  # noqa: NPY002
+    first, again, other = (label_draws(50, train_sizes=[10], n_repeats=1, random_state=s)[0].rows for s in (0, 0, 1))
+    assert_array_equal(first, again)
+    assert (first != other).any()
+    assert np.random.randint(10**6) == np.random.RandomState(0).randint(10**6)  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("sizes", "match"),
+    [
+        ([51], "asks for 51 labels, but there are only 50 rows"),
+        ([0], "positive"),
+        ([0.5], "positive integers"),
+        ([5, 5], "different"),
+        ([], "different positive"),
+    ],
+)
+def test_bad_sizes(sizes, match, table):
+    with pytest.raises(ValueError, match=match):
+        label_draws(50, train_sizes=sizes)
+    with pytest.raises(ValueError, match=match):
+        label_efficiency({"a": Ridge()}, *table, test_size=50, train_sizes=sizes)
+
+
+def test_draws_are_folds_of_a_search(table):
+    X, y = table
+    draws = label_draws(80, train_sizes=[10, 40], n_repeats=3)
+    test = np.arange(80, 100)
+    search = GridSearchCV(
+        Pipeline([("scale", StandardScaler()), ("model", Ridge())]),
+        [{"model": [Ridge()]}, {"scale": ["passthrough"], "model": [DummyRegressor()]}],
+        cv=[(d.rows, test) for d in draws],
+        scoring="neg_mean_absolute_error",
+    ).fit(X, y)
+    arms = {"ridge": make_pipeline(StandardScaler(), Ridge()), "mean": DummyRegressor()}
+    frame = label_efficiency(arms, X[:80], y[:80], X_test=X[80:], y_test=y[80:], train_sizes=[10, 40], n_repeats=3)
+    maes = frame.set_index(["arm", "n_labels", "repeat"])["mae"]
+    for k, draw in enumerate(draws):
+        scores = [-score for score in search.cv_results_[f"split{k}_test_score"]]
+        assert_allclose(scores, [maes[arm, draw.n_labels, draw.repeat] for arm in arms])
+
+
+# -- label_efficiency: the protocol ------------------------------------------------------------------------------------
+
+
+def test_result_is_tidy_and_in_order(table):
+    arms = {"z": Ridge(), "a": DummyRegressor()}
+    frame = label_efficiency(arms, *table, train_sizes=[20, 10], n_repeats=3)
+    assert list(frame.columns) == ["arm", "n_labels", "repeat", "mae", "fit_time", "predict_time"]
+    wanted = [(arm, n, r) for arm in ("z", "a") for n in (10, 20) for r in range(3)]
+    assert list(frame[["arm", "n_labels", "repeat"]].itertuples(index=False, name=None)) == wanted
+    assert np.isfinite(frame["mae"]).all()
+    assert (frame[["fit_time", "predict_time"]] >= 0).all(axis=None)
+
+
+def test_all_arms_see_the_same_rows(table):
+    X, y = table
+    label_efficiency({"a": Spy("a"), "b": Spy("b")}, X, y, train_sizes=[10, 20], n_repeats=3)
+    assert len(fits("a")) == len(fits("b")) == 6
+    for (_, rows_a, y_a, seed_a), (_, rows_b, _, seed_b) in zip(fits("a"), fits("b"), strict=True):
+        assert_array_equal(rows_a, rows_b)
+        assert_array_equal(y_a, y[rows_a.astype(int)])
+        assert seed_a == seed_b
+    assert len({tuple(np.sort(rows)) for _, rows, *_ in fits("a")}) == 6
+
+
+def test_test_rows_are_fixed_and_never_trained_on(table):
+    label_efficiency({"a": Spy("a")}, *table, train_sizes=[10, 80], n_repeats=3, test_size=0.2)
+    tested = {tuple(rows) for _, rows in fits("a tests")}
+    assert len(tested) == 1
+    trained = set(np.concatenate([rows for _, rows, *_ in fits("a")]))
+    assert trained | set(*tested) == set(range(100))
+    assert not trained & set(*tested)
+
+
+def test_a_draw_does_not_depend_on_the_other_arms(table):
+    alone = label_efficiency({"trees": ExtraTreesRegressor(5)}, *table, train_sizes=[20], n_repeats=2)
+    arms = {"first": Ridge(), "trees": ExtraTreesRegressor(5), "last": Spy()}
+    among = label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=3)
+    among = among.query("arm == 'trees' and n_labels == 20 and repeat < 2")
+    assert_array_equal(alone["mae"], among["mae"])
+
+
+def test_seeds_fill_what_is_unset_and_keep_what_is_set(table):
+    arms = {"unset": Spy("unset"), "set": Spy("set", 7), "nested": make_pipeline(StandardScaler(), Spy("nested"))}
+    label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=3)
+    assert {seed for *_, seed in fits("set")} == {7}
+    assert len({seed for *_, seed in fits("unset")}) == 6
+    assert all(isinstance(seed, int) for *_, seed in fits("unset") + fits("nested"))
+    assert arms["unset"].random_state is None  # the estimator that was passed is left as it was
+    assert not hasattr(arms["unset"], "is_fitted_")
+
+
+def test_results_follow_the_seed_and_not_the_number_of_processes(table):
+    arms = {"trees": ExtraTreesRegressor(5), "ridge": Ridge()}
+    options = {"train_sizes": [10, 20], "n_repeats": 2}
+    columns = ["arm", "n_labels", "repeat", "mae"]
+    first = label_efficiency(arms, *table, **options)[columns]
+    assert_frame_equal(label_efficiency(arms, *table, n_jobs=2, **options)[columns], first)
+    assert (label_efficiency(arms, *table, random_state=1, **options)["mae"] != first["mae"]).all()
+
+
+def test_repeats_by_arm_take_the_first_draws(table):
+    arms = {"many": Spy("many"), "few": Spy("few")}
+    frame = label_efficiency(arms, *table, train_sizes=[10], n_repeats={"many": 4, "few": 2})
+    assert frame.groupby("arm")["repeat"].max().to_dict() == {"many": 3, "few": 1}
+    for (_, many, *_), (_, few, *_) in zip(fits("many"), fits("few"), strict=False):
+        assert_array_equal(many, few)
+
+
+def test_groups_are_held_out_together(table):
+    groups = np.arange(100) // 5
+    label_efficiency({"a": Spy("a")}, *table, train_sizes=[60], n_repeats=3, test_size=0.3, groups=groups)
+    trained = np.concatenate([rows for _, rows, *_ in fits("a")]).astype(int)
+    tested = fits("a tests")[0][1].astype(int)
+    assert len(tested) == 30
+    assert not set(groups[trained]) & set(groups[tested])
+
+
+@pytest.mark.parametrize("kind", ["frame", "list"])
+def test_takes_what_scikit_learn_takes(table, kind):
+    X, y = table
+    given = pd.DataFrame(X).rename(columns=str) if kind == "frame" else X.tolist()
+    target = pd.Series(y, index=np.arange(100)[::-1]) if kind == "frame" else y.tolist()
+    options = {"train_sizes": [10], "n_repeats": 2}
+    found = label_efficiency({"a": Ridge()}, given, target, **options)
+    assert_allclose(found["mae"], label_efficiency({"a": Ridge()}, X, y, **options)["mae"])
+
+
+def test_several_targets(table):
+    X, y = table
+    frame = label_efficiency({"a": Ridge()}, X, np.column_stack([y, 2 * y]), train_sizes=[10], n_repeats=2)
+    assert_allclose(frame["mae"], 1.5 * label_efficiency({"a": Ridge()}, X, y, train_sizes=[10], n_repeats=2)["mae"])
+
+
+def test_progress_bar_is_only_shown_on_request(table, capsys):
+    label_efficiency({"a": Ridge()}, *table, train_sizes=[10], n_repeats=2)
+    assert capsys.readouterr().err == ""
+    label_efficiency({"a": Ridge()}, *table, train_sizes=[10], n_repeats=2, verbose=1)
+    assert "2/2" in capsys.readouterr().err
+
+
+# -- label_efficiency: steps that learn nothing ------------------------------------------------------------------------
+
+
+def test_frozen_steps_are_applied_once_and_change_nothing(table):
+    X, y = table
+    scaler = StandardScaler().fit(X)
+    frozen = make_pipeline(Counter().fit(X), scaler)
+    arms = {
+        "one": make_pipeline(FrozenEstimator(frozen), Ridge()),
+        "two": make_pipeline(FrozenEstimator(frozen), DummyRegressor()),
+    }
+    found = label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=3)
+    assert len(Counter.rows) == 2  # the rows of the pool that are drawn, and the test rows
+    plain = {"one": make_pipeline(StandardScaler(), Ridge()), "two": DummyRegressor()}
+    plain["one"] = Pipeline([("frozen", FrozenEstimator(scaler)), ("model", Ridge())])
+    again = label_efficiency(plain, X, y, train_sizes=[10, 20], n_repeats=3)
+    assert_allclose(found["mae"], again["mae"])
+
+
+def test_a_learning_step_stops_what_is_applied_once(table):
+    X, y = table
+    counter = FrozenEstimator(Counter().fit(X))
+    label_efficiency({"a": make_pipeline(StandardScaler(), counter, Ridge())}, X, y, train_sizes=[10], n_repeats=3)
+    assert Counter.rows == [10, 20] * 3
+
+
+def test_only_drawn_rows_are_embedded(table):
+    X, y = table
+    arm = make_pipeline(FrozenEstimator(Counter().fit(X)), Ridge())
+    label_efficiency({"a": arm}, X, y, train_sizes=[3], n_repeats=2, test_size=10)
+    assert Counter.rows[0] <= 6
+    assert Counter.rows[1] == 10
+
+
+# -- label_efficiency: crystals ----------------------------------------------------------------------------------------
+
+
+def test_arms_on_crystals(crystals_and_target):
+    X, y = crystals_and_target
+    embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
+    union = FeatureUnion([("vectors", FrozenEstimator(embedder)), ("composition", CompositionStatistics())])
+    arms = {
+        "mean": DummyRegressor(),
+        "composition": make_pipeline(CompositionStatistics(), ExtraTreesRegressor(20)),
+        "representation": make_pipeline(FrozenEstimator(embedder), StandardScaler(), Ridge()),
+        "both": make_pipeline(union, StandardScaler(), Ridge()),
+        "transfer": SiteNetRegressor(pretrained=FrozenEstimator(embedder), max_epochs=1),
+    }
+    frame = label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=2)
+    assert len(frame) == 20
+    assert np.isfinite(frame["mae"]).all()
+    before = embedder.transform(X)
+    rows = label_draws(40, train_sizes=[10], n_repeats=1)[0].rows
+    one = {"representation": arms["representation"]}
+    check = label_efficiency(one, X[:40], y[:40], X_test=X[40:], y_test=y[40:], train_sizes=[10], n_repeats=1)
+    model = make_pipeline(StandardScaler(), Ridge()).fit(before[:40][rows], y[:40][rows])
+    assert_allclose(check["mae"].item(), np.abs(model.predict(before[40:]) - y[40:]).mean(), rtol=1e-6)
+
+
+def test_crystals_are_held_out_by_formula():
+    structures, y = make_crystals(20, random_state=0)
+    X = SiteNetFeaturizer().fit_transform(structures)
+    X, y = Crystals.concatenate([X, X, X]), np.tile(y, 3)
+    seen = []
+
+    class Formulas(DummyRegressor):
+        def fit(self, X, y):
+            seen.append(set(X.formulas))
+            return super().fit(X, y)
+
+        def predict(self, X):
+            seen.append(set(X.formulas))
+            return super().predict(X)
+
+    label_efficiency({"a": Formulas()}, X, y, train_sizes=[40], n_repeats=2)
+    assert seen[1] == seen[3]
+    assert not (seen[0] | seen[2]) & seen[1]
+
+
+# -- label_efficiency: errors ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"estimators": {}}, ValueError, "at least one arm"),
+        ({"estimators": [Ridge()]}, TypeError, "must be a dict"),
+        ({"estimators": {"a": Ridge}}, TypeError, "arm 'a' must be an estimator instance"),
+        ({"estimators": {"a": StandardScaler()}}, TypeError, "arm 'a' must be an estimator instance"),
+        ({"n_repeats": 0}, ValueError, "positive integer"),
+        ({"n_repeats": {"b": 2}}, ValueError, r"n_repeats has the arms \['b'\]"),
+        ({"train_sizes": [81]}, ValueError, "asks for 81 labels, but there are only 80"),
+        ({"X_test": np.zeros((3, 5))}, ValueError, "X_test was passed without y_test"),
+        ({"y_test": np.zeros(3)}, ValueError, "y_test was passed without X_test"),
+        ({"X_test": np.zeros((3, 5)), "y_test": np.zeros(4)}, ValueError, "inconsistent numbers"),
+        ({"y": np.zeros(99)}, ValueError, "inconsistent numbers"),
+        ({"y": np.where(np.arange(100) == 7, np.nan, 1.0)}, ValueError, "y has 1 labels that are not finite.*row 7"),
+    ],
+)
+def test_bad_arguments(table, change, error, match):
+    arguments = {"estimators": {"a": Ridge()}, "X": table[0], "y": table[1], "train_sizes": [10], "n_repeats": 2}
+    with pytest.raises(error, match=match):
+        label_efficiency(**{**arguments, **change})
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_an_arm_that_fails_is_named(table, n_jobs):
+    arms = {"good": Ridge(), "bad": Broken()}
+    with pytest.raises(RuntimeError, match="arm 'bad' failed at 20 labels, repeat 0: ZeroDivisionError: no luck"):
+        label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=1, n_jobs=n_jobs)
+
+
+def test_crystals_that_failed_to_featurize(crystals_and_target):
+    structures, y = make_crystals(10, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        X = SiteNetFeaturizer(on_error="warn").fit_transform([*structures[:9], None])
+    with pytest.raises(ValueError, match=r"X has 1 rows that could not be featurized.*keep = ~X\.failed"):
+        label_efficiency({"a": DummyRegressor()}, X, y, train_sizes=[2], n_repeats=1)
+    good, good_y = crystals_and_target
+    with pytest.raises(ValueError, match="X_test has 1 rows"):
+        label_efficiency({"a": DummyRegressor()}, good, good_y, X_test=X, y_test=y, train_sizes=[2], n_repeats=1)
+
+
+# -- summarize and paired_difference -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frame():
+    """Arm "b" is 1 worse than "a" in each repeat, with much more between the repeats; "c" lacks repeats."""
+    level = np.array([1.0, 5.0, 9.0, 13.0])
+    parts = [
+        pd.DataFrame({"arm": arm, "n_labels": n, "repeat": repeats, "mae": level[repeats] / n + shift})
+        for arm, shift, repeats in (("b", 1.0, [0, 1, 2, 3]), ("a", 0.0, [0, 1, 2, 3]), ("c", 0.5, [1, 2]))
+        for n in (1, 10)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_summary(frame):
+    summary = summarize(frame)
+    assert list(summary["arm"]) == ["b", "b", "a", "a", "c", "c"]
+    assert list(summary["n_labels"]) == [1, 10] * 3
+    assert list(summary["n_repeats"]) == [4, 4, 4, 4, 2, 2]
+    first = summary.iloc[2]
+    assert_allclose(first[["median", "q25", "q75"]].astype(float), [7, 4, 10])
+    assert "fit_time" not in summary
+    assert "fit_time" in summarize(frame.assign(fit_time=2.0))
+    shuffled = summarize(frame.sample(frac=1, random_state=0))
+    order = {"by": ["arm", "n_labels"], "ignore_index": True}
+    assert_frame_equal(shuffled.sort_values(**order), summary.sort_values(**order))
+
+
+def test_paired_difference_sees_what_the_spread_hides(frame):
+    found = paired_difference(frame, "a", "b")
+    assert_allclose(found[["median_difference", "low", "high"]], -1)
+    assert list(found["share_better"]) == [1, 1]
+    assert list(paired_difference(frame, "c", "a")["n_repeats"]) == [2, 2]
+
+
+def test_bootstrap_interval():
+    rng = np.random.default_rng(0)
+    maes = {"a": 1 + rng.normal(0, 0.1, 200), "b": 1 + rng.normal(0.05, 0.1, 200)}
+    parts = [pd.DataFrame({"arm": arm, "n_labels": 50, "repeat": range(200), "mae": mae}) for arm, mae in maes.items()]
+    frame = pd.concat(parts)
+    found = paired_difference(frame, "a", "b", random_state=0)
+    assert_frame_equal(found, paired_difference(frame, "a", "b", random_state=0))
+    row = found.iloc[0]
+    assert row["low"] < row["median_difference"] < row["high"] < 0
+    wider = paired_difference(frame, "a", "b", confidence=0.999).iloc[0]
+    assert wider["low"] < row["low"] < row["high"] < wider["high"]
+    # The standard error of a median of 200 normal differences of deviation 0.14 is 0.0125.
+    assert_allclose(row["high"] - row["low"], 2 * 1.96 * 0.0125, rtol=0.4)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda f: summarize(f.drop(columns="mae")), r"lacks the columns \['mae'\]"),
+        (lambda f: summarize(f[:0]), "no rows"),
+        (lambda f: summarize(None), "lacks the columns"),
+        (lambda f: summarize(pd.concat([f, f])), "a draw twice"),
+        (lambda f: paired_difference(f, "a", "z"), "'z' is no arm"),
+        (lambda f: paired_difference(f, "a", "b", confidence=95), "between 0 and 1"),
+        (lambda f: paired_difference(f.query("arm != 'a' or repeat == 0"), "a", "c"), "no label draw in common"),
+    ],
+)
+def test_bad_frames(frame, call, match):
+    with pytest.raises(ValueError, match=match):
+        call(frame)
+
+
+# -- formula_groups ----------------------------------------------------------------------------------------------------
+
+
+def test_groups_of_structures_and_of_crystals_agree():
+    structures, _ = make_crystals(40, random_state=1)
+    rows = structures + structures[:7]
+    groups = formula_groups(rows)
+    assert_array_equal(groups, formula_groups(SiteNetFeaturizer().fit_transform(rows)))
+    assert_array_equal(groups[40:], groups[:7])
+    assert groups[0] == 0
+    assert groups.max() + 1 == len({s.composition.reduced_formula for s in structures})
+
+
+def test_groups_of_files_and_texts(tmp_path):
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    path = tmp_path / "salt.cif"
+    salt.to(path, fmt="cif")
+    other = Structure(Lattice.cubic(4), ["Xe"], [[0, 0, 0]])  # a noble gas: pymatgen would warn about its formula
+    rows = [salt, other, path, str(path), path.read_text(), salt.as_dict(), salt.get_primitive_structure()]
+    assert_array_equal(formula_groups(rows), [0, 1, 0, 0, 0, 0, 0])
+
+
+def test_failed_rows_are_groups_of_their_own():
+    structures, _ = make_crystals(3, random_state=0)
+    with pytest.warns(UserWarning, match="could not be featurized"):
+        X = SiteNetFeaturizer(on_error="warn").fit_transform([structures[0], None, structures[0], None])
+    assert_array_equal(formula_groups(X), [0, 1, 0, 2])
+
+
+def test_groups_work_with_a_splitter(crystals_and_target):
+    X, _ = crystals_and_target
+    X = Crystals.concatenate([X, X])
+    groups = formula_groups(X)
+    formulas = np.array(X.formulas)
+    for train, test in GroupKFold(4).split(X, groups=groups):
+        assert not set(formulas[train]) & set(formulas[test])
