@@ -6,11 +6,15 @@ Conventions: a lattice is a (3, 3) array whose rows are the vectors, in angstrom
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from ._lattice import METRIC_TOL, STEPS, hermite_form, minkowski_reduced, reduced_bases
+
+# The symmetry search remarks on displacements far below symprec; those who want to hear it configure the logger "moyo".
+logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 #: Of each step to a neighbouring cell and the one back, one.
 _HALF_STEPS = STEPS[13:]
@@ -56,41 +60,64 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     Returns
     -------
     Cell
+
+    Raises
+    ------
+    GeometryError
+        If the symmetry search finds no consistent answer.
+
+    Notes
+    -----
+    The translations are moyopy's; a cell in which sites coincide is returned as it is.
     """
     cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
-    while (found := _find_translation(cell, symprec)) is not None:
-        cell = _fold(cell, *found)
+    # A translation leaves no site in place, so the order of their group divides the number of sites of every kind.
+    if np.gcd.reduce(np.unique(kinds, return_counts=True)[1]) == 1:
+        return cell
+    if _sites_coincide(cell, symprec):
+        # No search finds its way there; the caller refuses the distance of 0, and names the sites.
+        return cell
+    translations = _translations(cell, symprec)
+    for translation in translations @ lattice:
+        # In units of the cell found so far, a translation of order n is a whole number of n-ths.
+        point = np.rint(translation @ np.linalg.inv(cell.lattice) * len(translations)).astype(np.int64)
+        point %= len(translations)
+        common = int(np.gcd.reduce([len(translations), *point]))
+        order = len(translations) // common
+        if order > 1:
+            cell = _fold(cell, point // common, _orbits(cell, point / len(translations), order, symprec))
     return cell
 
 
-def _find_translation(cell, symprec):
-    """Find a translation finer than the lattice that maps the sites onto each other; None if there is none.
+def _sites_coincide(cell, symprec):
+    delta = cell.coords[:, None] - cell.coords[None]
+    delta = (delta - np.rint(delta)) @ cell.lattice
+    return np.count_nonzero(np.einsum("ijk,ijk->ij", delta, delta) <= (2 * symprec) ** 2) > len(cell.kinds)
 
-    Returns ``point`` (3,) and ``orbits`` (order, n_sites): the translation is ``point / order`` in units of the
-    lattice, and takes site i to ``orbits[1, i]``, twice to ``orbits[2, i]``, and back after ``order`` times.
-    """
-    kinds, counts = np.unique(cell.kinds, return_counts=True)
-    # The group of translations leaves no site in place, so its order divides the number of sites of every kind.
-    multiple = int(np.gcd.reduce(counts))
-    if multiple == 1:
-        return None
-    rarest = np.flatnonzero(cell.kinds == kinds[counts.argmin()])
-    vectors = cell.coords[rarest[1:]] - cell.coords[rarest[0]]
-    points = np.rint(vectors * multiple).astype(np.int64)
-    off = (vectors - points / multiple) @ cell.lattice
-    # Both ends of the vector can be off by symprec.
-    candidate = (np.einsum("ij,ij->i", off, off) <= (2 * symprec) ** 2) & (points % multiple).any(axis=1)
-    for point in points[candidate] % multiple:
-        common = int(np.gcd.reduce([multiple, *point]))
-        point, order = point // common, multiple // common
-        orbits = _orbits(cell, point / order, order, symprec)
-        if orbits is not None:
-            return point, orbits
-    return None
+
+def _translations(cell, symprec):
+    """Lattice translations that map the sites onto each other, the zero one included, (n, 3) fractional."""
+    import moyopy
+
+    crystal = moyopy.Cell(cell.lattice.tolist(), cell.coords.tolist(), cell.kinds.tolist())
+    # A search can fail at one tolerance, where a translation holds for part of the sites only, and pass at a finer one.
+    for tolerance in (symprec, symprec / 10, symprec / 100):
+        try:
+            operations = moyopy.MoyoDataset(crystal, symprec=tolerance).operations
+            break
+        except ValueError as error:
+            reason = error
+    else:
+        raise GeometryError(
+            f"the search for its primitive cell failed ({reason}): check for sites that nearly coincide, or pass "
+            "supercell='none' to use the cell as it is"
+        )
+    pure = (np.asarray(operations.rotations) == np.eye(3, dtype=int)).all(axis=(1, 2))
+    return np.asarray(operations.translations, dtype=float)[pure]
 
 
 def _orbits(cell, translation, order, symprec):
-    """Where each site goes under 0, ..., order - 1 translations, (order, n_sites); None where no site is there."""
+    """Where each site goes under 0, ..., order - 1 translations, (order, n_sites)."""
     delta = (cell.coords + translation)[:, None] - cell.coords[None]
     delta -= np.rint(delta)
     delta = delta @ cell.lattice
@@ -98,13 +125,16 @@ def _orbits(cell, translation, order, symprec):
     square[cell.kinds[:, None] != cell.kinds[None]] = np.inf
     partner = square.argmin(axis=1)
     every = np.arange(len(partner))
-    if (square[every, partner] > symprec**2).any():
-        return None
     orbits = [every]
     for _ in range(order):
         orbits.append(partner[orbits[-1]])
-    # Sites that nearly coincide can make the partners ambiguous; such a cell stays as it is.
-    return np.array(orbits[:-1]) if np.array_equal(orbits[-1], every) else None
+    # The search allows each site symprec, and the one that it is carried to as well.
+    if (square[every, partner] > (2 * symprec) ** 2).any() or not np.array_equal(orbits[-1], every):
+        raise GeometryError(
+            "it has translations that carry its sites onto each other only in part: choose another symprec, or pass "
+            "supercell='none' to use the cell as it is"
+        )
+    return np.array(orbits[:-1])
 
 
 def _fold(cell, point, orbits):

@@ -16,7 +16,6 @@ STEPS = np.array([v for v in itertools.product((-1, 0, 1), repeat=3) if any(v)])
 METRIC_TOL = 1e-4
 #: Whether three of the STEPS span the whole lattice, (26, 26, 26).
 _SPANS = np.abs(np.einsum("iw,jkw->ijk", STEPS, np.cross(STEPS[:, None], STEPS[None]))) == 1
-_PLANE = np.array(list(itertools.product((-1, 0, 1), repeat=2)))
 
 
 def hermite_form(rows):
@@ -47,26 +46,11 @@ def hermite_form(rows):
 
 
 def minkowski_reduced(lattice):
-    """A basis of the shortest vectors of a lattice, a <= b <= c (Semaev 2001, 10.1007/3-540-44670-2_13)."""
-    basis = np.array(lattice, dtype=float)
-    while True:
-        gram = basis @ basis.T
-        order = np.argsort(np.diag(gram), kind="stable")
-        (a, b, c), gram = basis[order], gram[np.ix_(order, order)]
-        # An improvement within rounding noise is none: it could go on for ever.
-        b_shorter = b - np.rint(gram[0, 1] / gram[0, 0]) * a
-        if b_shorter @ b_shorter < gram[1, 1] * (1 - 1e-9):
-            basis = np.array([a, b_shorter, c])
-            continue
-        # a and b are reduced: the point of their plane nearest to c is next to the one that rounding finds.
-        plane = np.array([a, b])
-        nearest = np.rint(np.linalg.solve(gram[:2, :2], gram[:2, 2]))
-        choices = c - (nearest + _PLANE) @ plane
-        square = np.einsum("ij,ij->i", choices, choices)
-        best = square.argmin()
-        if square[best] >= gram[2, 2] * (1 - 1e-9):
-            return np.array([a, b, c])
-        basis = np.array([a, b, choices[best]])
+    """A basis of the shortest vectors of a lattice, a <= b <= c."""
+    from moyopy import minkowski_reduce
+
+    basis = np.asarray(minkowski_reduce(lattice.tolist())[0], dtype=float)
+    return basis[np.argsort(np.einsum("ij,ij->i", basis, basis), kind="stable")]
 
 
 def reduced_bases(lattice):

@@ -35,7 +35,7 @@ BAD = {
     "broken CIF": ("data_x\n_cell_length_a 4\nloop_\n_atom_site_label\nNa1\n", ": pymatgen cannot read the CIF text"),
     "no CIF": ("hello\nworld", ": the text is not CIF"),
     "missing": (None, r": the structure is missing \(None\)"),
-    "number": (3, ": cannot read a int"),
+    "number": (3, ": cannot use a int"),
     "overlap": (
         cell("Na", "Cl", coords=[[0, 0, 0], [0.01, 0, 0]]),
         r" \(NaCl\): sites 0 \(Na\) and 1 \(Cl\) are 0.041 angstrom apart, less than 0.5: remove a site written twice",
@@ -163,7 +163,7 @@ def regressor():
 
 
 def test_regressor_refuses_failed_rows(with_failed):
-    with pytest.raises(ValueError, match=r"could not be featurized \(.*row 2: the structure is missing"):
+    with pytest.raises(ValueError, match=r"could not be featurized; the first is row 2.*row 2: the structure is missing"):
         regressor().fit(with_failed, np.arange(4.0))
     keep = ~with_failed.failed
     assert np.isfinite(regressor().fit(with_failed[keep], np.arange(4.0)[keep]).predict(with_failed[keep])).all()
