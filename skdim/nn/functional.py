@@ -18,15 +18,14 @@ class _Mish(torch.autograd.Function):
         s = torch.sigmoid(x)
         u = (2 - s).mul_(s)
         t = u.div_(2 - u)
-        ctx.save_for_backward(x, s, t)
-        return x * t
+        if ctx.needs_input_grad[0]:
+            # The slope t + x (1 - t^2) s is made here, where its parts are at hand: it is all that is kept.
+            ctx.save_for_backward(torch.addcmul(t, s.addcmul_(s * t, t, value=-1), x))
+        return t.mul_(x)
 
     @staticmethod
     def backward(ctx, grad):
-        x, s, t = ctx.saved_tensors
-        # d/dx = t + x (1 - t^2) s
-        slope = torch.addcmul(s, s * t, t, value=-1)
-        return slope.mul_(x).add_(t).mul_(grad)
+        return grad * ctx.saved_tensors[0]
 
 
 def mish(x: Tensor) -> Tensor:
@@ -94,13 +93,28 @@ def segment_max(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
     return values.new_full((n_segments, values.shape[1]), -torch.inf).scatter_reduce(0, index, values, "amax")
 
 
+class _Moments(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values, eps):
+        mean = values.mean(dim=-1)
+        square = torch.linalg.vector_norm(values, dim=-1).square_().div_(values.shape[-1])
+        scale = torch.rsqrt((square - mean * mean).clamp_(min=0) + eps)
+        ctx.save_for_backward(values, mean, scale)
+        return mean, scale
+
+    @staticmethod
+    def backward(ctx, grad_mean, grad_scale):
+        values, mean, scale = ctx.saved_tensors
+        # d scale = -scale^3 (x - mean) / width, d mean = 1 / width: linear in x, so one pass makes both.
+        slope = -grad_scale * scale**3 / values.shape[-1]
+        offset = grad_mean / values.shape[-1] - slope * mean
+        return torch.addcmul(offset[..., None], values, slope[..., None]), None
+
+
 def moments(values: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
     """Mean and inverse standard deviation over the last axis, as layer normalisation takes them.
 
     What follows a layer normalisation here is always linear, so the normalised values are never made:
     a linear map L of (x - mean) * scale is scale * (L x) - scale * mean * (L 1).
     """
-    width = values.shape[-1]
-    mean = values.mean(dim=-1)
-    square = torch.linalg.vector_norm(values, dim=-1).square() / width
-    return mean, torch.rsqrt((square - mean * mean).clamp(min=0) + eps)
+    return _Moments.apply(values, eps)
