@@ -3,7 +3,8 @@
 The paper's compact model (one block, one head), pre-trained as the paper does: Jensen-Shannon losses, Kullback-Leibler
 terms, and three sets of engineered negatives, each an encoder pass without gradient. It is what skdim's speed is
 measured against, so nothing in it is slow on purpose, and skdim's weights can be copied in to see that it computes the
-same.
+same. Mish is what the paper's settings name and what skdim computes; its kernel in torch costs a quarter to a third
+of the speed that ReLU in its place would have.
 
 Shapes: B crystals, M primitive sites of the largest, N supercell sites of the largest, F features.
 """
