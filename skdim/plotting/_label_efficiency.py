@@ -254,7 +254,8 @@ class LabelEfficiencyDisplay:
 
 def _fits(arms, columns, ax):
     """Whether a legend of so many columns is about as wide as the axes."""
-    inches = sum(0.5 + 0.075 * max(map(len, arms)) for _ in range(columns))
+    # matplotlib fills a legend column by column.
+    inches = sum(0.5 + 0.075 * max(map(len, part)) for part in np.array_split(np.array(arms, dtype=object), columns))
     return inches <= ax.figure.get_figwidth() * ax.get_position().width * 1.1
 
 
