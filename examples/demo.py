@@ -22,8 +22,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim._composition import CompositionStatistics
+from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.datasets import load_band_gap, load_formation_energy
 from skdim.model_selection import label_efficiency, paired_difference, summarize
 from skdim.plotting import LabelEfficiencyDisplay

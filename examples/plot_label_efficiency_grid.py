@@ -23,8 +23,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim._composition import CompositionStatistics
+from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.datasets import load_formation_energy
 from skdim.model_selection import label_draws
 from skdim.plotting import LabelEfficiencyDisplay

@@ -22,8 +22,7 @@ from sklearn.model_selection import GroupShuffleSplit, LearningCurveDisplay
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._composition import CompositionStatistics
+from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 from skdim.model_selection import formula_groups
 

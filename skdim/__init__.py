@@ -12,20 +12,31 @@ Structures are plentiful and labels are scarce. So an encoder learns from struct
 labels they need, :mod:`skdim.plotting` its figure.
 """
 
-from ._composition import CompositionStatistics
-from ._crystals import Crystals
-from ._elements import ALL_FEATURES as ALL_SITE_FEATURES
-from ._embedder import DeepInfoMaxEmbedder
-from ._featurizer import SiteNetFeaturizer
-from ._regressor import SiteNetRegressor
+from importlib import import_module
+
 from ._version import __version__
 
-__all__ = [
-    "ALL_SITE_FEATURES",
-    "CompositionStatistics",
-    "Crystals",
-    "DeepInfoMaxEmbedder",
-    "SiteNetFeaturizer",
-    "SiteNetRegressor",
-    "__version__",
-]
+#: Where each public name is defined. Imported at first use: torch and scikit-learn take seconds, and nobody who only
+#: wants the data sets or the version should wait for them.
+_HOMES = {
+    "ALL_SITE_FEATURES": "_elements",
+    "CompositionStatistics": "_composition",
+    "Crystals": "_crystals",
+    "DeepInfoMaxEmbedder": "_embedder",
+    "SiteNetFeaturizer": "_featurizer",
+    "SiteNetRegressor": "_regressor",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -38,7 +38,7 @@ class CompositionStatistics(TransformerMixin, BaseEstimator):
     Examples
     --------
     >>> from skdim import SiteNetFeaturizer
-    >>> from skdim._composition import CompositionStatistics
+    >>> from skdim import CompositionStatistics
     >>> from skdim.datasets import make_crystals
     >>> structures, y = make_crystals(20, random_state=0)
     >>> X = SiteNetFeaturizer().fit_transform(structures)

@@ -13,7 +13,7 @@ from importlib.resources import files
 
 import numpy as np
 
-__all__ = ["ALL_FEATURES", "MAX_Z", "SITE_FEATURES", "SYMBOLS", "element_sources", "element_table", "table_hash"]
+__all__ = ["ALL_SITE_FEATURES", "MAX_Z", "SITE_FEATURES", "SYMBOLS", "element_sources", "element_table", "table_hash"]
 
 #: The eight properties Site-Net reads for each site.
 SITE_FEATURES = (
@@ -28,7 +28,7 @@ SITE_FEATURES = (
 )
 
 #: Every property of the table, the default ones first.
-ALL_FEATURES = SITE_FEATURES + (
+ALL_SITE_FEATURES = SITE_FEATURES + (
     "covalent_radius",
     "mendeleev_number",
     "electron_affinity",
@@ -129,7 +129,7 @@ def element_sources(name):
     Parameters
     ----------
     name : str
-        A property of ``ALL_FEATURES``.
+        A property of ``ALL_SITE_FEATURES``.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def element_sources(name):
     return dict(zip(SYMBOLS[1:], _columns()[f"{name}_source"], strict=True))
 
 
-def table_hash(names=ALL_FEATURES):
+def table_hash(names=ALL_SITE_FEATURES):
     """Return a fingerprint of the properties' values.
 
     A model that has learnt from the table can record it and refuse another table. Comments, source keys and line
@@ -164,7 +164,7 @@ def table_hash(names=ALL_FEATURES):
 
     Parameters
     ----------
-    names : str or sequence of str, default=ALL_FEATURES
+    names : str or sequence of str, default=ALL_SITE_FEATURES
         The properties that count, in this order.
 
     Returns
@@ -196,11 +196,11 @@ def _checked(names):
     names = (names,) if isinstance(names, str) else tuple(names)
     bad = []
     for name in names:
-        if name not in ALL_FEATURES:
-            near = difflib.get_close_matches(str(name).lower(), ALL_FEATURES, n=1)
+        if name not in ALL_SITE_FEATURES:
+            near = difflib.get_close_matches(str(name).lower(), ALL_SITE_FEATURES, n=1)
             bad.append(repr(name) + (f" (did you mean {near[0]!r}?)" if near else ""))
     if bad:
-        raise ValueError(f"unknown element properties: {', '.join(bad)}. Known are: {', '.join(ALL_FEATURES)}")
+        raise ValueError(f"unknown element properties: {', '.join(bad)}. Known are: {', '.join(ALL_SITE_FEATURES)}")
     return names
 
 

@@ -31,8 +31,8 @@ def check_labels(crystals, y, sample_weight=None):
     if crystals.errors_:
         rows = np.flatnonzero(crystals.failed)
         raise ValueError(
-            f"{len(rows)} of {len(y)} labelled crystals could not be featurized; the first is row {rows[0]}, of which the "
-            f"featurizer said: {crystals.errors_[int(rows[0])]}. "
+            f"{len(rows)} of {len(y)} labelled crystals could not be featurized; the first is row {rows[0]}: "
+            f"{crystals.errors_[int(rows[0])]}. "
             "Leave them out: keep = ~X.failed; fit(X[keep], y[keep])"
         )
     return y, _check_weights(sample_weight, y)

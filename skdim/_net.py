@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import numpy as np
 import skorch
 import torch
+from joblib import cpu_count
 
 from ._batching import CrystalDataset, RaggedLoader
 from .nn.sitenet import LOSSES
@@ -29,13 +31,27 @@ class CrystalNet(skorch.NeuralNet):
         As in :class:`RaggedLoader`.
     loss_parts : tuple of str
         Further entries that the module's output dict has, recorded in the history.
+    threads : int
+        Threads of the CPU that torch may use.
     prepare : callable or None
         Called once with the new module and :meth:`batches`, before the optimiser is made.
     """
 
-    def __init__(self, module, *args, seed=0, batch_sites=1200, min_crystals=1, loss_parts=(), prepare=None, **kwargs):
+    def __init__(
+        self,
+        module,
+        *args,
+        seed=0,
+        batch_sites=1200,
+        min_crystals=1,
+        loss_parts=(),
+        prepare=None,
+        threads=1,
+        **kwargs,
+    ):
         self.seed = seed
         self.prepare = prepare
+        self.threads = threads
         self.batch_sites = batch_sites
         self.min_crystals = min_crystals
         self.loss_parts = loss_parts
@@ -120,16 +136,21 @@ class CrystalNet(skorch.NeuralNet):
         for batch, _ in RaggedLoader(CrystalDataset(crystals), self.batch_sites, min_crystals):
             yield batch.to(self.device)
 
+    def map_batches(self, function, crystals):
+        """``function(module, batch)`` of all rows in order, one below the other, float32 ndarray."""
+        module = self.module_.eval()
+        with torch.no_grad(), torch_threads(self.threads):
+            return torch.cat([function(module, batch).cpu() for batch in self.batches(crystals)]).numpy()
+
     def evaluate_loss(self, crystals):
         """Loss of held-out crystals, averaged over them, with the negatives that validation uses."""
         self.seed_epoch(-1)
-        total, weight = 0.0, 0
-        self.module_.eval()
-        with torch.no_grad():
+        module, generator = self.module_.eval(), self._generators()[1]
+        total = 0.0
+        with torch.no_grad(), torch_threads(self.threads):
             for batch in self.batches(crystals, self.min_crystals):
-                total += len(batch) * float(self.module_(batch, self._generators()[1])["loss"])
-                weight += len(batch)
-        return total / weight
+                total += len(batch) * float(module(batch, generator)["loss"])
+        return total / len(crystals)
 
 
 class InfoMaxCriterion(torch.nn.Module):
@@ -160,6 +181,24 @@ class WeightedLoss(torch.nn.Module):
         target, weight = target[:, :-1], target[:, -1]
         per_crystal = LOSSES[self.loss](prediction / self.scale, target / self.scale).mean(dim=1)
         return (weight * per_crystal).sum() / weight.sum()
+
+
+@contextlib.contextmanager
+def torch_threads(n_threads):
+    """Let torch use this many threads of the CPU inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def resolve_threads(n_jobs):
+    """Threads that ``n_jobs`` stands for: None is 1, and -1 all cores, -2 all but one."""
+    if n_jobs is None:
+        return 1
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
 
 
 def resolve_device(device):

@@ -185,7 +185,8 @@ def _to_structure(raw, row):
         raise _Problem(f"a {name} is not periodic; put it into a cell, for example with get_boxed_structure()")
     if isinstance(raw, Site):
         raise _Problem(f"a {name} is one site: np.array takes Structures apart; pass the list of structures instead")
-    raise _Problem(f"cannot use a {name} as a structure{'; pass its .structure' * hasattr(raw, 'structure')}. Rows may be {_ROWS}")
+    remedy = "; pass its .structure" if hasattr(raw, "structure") else ""
+    raise _Problem(f"cannot use a {name} as a structure{remedy}. Rows may be {_ROWS}")
 
 
 def _what(error):

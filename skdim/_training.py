@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._batching import CrystalDataset
 from ._callbacks import close_bars, make_callbacks
-from ._net import CrystalNet, resolve_device
+from ._net import CrystalNet, resolve_device, resolve_threads, torch_threads
 from .nn.encoder import SiteNetEncoder
 
 TRAINING_CONSTRAINTS = {
@@ -26,6 +26,7 @@ TRAINING_CONSTRAINTS = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "callbacks": [list, tuple, HasMethods(["on_train_begin", "on_epoch_end"]), None],
     "device": [str],
+    "n_jobs": [Interval(Integral, None, -1, closed="right"), Interval(Integral, 1, None, closed="left"), None],
     "random_state": ["random_state"],
     "warm_start": ["boolean"],
     "verbose": ["verbose"],
@@ -91,9 +92,32 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=())
     options = {
         "max_epochs": estimator.max_epochs,
         "batch_sites": estimator.batch_sites,
+        "threads": resolve_threads(estimator.n_jobs),
         "callbacks": make_callbacks(estimator, description, loss_parts, has_validation=valid_set is not None),
         "verbose": int(estimator.verbose > 1),
     }
+    with torch_threads(options["threads"]):
+        net = _run(estimator, make_net, options, train_set, valid_set, loss_parts)
+    history = net.history
+    if history and "train_loss" not in history[-1]:
+        # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
+        history.pop()
+        warnings.warn(
+            f"training was interrupted after {len(history)} epochs; the estimator keeps the weights of that moment",
+            stacklevel=3,
+        )
+    if history and not np.isfinite(history[-1, "train_loss"]):
+        raise ValueError(
+            f"training diverged: the loss is {history[-1, 'train_loss']} after {len(history)} epochs; lower "
+            f"learning_rate_init={estimator.learning_rate_init}"
+        )
+    estimator.net_ = net
+    estimator.history_ = history
+    estimator.n_iter_ = len(history)
+    return estimator
+
+
+def _run(estimator, make_net, options, train_set, valid_set, loss_parts):
     if starts_warm(estimator):
         net = estimator.net_
         vars(net).update(options)
@@ -118,23 +142,7 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=())
             net.partial_fit((train_set, valid_set))
         finally:
             close_bars(net)
-    history = net.history
-    if history and "train_loss" not in history[-1]:
-        # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
-        history.pop()
-        warnings.warn(
-            f"training was interrupted after {len(history)} epochs; the estimator keeps the weights of that moment",
-            stacklevel=3,
-        )
-    if history and not np.isfinite(history[-1, "train_loss"]):
-        raise ValueError(
-            f"training diverged: the loss is {history[-1, 'train_loss']} after {len(history)} epochs; lower "
-            f"learning_rate_init={estimator.learning_rate_init}"
-        )
-    estimator.net_ = net
-    estimator.history_ = history
-    estimator.n_iter_ = len(history)
-    return estimator
+    return net
 
 
 def starts_warm(estimator):

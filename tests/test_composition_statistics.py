@@ -13,8 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._composition import CompositionStatistics
+from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._elements import SITE_FEATURES, element_table
 from skdim.datasets import make_crystals
 

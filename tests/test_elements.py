@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 from pymatgen.core import Element
 
 from skdim import _elements
-from skdim._elements import ALL_FEATURES, MAX_Z, SITE_FEATURES, SYMBOLS, element_sources, element_table, table_hash
+from skdim._elements import ALL_SITE_FEATURES, MAX_Z, SITE_FEATURES, SYMBOLS, element_sources, element_table, table_hash
 
 ROOT = Path(__file__).parents[1]
 CSV = Path(_elements.__file__).with_name("elements.csv")
@@ -98,7 +98,7 @@ def from_pymatgen(name, element):
     return float(value) / (1000 if name == "density" else 1)
 
 
-@pytest.mark.parametrize("name", ALL_FEATURES)
+@pytest.mark.parametrize("name", ALL_SITE_FEATURES)
 def test_complete(name):
     values = column(name)
     assert values.shape == (103,)
@@ -160,7 +160,7 @@ def test_pymatgen_is_used_where_it_has_a_value_and_only_there(name):
 def test_imputed_values_are_the_documented_ones():
     imputed = {
         name: [symbol for symbol, source in element_sources(name).items() if source.startswith("imputed:")]
-        for name in ALL_FEATURES
+        for name in ALL_SITE_FEATURES
     }
     assert {name: symbols for name, symbols in imputed.items() if symbols} == {
         "electronegativity": ["He", "Ne", "Ar"],
@@ -173,7 +173,7 @@ def test_imputed_values_are_the_documented_ones():
 def test_csv_explains_its_columns_and_source_keys():
     head = [line for line in CSV.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     explained = {match[1] for line in head if (match := re.match(r"#   (\S+) = .+", line))}
-    used = set(ALL_FEATURES).union(*(element_sources(name).values() for name in ALL_FEATURES))
+    used = set(ALL_SITE_FEATURES).union(*(element_sources(name).values() for name in ALL_SITE_FEATURES))
     assert explained == used
 
 
@@ -187,8 +187,8 @@ def test_symbols_are_those_of_pymatgen_and_of_the_csv():
 
 def test_every_column_of_the_csv_is_offered():
     columns = [name for name in _elements._columns() if name != "symbol" and not name.endswith("_source")]
-    assert tuple(columns) == ALL_FEATURES
-    assert ALL_FEATURES[:8] == SITE_FEATURES
+    assert tuple(columns) == ALL_SITE_FEATURES
+    assert ALL_SITE_FEATURES[:8] == SITE_FEATURES
 
 
 def test_default_is_the_scaled_site_features():
@@ -200,7 +200,7 @@ def test_default_is_the_scaled_site_features():
 
 
 def test_scaling_is_standardisation_over_the_elements():
-    raw, scaled = (element_table(ALL_FEATURES, scaled=scaled)[1:] for scaled in (False, True))
+    raw, scaled = (element_table(ALL_SITE_FEATURES, scaled=scaled)[1:] for scaled in (False, True))
     assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
     assert_allclose(scaled.std(axis=0), 1)
     assert_allclose(scaled * raw.std(axis=0) + raw.mean(axis=0), raw, atol=1e-9)

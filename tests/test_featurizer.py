@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals import COLUMNS
-from skdim._elements import ALL_FEATURES, SITE_FEATURES, element_table
+from skdim._elements import ALL_SITE_FEATURES, SITE_FEATURES, element_table
 from skdim._featurizer import site_inputs
 
 
@@ -171,7 +171,7 @@ def test_site_features(structures):
     Y = SiteNetFeaturizer(site_features=chosen).transform(structures)
     assert Y.site_features == tuple(chosen)
     np.testing.assert_allclose(site_inputs(Y), element_table(chosen)[X.numbers], rtol=1e-6)
-    assert site_inputs(SiteNetFeaturizer(site_features=ALL_FEATURES).transform(structures)).shape[1] == 17
+    assert site_inputs(SiteNetFeaturizer(site_features=ALL_SITE_FEATURES).transform(structures)).shape[1] == 17
     assert site_inputs(SiteNetFeaturizer(site_features=np.array(chosen)).transform(structures)).shape[1] == 2
     np.testing.assert_array_equal(X.distance, Y.distance)
 

@@ -19,8 +19,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim._composition import CompositionStatistics
+from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.datasets import make_crystals
 from skdim.model_selection import formula_groups, label_draws, label_efficiency, paired_difference, summarize
 
