@@ -23,7 +23,11 @@ def run(quick=False):
     structures = _sample(load_formation_energy().structures, n_crystals)
     crystals = SiteNetFeaturizer(max_sites=50).fit_transform(structures)
     loader = PaddedLoader(SiteNetFeaturizer(max_sites=50, compress=False).fit_transform(structures))
-    embedder = DeepInfoMaxEmbedder.paper(max_epochs=epochs, batch_sites=1200, device="cpu", random_state=0)
+    # Both on as many threads as torch is set to.
+    threads = torch.get_num_threads()
+    embedder = DeepInfoMaxEmbedder.paper(
+        max_epochs=epochs, batch_sites=1200, device="cpu", n_jobs=threads, random_state=0
+    )
     dense = DenseDeepInfoMax(len(crystals.site_features))
     optimizer = make_optimizer(dense)
     warm_up = crystals[: len(crystals) // 4]
