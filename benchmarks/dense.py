@@ -6,7 +6,8 @@ measured against, so nothing in it is slow on purpose, and skdim's weights can b
 same. Mish is what the paper's settings name and what skdim computes; its kernel in torch costs a quarter to a third
 of the speed that ReLU in its place would have.
 
-Shapes: B crystals, M primitive sites of the largest, N supercell sites of the largest, F features.
+Shapes: B crystals, R primitive sites of all of them, N supercell sites of the largest, F features. Sites lie one after
+the other, as "1200 sites a batch" counts them, so only the columns are padded.
 """
 
 from itertools import pairwise
@@ -22,33 +23,34 @@ from skdim._featurizer import site_inputs
 
 
 class PaddedBatch(NamedTuple):
-    """Crystals padded to the largest: M sites and N columns each.
+    """Crystals with their columns padded to the largest supercell.
 
-    ``features`` (B, M, F); ``columns`` (B, N) primitive site of each column; ``distances`` (B, M, N); ``site_mask``
-    (B, M) and ``column_mask`` (B, N) where there is something.
+    ``features`` (R, F); ``columns`` (R, N) primitive site of each column, counted in the batch; ``distances`` (R, N);
+    ``mask`` (R, N) where there is a column; ``crystal`` (R,); ``starts`` (B,) and ``sizes`` (B,) of the crystals.
     """
 
     features: torch.Tensor
     columns: torch.Tensor
     distances: torch.Tensor
-    site_mask: torch.Tensor
-    column_mask: torch.Tensor
+    mask: torch.Tensor
+    crystal: torch.Tensor
+    starts: torch.Tensor
+    sizes: torch.Tensor
 
 
 def collate(rows):
-    """Pad crystals, each (features (m, F), columns (n,), distances (m, n)), to one batch."""
-    b, m, n = len(rows), max(len(r[0]) for r in rows), max(len(r[1]) for r in rows)
-    features = np.zeros((b, m, rows[0][0].shape[1]), dtype=np.float32)
-    columns = np.zeros((b, n), dtype=np.int64)
-    distances = np.zeros((b, m, n), dtype=np.float32)
-    site_mask, column_mask = np.zeros((b, m), dtype=bool), np.zeros((b, n), dtype=bool)
-    for k, (own_features, own_columns, own_distances) in enumerate(rows):
-        features[k, : len(own_features)] = own_features
-        columns[k, : len(own_columns)] = own_columns
-        distances[k, : len(own_features), : len(own_columns)] = own_distances
-        site_mask[k, : len(own_features)] = True
-        column_mask[k, : len(own_columns)] = True
-    return PaddedBatch(*map(torch.from_numpy, (features, columns, distances, site_mask, column_mask)))
+    """Put crystals, each (features (m, F), columns (n,), distances (m, n)), in one batch."""
+    sizes = np.array([len(r[0]) for r in rows])
+    starts = np.cumsum(sizes) - sizes
+    shape = (sizes.sum(), max(len(r[1]) for r in rows))
+    columns, distances = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.float32)
+    mask = np.zeros(shape, dtype=bool)
+    for start, (_, own_columns, own_distances) in zip(starts, rows, strict=True):
+        place = slice(start, start + len(own_distances)), slice(len(own_columns))
+        columns[place], distances[place], mask[place] = start + own_columns, own_distances, True
+    crystal = np.repeat(np.arange(len(rows)), sizes)
+    features = np.concatenate([r[0] for r in rows])
+    return PaddedBatch(*map(torch.from_numpy, (features, columns, distances, mask, crystal, starts, sizes)))
 
 
 class PaddedLoader:
@@ -100,48 +102,43 @@ class DenseEncoder(nn.Module):
         self.post_pool = nn.Sequential(*layers(128, 64), nn.Linear(64, 2 * n_components))
 
     def local(self, batch):
-        """Mean and log-variance of the local vectors, (B, M, local_dim) each."""
+        """Mean and log-variance of the local vectors, (R, local_dim) each."""
         sites = self.lift_site(batch.features)
-        columns = take(sites, batch.columns)
         pairs = self.lift_pair(batch.distances[..., None])
-        shape = pairs.shape
-        bonds = torch.cat([sites[:, :, None].expand(shape), columns[:, None].expand(shape), pairs], dim=3)
-        logits = self.attention(bonds)[..., 0].masked_fill(~batch.column_mask[:, None], -torch.inf)
-        summed = torch.einsum("bmn,bmnw->bmw", torch.softmax(logits, dim=2), self.value(bonds))
+        bonds = torch.cat([sites[:, None].expand(pairs.shape), sites[batch.columns], pairs], dim=2)
+        logits = self.attention(bonds)[..., 0].masked_fill(~batch.mask, -torch.inf)
+        summed = torch.einsum("rn,rnw->rw", torch.softmax(logits, dim=1), self.value(bonds))
         return self.bottleneck(self.site(summed)).chunk(2, dim=-1)
 
     def pool(self, batch, local):
         """Mean and log-variance of the crystals' vectors, (B, n_components) each."""
-        return self.post_pool(masked_mean(self.pre_pool(local), batch.site_mask)).chunk(2, dim=-1)
+        return self.post_pool(site_mean(self.pre_pool(local), batch)).chunk(2, dim=-1)
 
 
-def take(sites, index):
-    """Rows ``index`` (B, n) of ``sites`` (B, M, width)."""
-    return sites.gather(1, index[..., None].expand(*index.shape, sites.shape[2]))
+def site_mean(values, batch):
+    """Mean (B, ...) of ``values`` (R, ...) over the sites of each crystal."""
+    total = values.new_zeros((len(batch.sizes), *values.shape[1:])).index_add(0, batch.crystal, values)
+    return total / batch.sizes.view(-1, *[1] * (values.ndim - 1))
 
 
-def masked_mean(values, mask):
-    """Mean over axis 1 of (B, M, ...) where ``mask`` (B, M)."""
-    mask = mask.to(values.dtype)
-    return torch.einsum("bm...,bm->b...", values, mask / mask.sum(dim=1, keepdim=True))
-
-
-def random_sites(site_mask, n):
-    """For each crystal the indices (B, n) of sites of it, drawn with replacement."""
-    return (torch.rand(len(site_mask), n) * site_mask.sum(dim=1, keepdim=True)).long()
+def random_sites(batch, crystals):
+    """A site of each of these crystals, drawn at random."""
+    return batch.starts[crystals] + (torch.rand(len(crystals)) * batch.sizes[crystals]).long()
 
 
 def engineered(batch, other):
-    """The batch with the species of other crystals, with the geometries of others, and with shuffled columns."""
-    m = batch.features.shape[1]
-    composition = batch._replace(features=take(batch.features[other], random_sites(batch.site_mask[other], m)))
-    structure = PaddedBatch(*(part[other] for part in batch))._replace(
-        features=take(batch.features, random_sites(batch.site_mask, m))
-    )
+    """False batches, and the crystal (R,) that each of their sites is false for.
+
+    The batch with the species of other crystals, the geometries of others with its species, and shuffled columns.
+    """
+    composition = batch._replace(features=batch.features[random_sites(batch, other[batch.crystal])])
+    # Read from the geometry's side: the species are those of the crystal whose other it is.
+    owner = torch.argsort(other)[batch.crystal]
+    structure = batch._replace(features=batch.features[random_sites(batch, owner)])
     # Padded columns keep their places behind the others.
-    order = torch.rand(batch.columns.shape).masked_fill(~batch.column_mask, 2.0).argsort(dim=1)
-    permuted = batch._replace(distances=batch.distances.gather(2, order[:, None].expand_as(batch.distances)))
-    return composition, structure, permuted
+    order = torch.rand(batch.columns.shape).masked_fill(~batch.mask, 2.0).argsort(dim=1)
+    permuted = batch._replace(distances=batch.distances.gather(1, order))
+    return (composition, batch.crystal), (structure, owner), (permuted, batch.crystal)
 
 
 def kl(mean, log_var):
@@ -164,34 +161,33 @@ class DenseDeepInfoMax(nn.Module):
         z = sample(local)
         crystal = self.encoder.pool(batch, z.detach())
         g = sample(crystal)
-        n = len(z)
+        n = len(batch.sizes)
         # Another crystal for each: the one so many places on.
         other = (torch.arange(n) + int(torch.randint(1, n, ()))) % n
-        wrong = [(z.detach()[other], batch.site_mask[other])]
+        wrong = [(z.detach(), other[batch.crystal])]
         with torch.no_grad():
-            wrong += [(sample(self.encoder.local(false)), false.site_mask) for false in engineered(batch, other)]
-        divergence = kl(*crystal).mean() + masked_mean(kl(*local), batch.site_mask).mean()
+            wrong += [(sample(self.encoder.local(false)), owner) for false, owner in engineered(batch, other)]
+        divergence = kl(*crystal).mean() + site_mean(kl(*local), batch).mean()
         return self.local_loss(batch, z, other) + self.global_loss(batch, g, z.detach(), wrong) + 0.1 * divergence
 
     def local_loss(self, batch, z, other):
-        columns = take(batch.features, batch.columns)[:, None].expand(*batch.distances.shape, batch.features.shape[2])
-        keys = self.key(torch.cat([columns, batch.distances[..., None]], dim=3))
+        keys = self.key(torch.cat([batch.features[batch.columns], batch.distances[..., None]], dim=2))
         queries = self.query(z)
-        strangers = take(queries[other], random_sites(batch.site_mask[other], queries.shape[1]))
-        true = functional.softplus(-torch.einsum("bmk,bmnk->bmn", queries, keys))
-        false = functional.softplus(torch.einsum("bmk,bmnk->bmn", strangers, keys))
-        weights = batch.column_mask[:, None] * (batch.distances + 1) ** -2
-        weights = weights / weights.sum(dim=2, keepdim=True)
-        return masked_mean((weights * (true + false)).sum(dim=2), batch.site_mask).mean()
+        strangers = queries[random_sites(batch, other[batch.crystal])]
+        true = functional.softplus(-torch.einsum("rk,rnk->rn", queries, keys))
+        false = functional.softplus(torch.einsum("rk,rnk->rn", strangers, keys))
+        weights = batch.mask * (batch.distances + 1) ** -2
+        weights = weights / weights.sum(dim=1, keepdim=True)
+        return site_mean((weights * (true + false)).sum(dim=1), batch).mean()
 
     def global_loss(self, batch, g, z, wrong):
         crystals = self.crystal_score(g)
 
-        def scores(vectors):
-            return torch.einsum("bmk,bk->bm", self.site_score(vectors), crystals)
+        def scores(vectors, owner):
+            return (self.site_score(vectors) * crystals[owner]).sum(dim=1)
 
-        true = masked_mean(functional.softplus(-scores(z)), batch.site_mask).mean()
-        false = [masked_mean(functional.softplus(scores(vectors)), mask).mean() for vectors, mask in wrong]
+        true = site_mean(functional.softplus(-scores(z, batch.crystal)), batch).mean()
+        false = [site_mean(functional.softplus(scores(*pair)), batch).mean() for pair in wrong]
         return true + sum(false) / len(false)
 
 
