@@ -6,13 +6,12 @@ from functools import partial
 from numbers import Real
 from typing import ClassVar
 
-import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from ._crystals import check_crystals
+from ._embedding import EmbeddingMixin
 from ._net import InfoMaxCriterion, seed_of
 from ._training import (
     ENCODER_CONSTRAINTS,
@@ -26,10 +25,9 @@ from ._training import (
     without_failed,
 )
 from .nn.infomax import NEGATIVES, DeepInfoMax
-from .nn.sitenet import embed, embedding_width
 
 
-class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
     """Learn a vector for each crystal from structures alone, by Deep InfoMax on the Site-Net encoder.
 
     The encoder reads a crystal as sites and distances. Two small score networks train it without labels: one asks
@@ -282,100 +280,7 @@ class DeepInfoMaxEmbedder(TransformerMixin, BaseEstimator):
             check_crystals(X, "DeepInfoMaxEmbedder (warm_start)", site_features=self.site_features_)
         train(self, "pre-train", make_net, dataset(X[rows]), dataset(X[held_out]), parts)
         self.site_features_ = X.site_features
-        self._n_features_out = embedding_width(self.net_.module_.encoder, self.representation)
         return self
-
-    def transform(self, X):
-        """Embed crystals.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_crystals, n_features_out)
-            ``n_components`` columns for the global vector, ``2 * local_dim`` for mean and standard deviation of the
-            local ones, or both. NaN for rows that failed to featurize.
-        """
-        check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
-        vectors = np.full((len(X), self._n_features_out), np.nan, dtype=np.float32)
-        good = ~X.failed
-        if good.any():
-            vectors[good] = self.net_.map_batches(
-                lambda module, batch: embed(module.encoder, batch, self.representation), X[good]
-            )
-        return vectors
-
-    def transform_sites(self, X):
-        """Embed every site of every input structure.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-
-        Returns
-        -------
-        vectors : ndarray of float32 of shape (n_sites_total, local_dim)
-            The local vectors, crystal after crystal, in the order of each structure's own sites. Sites that symmetry
-            makes equal can differ a little where the supercell is less symmetric than the crystal.
-        rows : ndarray of int64 of shape (n_sites_total,)
-            Which row of X each belongs to. Rows that failed to featurize have no sites.
-        """
-        check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
-        rows = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
-        local = np.zeros((0, self.net_.module_.encoder.local_dim), dtype=np.float32)
-        good = ~X.failed
-        if good.any():
-            local = self.net_.map_batches(lambda module, batch: module.encoder(batch)[0], X[good])
-        # Failed rows have neither classes nor sites, so classes count the same with and without them.
-        return local[X.class_offsets[rows] + X.site_class], rows
-
-    def score(self, X, y=None):
-        """Minus the Deep InfoMax loss on crystals that were held out, so that more is better.
-
-        Scores of two embedders compare only if they have the same ``objective``, ``negatives``, ``temperature`` and
-        Kullback-Leibler term. False partners are drawn the same way at every call.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-            At least two.
-        y : object, default=None
-            Ignored.
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_, min_crystals=2)
-        X = check_crystals(without_failed(X, "DeepInfoMaxEmbedder.score"), "DeepInfoMaxEmbedder", min_crystals=2)
-        return -self.net_.evaluate_loss(X)
-
-    def get_feature_names_out(self, input_features=None):
-        """Names of the columns of :meth:`transform`.
-
-        Parameters
-        ----------
-        input_features : object, default=None
-            Ignored.
-
-        Returns
-        -------
-        ndarray of str of shape (n_features_out,)
-            "global0", ..., "local_mean0", ..., "local_std0", ...
-        """
-        check_is_fitted(self)
-        encoder = self.net_.module_.encoder
-        names = []
-        if self.representation in ("global", "both"):
-            names += [f"global{k}" for k in range(encoder.n_components)]
-        if self.representation in ("local", "both"):
-            names += [f"local_{what}{k}" for what in ("mean", "std") for k in range(encoder.local_dim)]
-        return np.asarray(names, dtype=object)
 
     def _checked_negatives(self):
         negatives = (self.negatives,) if isinstance(self.negatives, str) else tuple(self.negatives)

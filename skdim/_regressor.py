@@ -28,7 +28,8 @@ from ._training import (
     starts_warm,
     train,
 )
-from .nn.sitenet import ACTIVATIONS, LOSSES, SiteNet, embed
+from ._transfer import pretrained_embedder, start_from
+from .nn.sitenet import ACTIVATIONS, LOSSES, SiteNet
 
 #: Fewest labels that early stopping may choose a checkpoint by: fewer say more about the draw than about the model.
 _LEAST_VALIDATION = 10
@@ -264,7 +265,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         y, weight = check_labels(X, y, sample_weight)
         used = weight > 0
         X, targets, weight = X[used], y[used].reshape(int(used.sum()), -1), weight[used]
-        source = self._pretrained_embedder(X)
+        source = pretrained_embedder(self, X)
         rng = check_random_state(self.random_state)
         seed = seed_of(rng)
         rows, held_out = hold_out(len(X), self, rng, least=_LEAST_VALIDATION)
@@ -295,7 +296,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
             SiteNet,
             WeightedLoss,
             module_params,
-            prepare=partial(_prepare, source=source, freeze=self.freeze, crystals=X[rows], weight=weight[rows]),
+            prepare=partial(start_from, source=source, freeze=self.freeze, crystals=X[rows], weight=weight[rows]),
             criterion__loss=self.loss,
             criterion__scale=scale,
             optimizer__param_groups=[("encoder.*", {"lr": self.learning_rate_init * self.encoder_rate})],
@@ -331,53 +332,3 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
             prediction[good] = self.net_.map_batches(lambda module, batch: module(batch), X[good])
         prediction += self._offset
         return prediction[:, 0] if self._one_dimensional else prediction
-
-    def _pretrained_embedder(self, X):
-        """The fitted embedder to start from, or None.
-
-        Raises
-        ------
-        ValueError
-            If it is not fitted (as after ``clone``), or its encoder has another shape than this estimator asks for.
-        """
-        source = self.pretrained
-        if isinstance(source, FrozenEstimator):
-            source = source.estimator
-        if source is None:
-            if self.freeze is not None:
-                raise ValueError(f"freeze={self.freeze!r} needs a pretrained encoder: random weights would stay random")
-            return None
-        if not isinstance(source, DeepInfoMaxEmbedder):
-            raise TypeError(
-                "pretrained must be a fitted DeepInfoMaxEmbedder or a FrozenEstimator of one, not "
-                f"{type(source).__name__}"
-            )
-        if not hasattr(source, "net_"):
-            raise ValueError(
-                "the DeepInfoMaxEmbedder given as pretrained is not fitted. If you fitted it, scikit-learn's clone (in "
-                "cross-validation and searches) has emptied it: pass pretrained=FrozenEstimator(embedder), with "
-                "FrozenEstimator from sklearn.frozen"
-            )
-        check_crystals(X, "the pretrained DeepInfoMaxEmbedder", site_features=source.site_features_)
-        theirs, ours = encoder_settings(source, X), encoder_settings(self, X)
-        different = [name for name in ours if theirs[name] != ours[name]]
-        if different:
-            wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)
-            raise ValueError(
-                f"the pretrained encoder has another shape: {wanted}. Give SiteNetRegressor the embedder's settings, "
-                "so that a start from it and a start from random weights train the same model"
-            )
-        return source
-
-
-def _prepare(module, device_batches, source, freeze, crystals, weight):
-    """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
-    encoder = module.encoder
-    if source is not None:
-        encoder.load_state_dict(source.net_.module_.encoder.state_dict())
-    with torch.no_grad():
-        vectors = torch.cat([embed(encoder, batch, module.representation) for batch in device_batches(crystals)])
-        module.standardise_features(vectors, torch.as_tensor(weight, dtype=vectors.dtype, device=vectors.device))
-    frozen = {"local": encoder.local_modules(), "encoder": [encoder], None: []}[freeze]
-    for part in frozen:
-        part.requires_grad_(False)

@@ -74,7 +74,7 @@ def test_freeze(freeze, embedder, X, y):
 
 
 def test_freeze_needs_something_pretrained(X, y):
-    with pytest.raises(ValueError, match="needs a pretrained encoder"):
+    with pytest.raises(ValueError, match="needs pretrained"):
         SiteNetRegressor(freeze="local").fit(X, y)
 
 

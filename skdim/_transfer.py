@@ -1,0 +1,62 @@
+"""Transfer: how a supervised Site-Net starts from a pre-trained encoder."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.frozen import FrozenEstimator
+
+from ._crystals import check_crystals
+from ._embedder import DeepInfoMaxEmbedder
+from ._training import encoder_settings
+from .nn.sitenet import embed
+
+
+def pretrained_embedder(regressor, crystals):
+    """The fitted embedder that a regressor is to start from, or None.
+
+    Raises
+    ------
+    ValueError
+        If it is not fitted (as after ``clone``), or its encoder has another shape than this estimator asks for.
+    """
+    source = regressor.pretrained
+    if isinstance(source, FrozenEstimator):
+        source = source.estimator
+    if source is None:
+        if regressor.freeze is not None:
+            raise ValueError(f"freeze={regressor.freeze!r} needs pretrained: random weights would stay random")
+        return None
+    if not isinstance(source, DeepInfoMaxEmbedder):
+        raise TypeError(
+            "pretrained must be a fitted DeepInfoMaxEmbedder or a FrozenEstimator of one, not "
+            f"{type(source).__name__}"
+        )
+    if not hasattr(source, "net_"):
+        raise ValueError(
+            "the DeepInfoMaxEmbedder given as pretrained is not fitted. If you fitted it, scikit-learn's clone (in "
+            "cross-validation and searches) has emptied it: pass pretrained=FrozenEstimator(embedder), with "
+            "FrozenEstimator from sklearn.frozen"
+        )
+    check_crystals(crystals, "the pretrained DeepInfoMaxEmbedder", site_features=source.site_features_)
+    theirs, ours = encoder_settings(source, crystals), encoder_settings(regressor, crystals)
+    different = [name for name in ours if theirs[name] != ours[name]]
+    if different:
+        wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)
+        raise ValueError(
+            f"the pretrained encoder has another shape: {wanted}. Give SiteNetRegressor the embedder's settings, "
+            "so that a start from it and a start from random weights train the same model"
+        )
+    return source
+
+
+def start_from(module, device_batches, source, freeze, crystals, weight):
+    """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
+    encoder = module.encoder
+    if source is not None:
+        encoder.load_state_dict(source.net_.module_.encoder.state_dict())
+    with torch.no_grad():
+        vectors = torch.cat([embed(encoder, batch, module.representation) for batch in device_batches(crystals)])
+        module.standardise_features(vectors, torch.as_tensor(weight, dtype=vectors.dtype, device=vectors.device))
+    frozen = {"local": encoder.local_modules(), "encoder": [encoder], None: []}[freeze]
+    for part in frozen:
+        part.requires_grad_(False)
