@@ -90,7 +90,7 @@ _MAX_STRAIN = 0.03
 _MAX_DISPLACEMENT = 0.05
 
 
-def make_crystals(n_crystals=100, *, noise=0.0, max_sites=20, return_prototypes=False, random_state=None):
+def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20, return_prototypes=False):
     r"""Make synthetic crystals whose target is a known formula of the structure.
 
     A crystal is one of ten structure types (rock salt, CsCl, zinc blende, wurtzite, fluorite, rutile, perovskite and
@@ -113,14 +113,14 @@ def make_crystals(n_crystals=100, *, noise=0.0, max_sites=20, return_prototypes=
     n_crystals : int, default=100
         Number of crystals. Within a structure type no formula comes twice. Many crystals use the formulas up, first
         those of the elements, and more of the crystals are triclinic.
+    random_state : int, RandomState instance or None, default=None
+        Determines the crystals and the noise. Pass an int for the same ones at every call.
     noise : float, default=0.0
         Standard deviation of the Gaussian noise on the target. The crystals do not depend on it.
     max_sites : int, default=20
         Most sites in a cell, at least 2. Structure types with more sites are left out.
     return_prototypes : bool, default=False
         Return the names of the structure types as well.
-    random_state : int, RandomState instance or None, default=None
-        Determines the crystals and the noise. Pass an int for the same ones at every call.
 
     Returns
     -------
