@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim.datasets import load_formation_energy
+from skdim.datasets import load_formation_energy, make_crystals
 
 # Test processes side by side, each with a thread for every core, wait for each other: ten times slower.
 torch.set_num_threads(1)
@@ -41,3 +41,24 @@ def crystals(formation_crystals):
 def untrained(crystals):
     """An embedder with the weights it starts from."""
     return DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu").fit(crystals)
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    """40 synthetic structures and their targets; not to be changed."""
+    return make_crystals(40, random_state=0)
+
+
+@pytest.fixture(scope="session")
+def structures(synthetic):
+    return synthetic[0]
+
+
+@pytest.fixture(scope="session")
+def y(synthetic):
+    return synthetic[1]
+
+
+@pytest.fixture(scope="session")
+def X(structures):
+    return SiteNetFeaturizer().fit_transform(structures)

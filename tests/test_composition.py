@@ -28,25 +28,17 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim.datasets import make_crystals
-
-NARROW = {"site_width": 8, "pair_width": 8, "attention_hidden": 8, "value_hidden": 8, "pre_pool": (8,), "post_pool": ()}
-SMALL = {"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "device": "cpu", "random_state": 0}
+from tests.small_estimators import SMALL
 
 
 @pytest.fixture(scope="module")
-def data():
-    return make_crystals(30, random_state=0)
+def structures(synthetic):
+    return synthetic[0][:30]
 
 
 @pytest.fixture(scope="module")
-def structures(data):
-    return data[0]
-
-
-@pytest.fixture(scope="module")
-def y(data):
-    return data[1]
+def y(synthetic):
+    return synthetic[1][:30]
 
 
 @pytest.fixture(scope="module")

@@ -17,25 +17,7 @@ from skorch.callbacks import Callback
 from skorch.exceptions import DeviceWarning
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim.datasets import make_crystals
-
-NARROW = {"site_width": 8, "pair_width": 8, "attention_hidden": 8, "value_hidden": 8, "pre_pool": (8,), "post_pool": ()}
-SMALL = {"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "device": "cpu", "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def structures():
-    return make_crystals(40, random_state=0)[0]
-
-
-@pytest.fixture(scope="module")
-def y():
-    return make_crystals(40, random_state=0)[1]
-
-
-@pytest.fixture(scope="module")
-def X(structures):
-    return SiteNetFeaturizer().fit_transform(structures)
+from tests.small_estimators import SMALL
 
 
 @pytest.fixture(scope="module")

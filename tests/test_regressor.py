@@ -7,27 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim.datasets import make_crystals
-
-NARROW = {"site_width": 8, "pair_width": 8, "attention_hidden": 8, "value_hidden": 8, "pre_pool": (8,), "post_pool": ()}
-SMALL = {"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "device": "cpu", "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def data():
-    structures, y = make_crystals(40, random_state=0)
-    return SiteNetFeaturizer().fit_transform(structures), y
-
-
-@pytest.fixture(scope="module")
-def X(data):
-    return data[0]
-
-
-@pytest.fixture(scope="module")
-def y(data):
-    return data[1]
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from tests.small_estimators import SMALL
 
 
 @pytest.fixture(scope="module")
