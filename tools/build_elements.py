@@ -6,6 +6,7 @@ value under a key of ``SOURCES`` that says where it comes from. The output depen
 element data.
 """
 
+import argparse
 import csv
 import io
 import math
@@ -172,6 +173,9 @@ def build():
 
 
 if __name__ == "__main__":
-    path = Path(__file__).parents[1] / "skdim" / "elements.csv"
+    parser = argparse.ArgumentParser(description="Build the table of elemental properties that skdim ships.")
+    table = Path(__file__).parents[1] / "skdim" / "elements.csv"
+    parser.add_argument("--output", type=Path, default=table, help="where it goes (skdim/elements.csv)")
+    path = parser.parse_args().output
     path.write_text(build(), encoding="utf-8", newline="\n")
     print(f"wrote {path.name}")
