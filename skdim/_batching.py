@@ -73,7 +73,7 @@ class RaggedLoader:
 
     Parameters
     ----------
-    dataset : CrystalDataset or torch Subset of one
+    dataset : CrystalDataset
     batch_sites : int
     min_crystals : int
     shuffle : bool
@@ -81,7 +81,7 @@ class RaggedLoader:
         Orders the rows when ``shuffle``.
     """
 
-    def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None, **_):
+    def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None):
         self.dataset = dataset
         self.batch_sites = batch_sites
         self.min_crystals = min_crystals

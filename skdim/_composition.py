@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ._crystals import check_crystals
-from ._elements import SITE_FEATURES, element_table
+from ._elements import check_features, element_table
 
 #: Every statistic that there is, in the default order.
 STATISTICS = ("mean", "std", "min", "max")
@@ -148,10 +148,7 @@ class CompositionStatistics(TransformerMixin, BaseEstimator):
 
     def _checked(self):
         self._validate_params()
-        names = SITE_FEATURES if self.site_features is None else tuple(self.site_features)
-        if isinstance(self.site_features, str) or not names or len(set(names)) != len(names):
-            raise ValueError(f"site_features must list at least one property, each once; got {self.site_features!r}")
-        element_table(names)  # raises on unknown names, with the nearest spelling
+        names = check_features(self.site_features)
         statistics = tuple(self.statistics)
         if not statistics or len(set(statistics)) != len(statistics) or not set(statistics) <= set(STATISTICS):
             raise ValueError(f"statistics must list some of {STATISTICS}, each once; got {self.statistics!r}")

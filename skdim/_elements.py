@@ -123,6 +123,20 @@ def element_table(names=SITE_FEATURES, *, scaled=True):
     return _table(_checked(names), bool(scaled))
 
 
+def check_features(site_features):
+    """Names in an estimator's ``site_features`` parameter, as a tuple; None stands for the default eight.
+
+    Raises
+    ------
+    ValueError
+        If it is a text or empty, or a name is unknown or comes twice.
+    """
+    names = SITE_FEATURES if site_features is None else tuple(site_features)
+    if isinstance(site_features, str) or not names or len(set(names)) != len(names):
+        raise ValueError(f"site_features must list at least one property, each once; got {site_features!r}")
+    return _checked(names)
+
+
 def element_sources(name):
     """Return the source of each element's value of one property.
 

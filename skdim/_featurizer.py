@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
-from ._elements import SITE_FEATURES, element_table
+from ._elements import check_features, element_table
 from ._structures import as_rows
 
 #: Name of the site feature that ``oxidation_states`` adds.
@@ -232,10 +232,7 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     def _checked_features(self):
         self._validate_params()
-        names = SITE_FEATURES if self.site_features is None else tuple(self.site_features)
-        if not names or len(set(names)) != len(names):
-            raise ValueError(f"site_features must name at least one property, each once; got {list(names)}")
-        element_table(names)  # raises on unknown names, with the nearest spelling
+        names = check_features(self.site_features)
         return names + ((OXIDATION_FEATURE,) if self.oxidation_states else ())
 
     def _settings(self):

@@ -6,7 +6,7 @@ import torch
 
 from skdim import SiteNetFeaturizer, SiteNetRegressor
 from skdim._batching import make_batch
-from skdim._featurizer import SITE_FEATURES
+from skdim._elements import SITE_FEATURES
 from skdim.datasets import load_formation_energy
 from skdim.nn.infomax import DeepInfoMax
 from skdim.nn.losses import jensen_shannon_true
@@ -80,7 +80,7 @@ def test_deep_infomax(n_blocks, n_heads, featurized, dense_crystals):
             allowed = 1e-5 if tol == 1e-6 else 2e-3
             batch = make_batch(crystals).to(torch.float64)
             encoder = model.encoder
-            local = encoder.local(batch, encoder.site_state(batch), encoder.pair_state(batch).term)
+            local = encoder.local(batch, encoder.site_state(batch), encoder.pair_term(batch))
             _compare_sites(crystals, torch.cat(local, dim=1), dense_crystals, locals_, allowed)
             crystal = encoder.pool(batch, local.mean)
             torch.testing.assert_close(torch.cat(crystal, dim=1), vectors, rtol=0, atol=allowed, msg=str(compress))

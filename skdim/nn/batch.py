@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -60,7 +61,7 @@ class Batch:
             moved[field.name] = target if value.is_floating_point() else target.to(value.dtype)
         return Batch(**moved)
 
-    @property
+    @cached_property
     def site_share(self):
         """Weight of each class in its crystal's mean over sites, (C,): they add up to 1 in each crystal."""
         total = torch.zeros(len(self), dtype=self.multiplicity.dtype, device=self.multiplicity.device)

@@ -26,16 +26,6 @@ class Gaussian(NamedTuple):
         return self.mean + torch.exp(self.log_var / 2) * noise
 
 
-class PairState(NamedTuple):
-    """What the first block takes from the distances alone: lifted pairs (P, width) and their term of the bond layer.
-
-    Passes over the same distances with other species share it, unless the encoder has log-Coulomb inputs.
-    """
-
-    pairs: Tensor
-    term: Tensor
-
-
 class AttentionBlock(nn.Module):
     """One round of attention of each site over its surroundings.
 
@@ -163,16 +153,18 @@ class SiteNetEncoder(nn.Module):
             inputs = torch.cat([inputs, self.element(batch.numbers)], dim=1)
         return self.lift_site(inputs)
 
-    def pair_state(self, batch: Batch) -> PairState:
-        """Lifted pairs and their term of the first block's bond layer."""
+    def pair_term(self, batch: Batch) -> Tensor:
+        """Term of the lifted pairs in the first block's bond layer, (P, hidden), made of the distances alone.
+
+        Passes over the same distances with other species share it, unless the encoder has log-Coulomb inputs.
+        """
         inputs = batch.distance[:, None]
         if self.log_coulomb:
             z_i, z_j = batch.numbers[batch.row].to(inputs.dtype), batch.numbers[batch.neighbour].to(inputs.dtype)
             own = batch.distance == 0
             ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))
             inputs = torch.cat([inputs, torch.log(ratio)[:, None]], dim=1)
-        pairs = self.lift_pair(inputs)
-        return PairState(pairs, self.blocks[0].bond.pair(pairs))
+        return self.blocks[0].bond.pair(self.lift_pair(inputs))
 
     def local(self, batch: Batch, sites: Tensor, pair_term: Tensor, attention: list | None = None) -> Gaussian:
         """Local vectors (C, local_dim) from lifted sites and the pairs' term of the first block.
@@ -192,6 +184,10 @@ class SiteNetEncoder(nn.Module):
             return Gaussian(joined, None)
         return self._gaussian(self.bottleneck(joined))
 
+    def local_mean(self, batch: Batch) -> Tensor:
+        """Means of the local vectors (C, local_dim) of a batch."""
+        return self.local(batch, self.site_state(batch), self.pair_term(batch)).mean
+
     def local_modules(self) -> list[nn.Module]:
         """The modules that local vectors come from; the others make the crystal's vector of them."""
         parts = [self.lift_site, self.lift_pair, self.blocks, self.element, self.bottleneck]
@@ -210,7 +206,7 @@ class SiteNetEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Means of the local vectors (C, local_dim) and of the crystals' vectors (K, n_components)."""
-        local = self.local(batch, self.site_state(batch), self.pair_state(batch).term).mean
+        local = self.local_mean(batch)
         return local, self.pool(batch, local).mean
 
     def _gaussian(self, output: Tensor) -> Gaussian:

@@ -123,13 +123,13 @@ class DeepInfoMax(nn.Module):
         ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term.
         """
         encoder = self.encoder
-        sites, pair_state = encoder.site_state(batch), encoder.pair_state(batch)
-        local = encoder.local(batch, sites, pair_state.term)
+        sites, pair_term = encoder.site_state(batch), encoder.pair_term(batch)
+        local = encoder.local(batch, sites, pair_term)
         z = local.sample(generator)
         crystal = encoder.pool(batch, z.detach())
         g = crystal.sample(generator)
         with torch.no_grad():
-            wrong = self._engineered(batch, sites, pair_state.term, generator)
+            wrong = self._engineered(batch, sites, pair_term, generator)
         parts = {
             "local": self._local_loss(batch, z, generator),
             "global": self._global_loss(batch, g, z.detach(), wrong),
@@ -206,7 +206,7 @@ class DeepInfoMax(nn.Module):
     def _pair_term(self, changed, pair_term, turn=None):
         """The pairs' term for a changed batch: that of the true one, reordered, unless species enter it."""
         if self.encoder.log_coulomb:
-            return self.encoder.pair_state(changed).term
+            return self.encoder.pair_term(changed)
         return pair_term if turn is None else pair_term.index_select(0, turn)
 
     def _global_loss(self, batch, g, z, wrong):
@@ -241,9 +241,9 @@ class DeepInfoMax(nn.Module):
         if not wrong:
             return loss
         true = scores.gather(1, batch.crystal[:, None])[:, 0] / self.temperature
+        mean_true = segment_total(batch.site_share * true, batch.crystal, len(batch))
         for score, (_, owner, share) in zip(wrong_scores, wrong, strict=True):
             # A binary choice: the true score's mean over the owner's sites against each wrong site's.
-            mean_true = segment_total(batch.site_share * true, batch.crystal, len(batch))
             margin = score / self.temperature - mean_true.index_select(0, owner)
             loss = loss + (share * functional.softplus(margin)).sum() / share.sum().clamp(min=1e-12) / len(wrong)
         return loss

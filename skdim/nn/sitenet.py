@@ -28,7 +28,7 @@ ACTIVATIONS = {"identity": lambda x: x, "trelu": trelu, "softplus": functional.s
 
 def embed(encoder: SiteNetEncoder, batch: Batch, representation: str) -> Tensor:
     """Vectors of the crystals: "global" (n_components), "local" (2 local_dim: mean and std over sites) or "both"."""
-    local = encoder.local(batch, encoder.site_state(batch), encoder.pair_state(batch).term).mean
+    local = encoder.local_mean(batch)
     parts = []
     if representation in ("global", "both"):
         parts.append(encoder.pool(batch, local).mean)
