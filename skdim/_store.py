@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
 
 from ._crystals import COLUMNS, Crystals
+from ._files import new_folder
 from ._version import __version__
 
 SCHEMA_VERSION = 1
@@ -18,14 +17,7 @@ _HEADER = "header.json"
 
 def save_crystals(crystals, path):
     """Write ``crystals`` to the new folder ``path``; see :meth:`Crystals.save`."""
-    path = Path(path)
-    if path.exists():
-        raise FileExistsError(f"{path} exists: remove it first, or save under another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and renamed: a run killed midway leaves no half store under the name.
-    folder = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    folder.mkdir()
-    try:
+    with new_folder(path) as folder:
         for name in COLUMNS:
             np.save(folder / f"{name}.npy", np.asarray(getattr(crystals, name)), allow_pickle=False)
         header = {
@@ -42,10 +34,6 @@ def save_crystals(crystals, path):
             "errors": {str(row): why for row, why in crystals.errors_.items()},
         }
         (folder / _HEADER).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-        folder.rename(path)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def load_crystals(path, mmap_mode=None):
