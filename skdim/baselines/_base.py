@@ -1,0 +1,152 @@
+"""What the baselines share: structures in, one row of numbers a structure out, errors that name the row."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import gen_even_slices
+from sklearn.utils._param_validation import StrOptions
+
+from .._structures import StructureError, as_rows, formula_of, read_structure
+
+
+class StructureTransformer(TransformerMixin, BaseEstimator):
+    """A stateless transformer from structures to float64 rows.
+
+    A subclass has the parameters ``disordered``, ``on_error``, ``n_jobs`` and ``verbose``, and defines
+    ``get_feature_names_out`` and ``_function()``: what computes the row of an ordered pymatgen Structure. It raises
+    ValueError where it cannot; row and formula are added here. ``_check()`` may refuse parameters.
+    """
+
+    _parameter_constraints: ClassVar = {
+        "disordered": [StrOptions({"raise", "majority"})],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.input_tags.dict = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def _check(self):
+        self._validate_params()
+
+    def fit(self, X, y=None):
+        """Check the parameters and that X is a kind of input that can be read.
+
+        Parameters
+        ----------
+        X : sequence of structures of length n_crystals
+            As for :meth:`transform`.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer; nothing is learnt.
+        """
+        self._check()
+        as_rows(X)
+        return self
+
+    def transform(self, X):
+        """Compute the features.
+
+        Parameters
+        ----------
+        X : sequence of structures of length n_crystals
+            A list, tuple, object array, pandas Series or one-column DataFrame of pymatgen Structures, ASE Atoms, paths
+            of CIF files, CIF texts or pymatgen dicts, also mixed. They are not changed.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_crystals, n_features_out)
+
+        Raises
+        ------
+        StructureError
+            With ``on_error="raise"``, where a row has no features; it names row, formula and reason. (A ValueError.)
+        ImportError
+            If an optional package that computes them is not installed.
+        """
+        self._check()
+        rows = as_rows(X)
+        n_jobs = effective_n_jobs(self.n_jobs)
+        if n_jobs == 1:
+            parts = [_transform_rows(self, self._progress(rows, "structure"), 0)]
+        else:
+            # Several chunks a process even out slow structures.
+            chunks = list(gen_even_slices(len(rows), min(len(rows), 16 * n_jobs)))
+            results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+                delayed(_transform_rows)(self, rows[chunk], chunk.start) for chunk in chunks
+            )
+            parts = list(self._progress(results, "chunk", total=len(chunks)))
+        errors = [error for _, failed in parts for error in failed]
+        if errors:
+            warnings.warn(
+                f"{len(errors)} of {len(rows)} structures have no features; their rows are NaN. The first: {errors[0]}",
+                stacklevel=2,
+            )
+        return np.concatenate([values for values, _ in parts])
+
+    def _progress(self, iterable, unit, total=None):
+        if not self.verbose:
+            return iterable
+        from tqdm import tqdm
+
+        return tqdm(iterable, total=total, desc=type(self).__name__, unit=unit)
+
+
+def _transform_rows(transformer, raws, first_row):
+    """Features of some rows, and what was wrong with those that have none (only with ``on_error="warn"``)."""
+    function, n_features = transformer._function(), len(transformer.get_feature_names_out())
+    values, errors = [], []
+    for row, raw in enumerate(raws, start=first_row):
+        try:
+            values.append(_transform_row(function, raw, row, transformer.disordered))
+        except StructureError as error:
+            if transformer.on_error == "raise":
+                raise
+            errors.append(str(error))
+            values.append(np.full(n_features, np.nan))
+    return np.asarray(values, dtype=np.float64).reshape(-1, n_features), errors
+
+
+def _transform_row(function, raw, row, disordered):
+    structure = read_structure(raw, row, disordered=disordered)
+    try:
+        values = np.asarray(function(structure), dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} of its features are not finite")
+    except ValueError as error:
+        raise StructureError(row, formula_of(structure), str(error)) from error
+    return values
+
+
+def import_matminer(name):
+    """Import a module of matminer, or say how to install it."""
+    from importlib import import_module
+
+    try:
+        return import_module(f"matminer.{name}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != "matminer":
+            raise
+        raise ImportError(
+            'this baseline needs matminer, which is not installed: pip install "skdim-crystals[baselines]"'
+        ) from error

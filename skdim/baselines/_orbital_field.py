@@ -1,0 +1,110 @@
+"""OrbitalFieldMatrix: structures -> which valence orbitals are neighbours, how near and how much."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from .._structures import site_numbers
+from ._base import StructureTransformer, import_matminer
+from ._voronoi import voronoi_faces
+
+
+class OrbitalFieldMatrix(StructureTransformer):
+    r"""Describe a crystal by the valence orbitals that meet in it: the orbital field matrix, flattened.
+
+    Each element is a vector of zeros and ones, which marks how many electrons its valence s, p, d and f subshells hold
+    (s1, s2, p1, ..., p6, d1, ..., f14). A site's matrix is the sum over the neighbours with which it shares a Voronoi
+    face, of the product of the neighbour's vector (rows) and its own (columns), weighted by the face's solid angle
+    relative to the site's largest, and divided by the distance in bohr. A crystal's matrix is the mean over its sites.
+    Nothing is learnt: ``fit`` only checks the parameters.
+
+    The vectors are matminer's (``pip install "skdim-crystals[baselines]"``), and so is the definition. The tessellation
+    is done here, once a crystal instead of once a site of a 3 x 3 x 3 supercell, some 20 times as fast. Numbers agree
+    with matminer's where its tessellation, cut off at 13 angstrom, is complete; here it always is.
+
+    Parameters
+    ----------
+    period : bool, default=False
+        Add seven entries to an element's vector, which mark its period: 39 x 39 instead of 32 x 32 features.
+    disordered : {"raise", "majority"}, default="raise"
+        What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do with a structure that has no features. "warn" makes its row NaN.
+    n_jobs : int, default=None
+        Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    References
+    ----------
+    Lam Pham, Kino, Terakura, Miyake, Tsuda, Takigawa, Chi Dam, Science and Technology of Advanced Materials 2017,
+    10.1080/14686996.2017.1378060.
+
+    Examples
+    --------
+    >>> from skdim.baselines import OrbitalFieldMatrix
+    >>> from skdim.datasets import make_crystals
+    >>> structures, y = make_crystals(5, random_state=0)
+    >>> OrbitalFieldMatrix().fit_transform(structures).shape
+    (5, 1024)
+    """
+
+    _parameter_constraints: ClassVar = {**StructureTransformer._parameter_constraints, "period": ["boolean"]}
+
+    def __init__(self, *, period=False, disordered="raise", on_error="raise", n_jobs=None, verbose=0):
+        self.period = period
+        self.disordered = disordered
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _function(self):
+        vectors, _, bohr = _orbitals(bool(self.period))
+
+        def features(structure):
+            numbers = site_numbers(structure)
+            if numbers.max() >= len(vectors):
+                raise ValueError(
+                    f"it has an element of atomic number {numbers.max()}; orbitals are tabulated up to "
+                    f"{len(vectors) - 1}: leave the structure out"
+                )
+            faces = voronoi_faces(np.array(structure.lattice.matrix), np.array(structure.frac_coords))
+            largest = np.zeros(len(numbers))
+            np.maximum.at(largest, faces.center, faces.solid_angle)
+            weight = faces.solid_angle / largest[faces.center] / (faces.distance * bohr)
+            # Summed over pairs of elements first: there are few of them, and the matrix is bilinear.
+            elements, kind = np.unique(numbers, return_inverse=True)
+            pairs = np.zeros((len(elements), len(elements)))
+            np.add.at(pairs, (kind[faces.neighbour], kind[faces.center]), weight)
+            return (vectors[elements].T @ (pairs / len(numbers)) @ vectors[elements]).ravel()
+
+        return features
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of :meth:`transform`.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (1024,) or (1521,)
+            "s^1 - s^1", "s^1 - s^2", ...: orbital of the neighbour, orbital of the site.
+        """
+        return np.array(_orbitals(bool(self.period))[1], dtype=object)
+
+
+@lru_cache(maxsize=2)
+def _orbitals(period):
+    """Vector of each element by atomic number, names of their products, and bohr in an angstrom, from matminer."""
+    matrix = import_matminer("featurizers.structure.matrix")
+    theirs = matrix.OrbitalFieldMatrix(period_tag=period, flatten=True)
+    vectors = np.zeros((max(theirs.ohvs) + 1, theirs.size))
+    for number, vector in theirs.ohvs.items():
+        vectors[number] = vector
+    return vectors, [label.removeprefix("OFM: ") for label in theirs.feature_labels()], matrix.ANG_TO_BOHR
