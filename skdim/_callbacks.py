@@ -52,13 +52,14 @@ class OneCycle(Callback):
 class EpochBar(Callback):
     """A progress bar over the epochs, with the latest losses beside it."""
 
-    def __init__(self, description):
+    def __init__(self, description, done=0):
         self.description = description
+        self.done = done  # epochs that an earlier, broken run has trained
 
     def on_train_begin(self, net, **kwargs):
         from tqdm import tqdm
 
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.description, unit="epoch")
+        self.bar_ = tqdm(total=net.max_epochs, initial=self.done, desc=self.description, unit="epoch")
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
@@ -80,7 +81,7 @@ def close_bars(net):
             callback.close()
 
 
-def make_callbacks(estimator, description, loss_parts=(), has_validation=False):
+def make_callbacks(estimator, description, loss_parts=(), has_validation=False, checkpoint=None):
     """skorch callbacks of an estimator: recording, schedule, early stopping, progress, and copies of the user's own."""
     callbacks = []
     for part in loss_parts:
@@ -95,7 +96,10 @@ def make_callbacks(estimator, description, loss_parts=(), has_validation=False):
         )
         callbacks.append(("early_stopping", stop))
     if estimator.verbose == 1:
-        callbacks.append(("bar", EpochBar(description)))
+        callbacks.append(("bar", EpochBar(description, checkpoint.n_done if checkpoint else 0)))
+    if checkpoint is not None:
+        # After those whose state it keeps.
+        callbacks.append(("checkpoint", checkpoint))
     own = estimator.callbacks
     if own is not None:
         # Copies: training changes a callback, and a parameter must stay as it was given.

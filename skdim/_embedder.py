@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Real
+from os import PathLike
 from typing import ClassVar
 
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._checkpoint import checkpoint_of
 from ._crystals import check_crystals
 from ._embedding import EmbeddingMixin
-from ._net import InfoMaxCriterion, seed_of
+from ._infomax_net import loss_parts, net_maker
+from ._net import seed_of
 from ._training import (
     ENCODER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
     dataset,
-    encoder_settings,
     hold_out,
-    make_crystal_net,
     starts_warm,
     train,
     without_failed,
 )
-from .nn.infomax import NEGATIVES, DeepInfoMax
+from .nn.infomax import NEGATIVES
 
 
 class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
@@ -90,6 +90,10 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         Epochs to wait with ``early_stopping``.
     callbacks : list of skorch callbacks, default=None
         Copied, then given to the net.
+    checkpoint : str or Path, default=None
+        File that keeps the training run after every epoch. A fit with the same settings and crystals that finds it goes
+        on from there and ends with the same weights as an unbroken run; one with others refuses it. Needs a
+        ``random_state``. The state of one's own ``callbacks`` is not in it.
     device : str, default="auto"
         A torch device; "auto" takes CUDA where there is one.
     n_jobs : int, default=None
@@ -151,6 +155,7 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         "distance_power": [Interval(Real, 0, None, closed="left")],
         "self_weight": [Interval(Real, 0, None, closed="left")],
         **TRAINING_CONSTRAINTS,
+        "checkpoint": [str, PathLike, None],
     }
 
     def __init__(
@@ -178,6 +183,7 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         validation_fraction=0.1,
         n_iter_no_change=10,
         callbacks=None,
+        checkpoint=None,
         device="auto",
         n_jobs=None,
         random_state=None,
@@ -206,6 +212,7 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -258,33 +265,16 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         self : DeepInfoMaxEmbedder
         """
         self._validate_params()
-        negatives = self._checked_negatives()
         X = without_failed(check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2), "DeepInfoMaxEmbedder.fit")
         check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2)
-        rng = check_random_state(self.random_state)
-        seed = seed_of(rng)
-        rows, held_out = hold_out(len(X), self, rng, least=2)
-        module_params = {
-            "encoder": encoder_settings(self, X),
-            "negatives": negatives,
-            **{
-                name: getattr(self, name)
-                for name in ("objective", "kl_weight", "kl_form", "temperature", "distance_power", "self_weight")
-            },
-        }
-        make_net = partial(
-            make_crystal_net, DeepInfoMax, InfoMaxCriterion, module_params, seed=seed, min_crystals=2
-        )
-        parts = ("local", "global", "kl") if self.kl_weight else ("local", "global")
         if starts_warm(self):
             check_crystals(X, "DeepInfoMaxEmbedder (warm_start)", site_features=self.site_features_)
-        train(self, "pre-train", make_net, dataset(X[rows]), dataset(X[held_out]), parts)
+        rng = check_random_state(self.random_state)
+        seed = seed_of(rng)
+        make_net = net_maker(self, X.site_features, seed)
+        rows, held_out = hold_out(len(X), self, rng, least=2)
+        sets = dataset(X[rows]), dataset(X[held_out])
+        checkpoint = checkpoint_of(self, seed, *sets)
+        train(self, "pre-train", make_net, *sets, loss_parts(self), checkpoint)
         self.site_features_ = X.site_features
         return self
-
-    def _checked_negatives(self):
-        negatives = (self.negatives,) if isinstance(self.negatives, str) else tuple(self.negatives)
-        unknown = [n for n in negatives if n not in NEGATIVES]
-        if unknown or not negatives:
-            raise ValueError(f"negatives must be one or more of {NEGATIVES}; got {self.negatives!r}")
-        return negatives

@@ -282,7 +282,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         # the labels' own zero.
         offset = mean if self.output_activation == "identity" else np.zeros_like(mean)
         offset = self._offset if warm else offset
-        settings = encoder_settings(self, X)
+        settings = encoder_settings(self, X.site_features)
         module_params = {
             "encoder": {**settings, "spread": source is not None and source.net_.module_.encoder.spread},
             "target_mean": mean - offset,

@@ -41,8 +41,8 @@ ENCODER_CONSTRAINTS = {
 _OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
 
 
-def encoder_settings(estimator, crystals):
-    """Keyword arguments of the encoder that an estimator describes, but for ``spread``.
+def encoder_settings(estimator, site_features):
+    """Keyword arguments of the encoder that an estimator describes for these site features, but for ``spread``.
 
     Raises
     ------
@@ -56,10 +56,11 @@ def encoder_settings(estimator, crystals):
     if unknown:
         raise ValueError(f"encoder_params has unknown keys {unknown}; it may hold {sorted(defaults)}")
     return {
-        "n_site_inputs": len(crystals.site_features),
+        "n_site_inputs": len(site_features),
         **{name: getattr(estimator, name) for name in ("n_components", "local_dim", "n_blocks", "n_heads")},
         **defaults,
-        **extra,
+        # Lists of widths mean what tuples do; and where they are compared, they must not differ.
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in extra.items()},
     }
 
 
@@ -84,20 +85,15 @@ def hold_out(n, estimator, rng, least):
     return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
 
-def train(estimator, description, make_net, train_set, valid_set, loss_parts=()):
+def train(estimator, description, make_net, train_set, valid_set, loss_parts=(), checkpoint=None):
     """Fit ``estimator.net_``: made by ``make_net(callbacks=..., ...)`` unless a warm start goes on with the old one.
 
-    Sets ``net_``, ``history_`` and ``n_iter_``.
+    Sets ``net_``, ``history_`` and ``n_iter_``. A :class:`Checkpoint` keeps the state of the run after every epoch, and
+    a run that it holds is taken up where it was.
     """
-    options = {
-        "max_epochs": estimator.max_epochs,
-        "batch_sites": estimator.batch_sites,
-        "threads": resolve_threads(estimator.n_jobs),
-        "callbacks": make_callbacks(estimator, description, loss_parts, has_validation=valid_set is not None),
-        "verbose": int(estimator.verbose > 1),
-    }
-    with torch_threads(options["threads"]):
-        net = _run(estimator, make_net, options, train_set, valid_set, loss_parts)
+    callbacks = make_callbacks(estimator, description, loss_parts, valid_set is not None, checkpoint)
+    with torch_threads(resolve_threads(estimator.n_jobs)):
+        net = _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint)
     history = net.history
     if history and "train_loss" not in history[-1]:
         # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
@@ -117,32 +113,51 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=())
     return estimator
 
 
-def _run(estimator, make_net, options, train_set, valid_set, loss_parts):
+def _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint):
     if starts_warm(estimator):
         net = estimator.net_
-        vars(net).update(options)
+        vars(net).update(_run_options(estimator), callbacks=callbacks)
         net.initialize_callbacks()  # set_params would keep the old ones
     else:
-        net = make_net(
-            device=resolve_device(estimator.device),
-            lr=estimator.learning_rate_init,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=estimator.weight_decay,
-            # The reference's AdamW: the largest second moment so far, and a small floor under it.
-            optimizer__amsgrad=True,
-            optimizer__eps=1e-7,
-            optimizer__fused=True,
-            train_split=None,
-            loss_parts=loss_parts,
-            **options,
-        ).initialize()
+        net = untrained_net(estimator, make_net, callbacks, loss_parts)
     set_rate(net, estimator.learning_rate_init)
+    epochs = estimator.max_epochs
+    if checkpoint is not None:
+        epochs -= checkpoint.restore(net)
     if estimator.max_epochs:
         try:
-            net.partial_fit((train_set, valid_set))
+            net.partial_fit((train_set, valid_set), epochs=epochs)
         finally:
             close_bars(net)
     return net
+
+
+def untrained_net(estimator, make_net, callbacks, loss_parts):
+    """An initialised net with the optimiser that an estimator describes."""
+    return make_net(
+        device=resolve_device(estimator.device),
+        lr=estimator.learning_rate_init,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=estimator.weight_decay,
+        # The reference's AdamW: the largest second moment so far, and a small floor under it.
+        optimizer__amsgrad=True,
+        optimizer__eps=1e-7,
+        optimizer__fused=True,
+        train_split=None,
+        loss_parts=loss_parts,
+        callbacks=callbacks,
+        **_run_options(estimator),
+    ).initialize()
+
+
+def _run_options(estimator):
+    """Settings of a net that another run may change."""
+    return {
+        "max_epochs": estimator.max_epochs,
+        "batch_sites": estimator.batch_sites,
+        "threads": resolve_threads(estimator.n_jobs),
+        "verbose": int(estimator.verbose > 1),
+    }
 
 
 def starts_warm(estimator):

@@ -38,7 +38,7 @@ def pretrained_embedder(regressor, crystals):
             "FrozenEstimator from sklearn.frozen"
         )
     check_crystals(crystals, "the pretrained DeepInfoMaxEmbedder", site_features=source.site_features_)
-    theirs, ours = encoder_settings(source, crystals), encoder_settings(regressor, crystals)
+    theirs, ours = (encoder_settings(estimator, crystals.site_features) for estimator in (source, regressor))
     different = [name for name in ours if theirs[name] != ours[name]]
     if different:
         wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)

@@ -1,0 +1,46 @@
+"""The net that the parameters of a DeepInfoMaxEmbedder describe, for a fit and for weights that were saved."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ._net import InfoMaxCriterion
+from ._training import encoder_settings, make_crystal_net
+from .nn.infomax import NEGATIVES, DeepInfoMax
+
+
+def module_settings(embedder, site_features):
+    """Keyword arguments of :class:`DeepInfoMax` for an embedder of crystals with these site features.
+
+    Raises
+    ------
+    ValueError
+        If ``negatives`` or ``encoder_params`` name what there is not.
+    """
+    return {
+        "encoder": encoder_settings(embedder, site_features),
+        "negatives": _checked_negatives(embedder.negatives),
+        **{
+            name: getattr(embedder, name)
+            for name in ("objective", "kl_weight", "kl_form", "temperature", "distance_power", "self_weight")
+        },
+    }
+
+
+def loss_parts(embedder):
+    """Parts of the loss that the history records."""
+    return ("local", "global", "kl") if embedder.kl_weight else ("local", "global")
+
+
+def net_maker(embedder, site_features, seed):
+    """What makes the untrained net, given the settings of the training run."""
+    settings = module_settings(embedder, site_features)
+    return partial(make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2)
+
+
+def _checked_negatives(given):
+    negatives = (given,) if isinstance(given, str) else tuple(given)
+    unknown = [n for n in negatives if n not in NEGATIVES]
+    if unknown or not negatives:
+        raise ValueError(f"negatives must be one or more of {NEGATIVES}; got {given!r}")
+    return negatives

@@ -1,0 +1,253 @@
+"""A training run that was killed goes on from its checkpoint, and ends as if nothing had been."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from skorch.callbacks import Callback
+
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.datasets import make_crystals
+from tests.small_estimators import SMALL
+
+SETTINGS = {**SMALL, "batch_sites": 40, "max_epochs": 5}
+STOPPING = {
+    "early_stopping": True, "validation_fraction": 0.4, "n_iter_no_change": 2, "max_epochs": 60,
+    "learning_rate": "constant", "learning_rate_init": 3e-2,
+}  # fmt: skip
+
+#: Fits in a process of its own, which kills itself in an epoch or while it writes a checkpoint.
+KILLED = """
+import os, signal, sys
+import joblib
+from skorch.callbacks import Callback
+
+class Kill(Callback):
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == epoch and len(net.history[-1, "batches"]) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+def killing_replace(source, target, replace=os.replace, calls=[]):
+    calls.append(target)
+    if len(calls) == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+embedder, X, moment, epoch = joblib.load(sys.argv[1])
+if moment == "writing":
+    os.replace = killing_replace
+else:
+    embedder.set_params(callbacks=Kill())
+embedder.fit(X)
+"""
+
+
+class Count(Callback):
+    """Counts the batches that it sees trained, in a list that copies share."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_batch_begin(self, net, training=False, **kwargs):
+        if training:
+            self.seen.append(len(net.history))
+
+
+class Interrupt(Callback):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == self.epoch:
+            raise KeyboardInterrupt
+
+
+def run_killed(embedder, X, moment, epoch, tmp_path):
+    joblib.dump((embedder, X, moment, epoch), tmp_path / "job")
+    result = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "job")], capture_output=True, text=True)
+    assert result.returncode == -9, result.stderr
+
+
+def assert_same_run(resumed, whole, X):
+    states = (model.net_.module_.state_dict() for model in (resumed, whole))
+    for (name, a), (other, b) in zip(*(state.items() for state in states), strict=True):
+        assert name == other
+        assert torch.equal(a, b), name
+    optimizers = [model.net_.optimizer_.state_dict() for model in (resumed, whole)]
+    assert optimizers[0]["param_groups"] == optimizers[1]["param_groups"]
+    for a, b in zip(*(optimizer["state"].values() for optimizer in optimizers), strict=True):
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    records = [
+        [{k: v for k, v in epoch.items() if k not in ("batches", "dur")} for epoch in model.history_]
+        for model in (resumed, whole)
+    ]
+    assert records[0] == records[1]
+    assert resumed.n_iter_ == whole.n_iter_
+    assert_array_equal(resumed.transform(X), whole.transform(X))
+
+
+@pytest.mark.parametrize(
+    ("changes", "moment", "epoch"),
+    [
+        ({}, "training", 4),
+        ({}, "writing", 3),
+        ({"learning_rate": "constant"}, "training", 2),
+        (STOPPING, "training", 4),
+        ({**STOPPING, "learning_rate": "one_cycle"}, "writing", 3),
+    ],
+)
+def test_a_killed_run_ends_as_a_whole_one(changes, moment, epoch, X, tmp_path):
+    model = DeepInfoMaxEmbedder(**{**SETTINGS, **changes}, checkpoint=tmp_path / "runs" / "run.pt")
+    whole = clone(model).set_params(checkpoint=None).fit(X)
+    run_killed(model, X, moment, epoch, tmp_path)
+    count = Count()
+    resumed = clone(model).set_params(callbacks=count).fit(X)
+    assert min(count.seen) == epoch, "the epochs before were not trained again"
+    assert_same_run(resumed, whole, X)
+
+
+def test_killed_before_the_first_epoch_is_over(X, tmp_path):
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=str(tmp_path / "run.pt"))
+    run_killed(model, X, "training", 1, tmp_path)
+    assert not (tmp_path / "run.pt").exists()
+    assert_same_run(model.fit(X), clone(model).set_params(checkpoint=None).fit(X), X)
+
+
+@pytest.mark.parametrize("changes", [{}, STOPPING])
+def test_a_finished_run_returns_at_once(changes, X, tmp_path):
+    model = DeepInfoMaxEmbedder(**{**SETTINGS, **changes}, checkpoint=tmp_path / "run.pt").fit(X)
+    assert changes == {} or model.n_iter_ < STOPPING["max_epochs"], "the run was to stop early"
+    before = (tmp_path / "run.pt").stat().st_mtime_ns
+    count = Count()
+    again = clone(model).set_params(callbacks=count).fit(X)
+    assert count.seen == []
+    assert_same_run(again, model, X)
+    assert changes or (tmp_path / "run.pt").stat().st_mtime_ns == before
+    assert_same_run(clone(model).fit(X), model, X)
+
+
+def test_an_interrupt_goes_on_from_the_last_whole_epoch(X, tmp_path):
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=tmp_path / "run.pt")
+    with pytest.warns(match="interrupted after 2 epochs"):
+        clone(model).set_params(callbacks=Interrupt(3)).fit(X)
+    assert_same_run(clone(model).fit(X), clone(model).set_params(checkpoint=None).fit(X), X)
+
+
+def test_a_warm_start_goes_on_too(X, tmp_path):
+    first = DeepInfoMaxEmbedder(**SETTINGS, warm_start=True).fit(X)
+    data = pickle.dumps(first)
+    whole = pickle.loads(data).set_params(max_epochs=4).fit(X)
+    path = tmp_path / "run.pt"
+    with pytest.warns(match="interrupted after 7 epochs"):
+        pickle.loads(data).set_params(max_epochs=4, checkpoint=path, callbacks=Interrupt(8)).fit(X)
+    resumed = pickle.loads(data).set_params(max_epochs=4, checkpoint=path).fit(X)
+    assert resumed.n_iter_ == 9
+    assert_same_run(resumed, whole, X)
+    with pytest.raises(ValueError, match=r"started from other weights \(warm_start\)"):
+        DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).set_params(max_epochs=4).fit(X)
+
+
+def test_the_checkpoint_changes_nothing(X, tmp_path):
+    model = DeepInfoMaxEmbedder(**SETTINGS)
+    assert_same_run(clone(model).set_params(checkpoint=tmp_path / "run.pt").fit(X), model.fit(X), X)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
+
+
+def test_the_bar_begins_where_the_run_does(X, tmp_path, capsys):
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=tmp_path / "run.pt", verbose=1)
+    with pytest.warns(match="interrupted after 3 epochs"):
+        clone(model).set_params(callbacks=Interrupt(4), verbose=0).fit(X)
+    model.fit(X)
+    assert "3/5" in capsys.readouterr().err.split("\r")[1]
+
+
+def test_free_parameters_may_change_and_no_others(X, tmp_path):
+    path = tmp_path / "run.pt"
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
+    clone(model).set_params(representation="local", verbose=0, n_jobs=1, negatives=list(model.negatives)).fit(X)
+    with pytest.raises(ValueError, match=r"of another run: max_epochs=5 \(here 6\)\. Fit with its settings"):
+        clone(model).set_params(max_epochs=6).fit(X)
+    with pytest.raises(ValueError, match=r"random_state \(seed\)="):
+        clone(model).set_params(random_state=1).fit(X)
+    with pytest.raises(ValueError, match="was made with other crystals"):
+        clone(model).fit(X[1:])
+    other = SiteNetFeaturizer(site_features=["row", "group"]).transform(make_crystals(40, random_state=0)[0])
+    with pytest.raises(ValueError, match="was made with other crystals"):
+        clone(model).fit(other)
+    assert_same_run(clone(model).fit(X), model, X)
+
+
+def test_a_random_state_is_needed(X, tmp_path):
+    with pytest.raises(ValueError, match="checkpoint needs a random_state"):
+        DeepInfoMaxEmbedder(checkpoint=tmp_path / "run.pt").fit(X)
+    model = DeepInfoMaxEmbedder(**{**SETTINGS, "random_state": np.random.RandomState(3)}, checkpoint=tmp_path / "r.pt")
+    resumed = clone(model).set_params(random_state=np.random.RandomState(3))
+    assert_same_run(resumed.fit(X), model.fit(X), X)
+
+
+# ---- files that are no checkpoint ----
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.mkdir, ("evil",))
+
+
+def test_no_code_is_run(X, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for write in (torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))):
+        write({"format": "skdim.checkpoint", "schema_version": 1, "evil": Evil()}, tmp_path / "run.pt")
+        with pytest.raises(ValueError, match=r"run\.pt is damaged \(it is no file of tensors and numbers\): remove it"):
+            DeepInfoMaxEmbedder(**SETTINGS, checkpoint="run.pt").fit(X)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_damaged(X, tmp_path):
+    path = tmp_path / "run.pt"
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
+    whole = path.read_bytes()
+    for damage in (b"", whole[:1000], whole[:-200], b"hello"):
+        path.write_bytes(damage)
+        with pytest.raises(ValueError, match=r"run\.pt is damaged"):
+            model.fit(X)
+        assert path.read_bytes() == damage, "what cannot be read is not overwritten"
+    with pytest.raises(ValueError, match="is no file"):
+        clone(model).set_params(checkpoint=tmp_path).fit(X)
+
+
+def test_wrong_content(X, tmp_path):
+    path = tmp_path / "run.pt"
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
+    state = torch.load(path, weights_only=True)
+    assert set(json.loads(state["run"])) == {"settings", "crystals", "start"}
+
+    def refused(match, **changes):
+        torch.save({k: v for k, v in {**state, **changes}.items() if v != "leave out"}, path)
+        with pytest.raises(ValueError, match=match):
+            clone(model).fit(X)
+
+    refused("'other' of schema version 1", format="other")
+    refused("schema version 2, and this skdim reads version 1", schema_version=2)
+    for key in ("run", "history", "n_done", "stopped", "best", "module", "optimizer", "callbacks"):
+        refused("is damaged", **{key: "leave out"})
+    refused("is damaged", history="{")
+    refused("is damaged", n_done="3")
+    module = dict(state["module"])
+    module[next(iter(module))] = torch.zeros(3)
+    refused("is damaged", module=module)
+    torch.save([1], path)
+    with pytest.raises(ValueError, match="is damaged"):
+        clone(model).fit(X)
