@@ -38,6 +38,14 @@ ALL_SITE_FEATURES = SITE_FEATURES + (
     "n_valence_d",
     "n_valence_f",
     "melting_point",
+    "second_ionization_energy",
+    "third_ionization_energy",
+    "max_oxidation_state",
+    "min_oxidation_state",
+    "boiling_point",
+    "ionic_radius",
+    "molar_volume",
+    "van_der_waals_radius",
 )
 
 _SYMBOLS = """
@@ -78,7 +86,17 @@ def element_table(names=SITE_FEATURES, *, scaled=True):
         - ``electron_affinity`` in eV [1]_, negative where the anion is not bound;
         - ``n_valence`` and its parts ``n_valence_s``, ``n_valence_p``, ``n_valence_d``, ``n_valence_f``: the electrons
           outside the preceding noble gas's shells, filled d and f shells included [1]_;
-        - ``melting_point`` in K [1]_.
+        - ``melting_point`` in K [1]_;
+        - ``second_ionization_energy`` and ``third_ionization_energy`` in eV [1]_; H and He, which have fewer electrons,
+          repeat their last one;
+        - ``max_oxidation_state`` and ``min_oxidation_state``, of the common states [1]_; 0 for noble gases without any;
+        - ``boiling_point`` in K [1]_; C, Si, Cu, Pr and U from [7]_; At, Fr, Pa and Bk-Lr are estimates;
+        - ``ionic_radius`` in angstrom, Shannon's crystal radii averaged over the element's oxidation states [1]_, so
+          for F, Cl and Br over the anion and much smaller cations; the covalent radius for H and noble gases except
+          Xe, estimates for Es-Lr;
+        - ``molar_volume`` in cm3/mol [1]_, of the same phase as ``density``: the atomic weight over the density for
+          gases, Br, Hg, Tm, At, Fr and Fm-Lr;
+        - ``van_der_waals_radius`` in angstrom [1]_; Lr from [7]_.
     scaled : bool, default=True
         Standardise each property to mean 0 and standard deviation 1 over the 103 elements. The scale belongs to the
         table, so it is the same for every data set. False gives the units above.
@@ -106,6 +124,7 @@ def element_table(names=SITE_FEATURES, *, scaled=True):
     .. [4] I. H. Bell et al., Ind. Eng. Chem. Res. 53, 2498 (2014); Br, Hg and Rn from the CRC Handbook, 97th ed.
     .. [5] B. Cordero et al., Dalton Trans. 2008, 2832.
     .. [6] P. Pyykko, M. Atsumi, Chem. Eur. J. 15, 186 (2009).
+    .. [7] CRC Handbook of Chemistry and Physics, 97th ed. (2016).
 
     Examples
     --------

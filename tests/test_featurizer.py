@@ -171,7 +171,7 @@ def test_site_features(structures):
     Y = SiteNetFeaturizer(site_features=chosen).transform(structures)
     assert Y.site_features == tuple(chosen)
     np.testing.assert_allclose(site_inputs(Y), element_table(chosen)[X.numbers], rtol=1e-6)
-    assert site_inputs(SiteNetFeaturizer(site_features=ALL_SITE_FEATURES).transform(structures)).shape[1] == 17
+    assert site_inputs(SiteNetFeaturizer(site_features=ALL_SITE_FEATURES).transform(structures)).shape[1] == 25
     assert site_inputs(SiteNetFeaturizer(site_features=np.array(chosen)).transform(structures)).shape[1] == 2
     np.testing.assert_array_equal(X.distance, Y.distance)
 
