@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import lru_cache
 from typing import ClassVar
 
@@ -103,7 +104,9 @@ class OrbitalFieldMatrix(StructureTransformer):
 def _orbitals(period):
     """Vector of each element by atomic number, names of their products, and bohr in an angstrom, from matminer."""
     matrix = import_matminer("featurizers.structure.matrix")
-    theirs = matrix.OrbitalFieldMatrix(period_tag=period, flatten=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # matminer stores the vectors as np.matrix
+        theirs = matrix.OrbitalFieldMatrix(period_tag=period, flatten=True)
     vectors = np.zeros((max(theirs.ohvs) + 1, theirs.size))
     for number, vector in theirs.ohvs.items():
         vectors[number] = vector

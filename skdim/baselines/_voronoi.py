@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import Voronoi
+from scipy.spatial import QhullError, Voronoi
+
+from .._lattice import minkowski_reduced
 
 #: First guess of how far the atoms must be taken along, in edges of a cube with the volume of one atom. Measured on
 #: crystals of the Materials Project: enough for 99 of 100; the others are found too small, and tessellated again.
 _FIRST_REACH = 3.0
+#: What is a little more than 1.
+_ROUND = 1 + 1e-9
 #: Sites nearer than this, in angstrom, are one site written twice, as for SiteNetFeaturizer.
 _MIN_DISTANCE = 0.5
 
@@ -56,24 +60,21 @@ def voronoi_faces(lattice, coords):
         If two sites coincide.
     """
     n_sites = len(coords)
-    reach = _FIRST_REACH * (abs(np.linalg.det(lattice)) / n_sites) ** (1 / 3)
+    # In a basis of short vectors few images reach far enough.
+    basis = minkowski_reduced(np.asarray(lattice, dtype=float))
+    coords = coords @ lattice @ np.linalg.inv(basis) % 1
+    reach = _FIRST_REACH * (abs(np.linalg.det(basis)) / n_sites) ** (1 / 3)
+    # No point is farther from the nearest site than half the way along all three vectors.
+    enough = np.linalg.norm(basis, axis=1).sum() * _ROUND
     while True:
-        points, sites = _atoms_within(reach, lattice, coords)
-        tessellation = Voronoi(points)
-        mine = np.flatnonzero((tessellation.ridge_points < n_sites).any(axis=1))
-        polygons = [tessellation.ridge_vertices[ridge] for ridge in mine]
-        lengths = np.array([len(polygon) for polygon in polygons])
-        vertices = np.concatenate(polygons)
-        if (vertices < 0).any():  # an open cell
-            reach *= 1.5
-            continue
-        first, second = tessellation.ridge_points[mine].T
-        # A face is as far from the one site as from the other: either will do.
-        corners = tessellation.vertices[vertices] - np.repeat(points[first], lengths, axis=0)
-        needed = 2 * np.linalg.norm(corners, axis=1).max()
+        points, sites = _atoms_within(reach, basis, coords)
+        (first, second), corners, lengths, needed = _tessellate(points, n_sites)
         if needed <= reach:
             break
-        reach = needed * (1 + 1e-9)
+        if reach >= enough:
+            raise ValueError("its sites have no Voronoi tessellation: check the coordinates and the lattice")
+        # Cells that are barely closed may ask for thousands of angstrom.
+        reach = min(needed * _ROUND, 2 * reach, enough)
     distance = np.linalg.norm(points[first] - points[second], axis=1)
     angle = _solid_angles(corners, lengths)
     here, there = first < n_sites, second < n_sites
@@ -85,9 +86,29 @@ def voronoi_faces(lattice, coords):
     )
 
 
+def _tessellate(points, n_sites):
+    """Faces of the cells around the first points: both sides, corners as seen from the first side, corners a face.
+
+    The last value is how far around each of the first points others must have been taken along.
+    """
+    try:
+        tessellation = Voronoi(points)
+    except QhullError:  # too few points, or all in one plane
+        return (None, None), None, None, np.inf
+    mine = np.flatnonzero((tessellation.ridge_points < n_sites).any(axis=1))
+    polygons = [tessellation.ridge_vertices[ridge] for ridge in mine]
+    first, second = ends = tessellation.ridge_points[mine].T
+    vertices = np.array([vertex for polygon in polygons for vertex in polygon], dtype=np.int64)
+    lengths = np.array([len(polygon) for polygon in polygons])
+    if len(np.union1d(first, second)) < n_sites or (vertices < 0).any():  # a cell that is missing, or open
+        return ends, None, lengths, np.inf
+    # A face is as far from the one side as from the other: either will do.
+    corners = tessellation.vertices[vertices] - np.repeat(points[first], lengths, axis=0)
+    return ends, corners, lengths, 2 * np.linalg.norm(corners, axis=1).max()
+
+
 def _atoms_within(reach, lattice, coords):
     """Positions and sites of all atoms within ``reach`` of one in the cell; those in the cell come first."""
-    coords = coords % 1
     # Along each axis: the planes of the lattice within reach, and one more as sites are anywhere between two.
     spans = np.ceil(reach * np.linalg.norm(np.linalg.inv(lattice), axis=0)).astype(int)
     images = np.stack(np.meshgrid(*[np.arange(-s, s + 1) for s in spans], indexing="ij"), axis=-1).reshape(-1, 3)
@@ -96,18 +117,16 @@ def _atoms_within(reach, lattice, coords):
     points = ((images @ lattice)[:, None] + centers).reshape(-1, 3)
     sites = np.tile(np.arange(len(coords)), len(images))
     squares = _squared_distances(points, centers)
-    squares[np.arange(len(coords)), np.arange(len(coords))] = np.inf
-    near = squares.min(axis=1)
-    # Rounding makes small distances out of zero: those that count are taken anew.
-    if (close := np.flatnonzero(near < 2 * _MIN_DISTANCE**2)).size:
-        for point in close:
-            other = int(squares[point].argmin())
-            if (apart := np.linalg.norm(points[point] - centers[other])) < _MIN_DISTANCE:
-                raise ValueError(
-                    f"sites {min(other, sites[point])} and {max(other, sites[point])} are {apart:.3g} angstrom apart, "
-                    f"less than {_MIN_DISTANCE}: remove a site written twice, or check the coordinates and the lattice"
-                )
-    keep = near <= reach**2
+    np.fill_diagonal(squares, np.inf)  # an atom and itself
+    nearest = squares.min(axis=1)
+    point = nearest.argmin()
+    if nearest[point] < _MIN_DISTANCE**2:
+        pair = sorted({int(sites[point]), int(squares[point].argmin())})
+        raise ValueError(
+            f"{'sites' if len(pair) == 2 else 'periodic images of site'} {' and '.join(map(str, pair))} are less than "
+            f"{_MIN_DISTANCE} angstrom apart: remove a site written twice, or check the coordinates and the lattice"
+        )
+    keep = nearest <= reach**2
     keep[: len(coords)] = True
     return points[keep], sites[keep]
 
