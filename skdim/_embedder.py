@@ -15,6 +15,7 @@ from ._crystals import check_crystals
 from ._embedding import EmbeddingMixin
 from ._infomax_net import loss_parts, net_maker
 from ._net import seed_of
+from ._pretrained import PretrainedMixin
 from ._training import (
     ENCODER_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
@@ -27,7 +28,7 @@ from ._training import (
 from .nn.infomax import NEGATIVES
 
 
-class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
     """Learn a vector for each crystal from structures alone, by Deep InfoMax on the Site-Net encoder.
 
     The encoder reads a crystal as sites and distances. Two small score networks train it without labels: one asks
@@ -117,6 +118,12 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         Epochs trained.
     site_features_ : tuple of str
         Site features that the encoder reads.
+    featurizer_settings_ : dict
+        Settings of the :class:`SiteNetFeaturizer` that made the crystals, which those to embed should share.
+    n_crystals_ : int
+        Crystals fitted on.
+    pretrained_info_ : dict
+        Only after :meth:`from_pretrained`: what is known about the weights.
 
     See Also
     --------
@@ -277,4 +284,7 @@ class DeepInfoMaxEmbedder(EmbeddingMixin, BaseEstimator):
         checkpoint = checkpoint_of(self, seed, *sets)
         train(self, "pre-train", make_net, *sets, loss_parts(self), checkpoint)
         self.site_features_ = X.site_features
+        self.featurizer_settings_ = X.settings
+        self.n_crystals_ = len(X)
+        vars(self).pop("pretrained_info_", None)  # it was about other weights
         return self
