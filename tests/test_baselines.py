@@ -167,7 +167,7 @@ def test_what_has_no_orbital_field_matrix(structure, match):
 
 
 def test_peaks_stand_where_bragg_says():
-    pattern = XRDPattern().set_output(transform="pandas").transform([POLONIUM]).iloc[0]
+    pattern = XRDPattern(n_bins=170, fwhm=0.5).set_output(transform="pandas").transform([POLONIUM]).iloc[0]
     middles = np.array([float(name.removeprefix("two_theta_")) for name in pattern.index])
     assert_allclose(middles, np.arange(5.25, 90, 0.5))
     # Spacing 3.34 angstrom, Cu K alpha: (100), (110), (111).
@@ -193,7 +193,7 @@ def test_pattern_is_pymatgens_broadened(formation_crystals):
 
 def test_pattern_changes_smoothly_with_the_lattice():
     cells = [Structure(Lattice.cubic(a), ["Po"], [[0, 0, 0]]) for a in np.linspace(3.30, 3.34, 41)]
-    patterns = XRDPattern().transform(cells)
+    patterns = XRDPattern(n_bins=170, fwhm=0.5).transform(cells)
     steps = np.abs(np.diff(patterns, axis=0)).sum(axis=1)
     assert steps.max() < 0.1
     assert np.abs(patterns[0] - patterns[-1]).sum() > 0.5
@@ -202,12 +202,12 @@ def test_pattern_changes_smoothly_with_the_lattice():
 def test_wavelength():
     copper, named = XRDPattern(wavelength=1.54184), XRDPattern(wavelength="CuKa")
     assert_array_equal(copper.transform([TRICLINIC]), named.transform([TRICLINIC]))
-    assert np.abs(XRDPattern(wavelength="MoKa").transform([TRICLINIC]) - named.transform([TRICLINIC])).sum() > 0.5
+    assert np.abs(XRDPattern(wavelength="MoKa").transform([TRICLINIC]) - named.transform([TRICLINIC])).sum() > 0.2
 
 
 def test_what_has_no_pattern():
     with pytest.raises(ValueError, match=r"row 0 \(NaCl\): it has no diffraction peak from 5 to 10 degrees 2 theta"):
-        XRDPattern(two_theta_range=(5, 10), n_bins=5).transform([ROCK_SALT])
+        XRDPattern(two_theta_range=(5, 10), n_bins=5, fwhm=0.5).transform([ROCK_SALT])
     nobelium = Structure(Lattice.cubic(4), ["No"], [[0, 0, 0]])
     with pytest.raises(ValueError, match=r"row 0 \(No\): pymatgen has no X-ray scattering parameters of No"):
         XRDPattern().transform([nobelium])

@@ -85,7 +85,7 @@ def test_array_mathematics_knows_only_numpy(name):
     assert reached(name) <= set(ARRAYS)
 
 
-@pytest.mark.parametrize("name", [*DATA, *(name for name in MODULES if name.startswith("datasets"))])
+@pytest.mark.parametrize("name", [*DATA, *(name for name in MODULES if name.startswith(("datasets", "baselines")))])
 def test_data_knows_no_networks(name):
     for module in reached(name):
         assert not foreign(module) & {"torch", "skorch"}, module

