@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench weights clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,12 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
+
+# make weights DATA="a.parquet b.parquet folder_of_cifs" ARGS="--epochs 30 --output my_weights"; the same command goes on
+# after a kill. tools/train_weights.py --help says what the tables hold.
+weights: $(VENV)/.installed
+	@test -n "$(DATA)" || { echo 'give the data: make weights DATA="a.parquet folder_of_cifs"'; exit 2; }
+	$(BIN)/python tools/train_weights.py $(DATA) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info

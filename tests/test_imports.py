@@ -12,7 +12,10 @@ ROOT = Path(skdim.__file__).parent
 #: Mathematics on arrays: know nothing but numpy, and the library that finds cells.
 ARRAYS = ["_geometry", "_lattice", "_compression", "_ragged", "_elements"]
 #: From what a user holds to featurized crystals: know no networks.
-DATA = [*ARRAYS, "_structures", "_oxidation", "_oxidation_worker", "_columns", "_crystals", "_files", "_store", "_featurizer"]
+DATA = [
+    *ARRAYS, "_structures", "_oxidation", "_oxidation_worker", "_columns", "_crystals", "_files", "_store",
+    "_featurizer", "_sources", "_chunks",
+]  # fmt: skip
 #: The one private module of another package in use: parameter constraints have no public home in scikit-learn, and
 #: writing them anew would lose its messages and its check of them.
 PRIVATE = {"sklearn.utils._param_validation"}

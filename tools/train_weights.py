@@ -1,0 +1,155 @@
+"""Pre-train the weights that skdim ships, or your own, from Parquet tables and folders of CIF files.
+
+A table has one row a crystal: lattice (9 numbers, row-major, angstrom), species (atomic numbers) and frac_coords
+(3 numbers a site); or a column "cif" or "structure" with CIF texts or pymatgen dicts. It may have an id or material_id,
+and a split: rows with split "test" are never used. In a folder all files *.cif are read.
+
+What is done is kept in the work folder: featurized chunks, and the state of the training after every epoch. The same
+command goes on from there after a kill, and ends with the same weights.
+"""
+
+import argparse
+import hashlib
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import clone
+
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim._chunks import featurize_in_chunks, first_of_each
+from skdim._pretrained import DEFAULT_WEIGHTS
+from skdim._sources import read_source
+from skdim.model_selection import formula_split
+
+LICENCE = "not stated"
+
+
+def main(argv=None):
+    args = parse(argv)
+    if args.output.exists():
+        raise SystemExit(f"{args.output} exists: remove it first, or give another --output")
+    crystals, sources = load(args)
+    held_out = formula_split(crystals, test_size=args.held_out, salt=args.salt)
+    train, valid = crystals[~held_out], crystals[held_out]
+    if min(len(train), len(valid)) < 2:
+        raise SystemExit(f"{len(train)} crystals to train on and {len(valid)} held out: at least 2 of each are needed")
+    print(f"{len(train)} crystals to train on; {len(valid)} of other formulas are held out", flush=True)
+
+    embedder = DeepInfoMaxEmbedder(
+        **{**args.params, **({} if args.epochs is None else {"max_epochs": args.epochs})},
+        random_state=args.seed,
+        checkpoint=args.work / "training.pt",
+        device=args.device,
+        n_jobs=args.threads,
+        verbose=1,
+    ).fit(train)
+    untrained = clone(embedder).set_params(max_epochs=0, checkpoint=None, verbose=0).fit(train)
+    loss, untrained_loss = -embedder.score(valid), -untrained.score(valid)
+    print(f"held-out loss: {loss:.4f} pre-trained, {untrained_loss:.4f} untrained")
+
+    metadata = {
+        "data": args.data_description or ", ".join(source["name"] for source in sources),
+        "licence": args.licence,
+        "held_out_loss": loss,
+        "untrained_held_out_loss": untrained_loss,
+        "n_held_out": len(valid),
+        "held_out": f"skdim.model_selection.formula_split(X, test_size={args.held_out}, salt={args.salt!r})",
+        "sources": sources,
+        "command": command(args),
+    }
+    embedder.save_pretrained(args.output, metadata=metadata)
+    size = sum(file.stat().st_size for file in args.output.iterdir())
+    print(f"{args.output}: {size / 1e6:.2f} MB")
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help="table (*.parquet) or folder of CIF files")
+    parser.add_argument("--epochs", type=int, help="passes over the crystals (default: the embedder's)")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and negatives (default: %(default)s)")
+    parser.add_argument(
+        "--params", type=json.loads, default={}, metavar="JSON", help='further parameters: \'{"n_components": 128}\''
+    )
+    parser.add_argument(
+        "--max-sites", type=int, default=50, help="leave out larger primitive cells (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--held-out", type=float, default=0.05, help="share of the formulas to hold out (default: %(default)s)"
+    )
+    parser.add_argument("--salt", default="", help="another text holds out other formulas")
+    parser.add_argument("--jobs", type=int, default=-1, help="processes that featurize (default: all cores)")
+    parser.add_argument("--threads", type=int, default=1, help="threads that train (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="to train on (default: %(default)s)")
+    parser.add_argument("--chunk-size", type=int, default=1000, help="crystals a saved chunk (default: %(default)s)")
+    parser.add_argument(
+        "--work", type=Path, default=Path("weights_work"), help="folder for what is kept (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_WEIGHTS, help="new folder to write (default: skdim/weights/default)"
+    )
+    parser.add_argument("--data-description", default="", help="what the crystals are, for config.json")
+    parser.add_argument("--licence", default=LICENCE, help="of the data, for config.json")
+    return parser.parse_args(argv)
+
+
+def load(args):
+    """Crystals of all sources without failures and repetitions, and what is to be said of each source."""
+    featurizer = SiteNetFeaturizer(max_sites=args.max_sites, n_jobs=args.jobs)
+    parts, ids, told = [], [], []
+    for path in args.data:
+        source = read_source(path)
+        print(f"{source.name}: {len(source.rows)} crystals, {source.n_test} test rows left out", flush=True)
+        X = featurize_in_chunks(
+            source.rows, args.work / "chunks", featurizer, chunk_size=args.chunk_size, verbose=1
+        )
+        for row, why in list(X.errors_.items())[:3]:
+            print(f"  cannot be used: {source.ids[row]}: {why}")
+        if X.errors_:
+            print(f"  {len(X.errors_)} in all cannot be used")
+        good = ~X.failed
+        parts.append(X[good])
+        ids += [name if source.has_ids else None for name, use in zip(source.ids, good, strict=True) if use]
+        told.append(
+            {
+                "name": source.name,
+                "sha256": fingerprint(path),
+                "n_rows": len(source.rows),
+                "n_test_left_out": source.n_test,
+                "n_failed": len(X.errors_),
+            }
+        )
+    crystals = Crystals.concatenate(parts)
+    first = first_of_each(crystals, ids)
+    print(f"{np.sum(~first)} crystals left out: they repeat the id or the content of another", flush=True)
+    ends = np.cumsum([len(part) for part in parts])
+    for entry, rows in zip(told, np.split(first, ends[:-1]), strict=True):
+        entry["n_used"] = int(rows.sum())
+    return crystals[first], told
+
+
+def fingerprint(path):
+    """SHA-256 of a file, or of all CIF files in a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*.cif")) if path.is_dir() else [path]:
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def command(args):
+    """The command that makes these weights again, without where the files are."""
+    words = ["python", "tools/train_weights.py", *(path.name for path in args.data)]
+    for name in ("epochs", "seed", "max_sites", "held_out", "salt"):
+        value = getattr(args, name)
+        if value not in (None, ""):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    if args.params:
+        words += ["--params", json.dumps(args.params)]
+    return shlex.join(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
