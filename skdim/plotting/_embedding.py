@@ -1,0 +1,287 @@
+"""EmbeddingDisplay: a map of crystals by their vectors, coloured by what is known of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._embedding_map import choose_rows, make_projection, project, read_targets
+
+#: Okabe and Ito's (2008) colours, told apart by colour-blind readers.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+#: Points without a label, and of the categories that no colour is left for.
+_GREY = "#C8C8C8"
+#: Side of a panel in inches.
+_PANEL = 4.0
+
+
+class EmbeddingDisplay:
+    """A map of crystals by their vectors, a panel for each target.
+
+    Made by :meth:`from_estimator` or :meth:`from_vectors`. Vectors are standardised and projected onto the plane once;
+    every panel shows the same points. Neighbours on the map are neighbours among the vectors; with t-SNE and UMAP the
+    distances between far groups mean nothing, and nor do the axes.
+
+    Points are drawn in random order, so that none hides others by its place in the data.
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_points, 2)
+        The map.
+    targets : DataFrame, dict of str to array-like, Series, array-like or None, default=None
+        Of length n_points. Numbers are continuous and get a colour bar; strings, booleans and categories get a legend.
+        Missing values are grey.
+    units : str or dict of str to str, default=None
+        Unit of the target, or of each by name, for the colour bar: "eV/atom".
+    axis_names : tuple of two str, default=("", "")
+        What the axes are.
+    rows : ndarray of int of shape (n_points,), default=None
+        Which row of the data each point is.
+
+    Attributes
+    ----------
+    positions, targets, units, axis_names, rows
+        As given. :meth:`from_vectors` gives the targets as a dict of Series; one that has no name is "".
+    figure_ : matplotlib Figure
+    axes_ : list of matplotlib Axes
+        One a panel.
+    ax_ : matplotlib Axes
+        The first of them.
+    scatters_ : list of matplotlib PathCollection
+        One a panel.
+    colorbars_ : list of matplotlib Colorbar or None
+        One a panel, None for categories.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdim.plotting import EmbeddingDisplay
+    >>> vectors = np.random.default_rng(0).normal(size=(50, 4))
+    >>> y = {"first": vectors[:, 0], "second": vectors[:, 1]}
+    >>> display = EmbeddingDisplay.from_vectors(vectors, y, method="pca")
+    >>> len(display.axes_)
+    2
+    """
+
+    def __init__(self, positions, targets=None, *, units=None, axis_names=("", ""), rows=None):
+        self.positions = positions
+        self.targets = targets
+        self.units = units
+        self.axis_names = axis_names
+        self.rows = rows
+
+    @classmethod
+    def from_estimator(
+        cls,
+        embedder,
+        X,
+        y=None,
+        *,
+        method="tsne",
+        max_points=5000,
+        random_state=0,
+        units=None,
+        ax=None,
+        **plot_params,
+    ):
+        """Embed crystals and plot their map.
+
+        Parameters
+        ----------
+        embedder : fitted estimator with ``transform``
+            A :class:`skdim.DeepInfoMaxEmbedder`, or a Pipeline that ends in one.
+        X : Crystals, or what the embedder transforms
+        y, method, max_points, random_state, units, ax, **plot_params
+            As for :meth:`from_vectors`.
+
+        Returns
+        -------
+        EmbeddingDisplay
+        """
+        _pyplot()  # what is missing is said before the work
+        make_projection(method, 100, random_state)
+        options = {"method": method, "max_points": max_points, "random_state": random_state, "units": units}
+        return cls.from_vectors(embedder.transform(X), y, **options, ax=ax, **plot_params)
+
+    @classmethod
+    def from_vectors(
+        cls,
+        vectors,
+        y=None,
+        *,
+        method="tsne",
+        max_points=5000,
+        random_state=0,
+        units=None,
+        ax=None,
+        **plot_params,
+    ):
+        """Project vectors and plot their map.
+
+        Parameters
+        ----------
+        vectors : array-like of shape (n_crystals, n_components)
+            Rows with NaN, as crystals have that failed to featurize, are left out with a warning.
+        y : DataFrame, dict of str to array-like, Series, array-like or None, default=None
+            What to colour by, of length n_crystals; of several targets each gets a panel. Numbers are continuous:
+            make classes that are numbers strings (``y.astype(str)``). Missing values are grey.
+        method : {"tsne", "umap", "pca"} or estimator, default="tsne"
+            "tsne" is scikit-learn's t-SNE, started from the principal components, with a perplexity of 30; "umap" needs
+            umap-learn (``pip install 'skdim-crystals[umap]'``). An estimator with ``fit_transform`` to two columns,
+            such as ``TSNE(perplexity=50)``, is cloned and used as it is.
+        max_points : int or None, default=5000
+            Where there are more rows, as many are drawn at random; t-SNE takes about 10 s for 5000. None takes all.
+        random_state : int, default=0
+            Of the drawing of rows and of the projection. The same gives the same map.
+        units : str or dict of str to str, default=None
+            Unit of the target, or of each by name.
+        ax : matplotlib Axes, or sequence of one a target, default=None
+            None makes a new figure.
+        **plot_params
+            For :meth:`plot`.
+
+        Returns
+        -------
+        EmbeddingDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib, or umap-learn for "umap", is not installed.
+        ValueError
+            If the vectors are infinite or too few, or y does not fit them.
+        """
+        _pyplot()
+        rows, vectors = choose_rows(vectors, max_points, random_state)
+        targets = {name: values.iloc[rows] for name, values in read_targets(y, len(vectors)).items()}
+        projection, axis_names = make_projection(method, len(rows), random_state)
+        positions = project(vectors[rows], projection)
+        display = cls(positions, targets or None, units=units, axis_names=axis_names, rows=rows)
+        return display.plot(ax=ax, **plot_params)
+
+    def plot(self, ax=None, *, cmap="viridis", quantiles=(0.02, 0.98), colors=COLORS, point_size=None, n_columns=3):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or sequence of one a target, default=None
+            None makes a new figure.
+        cmap : str or Colormap, default="viridis"
+            For continuous targets; one of even lightness steps, such as the default, does not invent borders.
+        quantiles : tuple of two floats, default=(0.02, 0.98)
+            Between which the colours run, so that a few outliers do not use them up; what is beyond has the colour of
+            the end, and the colour bar ends in an arrow. (0, 1) takes all.
+        colors : sequence of colors
+            For categories. Where there are more than colors, the most frequent ones get them and the rest share grey.
+        point_size : float, default=None
+            Area of a point in square points, as for ``Axes.scatter``. None takes less the more there are.
+        n_columns : int, default=3
+            Panels side by side in a new figure.
+
+        Returns
+        -------
+        self : EmbeddingDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If the number of axes is not that of the targets, or the quantiles are not two ascending shares.
+        """
+        low, high = quantiles
+        if not 0 <= low < high <= 1:
+            raise ValueError(f"quantiles must be two ascending numbers within 0 and 1; got {quantiles!r}")
+        targets = read_targets(self.targets, len(self.positions))
+        names = list(targets) or [None]
+        self.axes_ = _make_axes(len(names), n_columns) if ax is None else list(np.ravel(np.array(ax, dtype=object)))
+        if len(self.axes_) != len(names):
+            raise ValueError(f"{len(names)} panels need as many axes; got {len(self.axes_)}")
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        self.scatters_, self.colorbars_ = [], []
+        order = np.random.default_rng(0).permutation(len(self.positions))
+        size = float(np.clip(10_000 / len(order), 3, 20)) if point_size is None else point_size
+        for axes, name in zip(self.axes_, names, strict=True):
+            colorbar = None
+            if name is None:
+                scatter = self._scatter(axes, order, size, color=colors[0])
+            elif targets[name].dtype == "category":
+                scatter = self._draw_categories(axes, name, targets[name], order, size, colors)
+            else:
+                scatter, colorbar = self._draw_continuous(axes, name, targets[name], order, size, cmap, quantiles)
+            self.scatters_.append(scatter)
+            self.colorbars_.append(colorbar)
+            axes.set(xticks=[], yticks=[], xlabel=self.axis_names[0], ylabel=self.axis_names[1])
+            axes.set_aspect("equal", adjustable="datalim")
+            axes.spines[["top", "right"]].set_visible(False)
+        return self
+
+    def _draw_continuous(self, axes, name, values, order, size, cmap, quantiles):
+        values = values.to_numpy()
+        known = order[~np.isnan(values[order])]
+        if len(known) < len(order):
+            self._scatter(axes, order[np.isnan(values[order])], size, color=_GREY)
+        low, high = np.quantile(values[known], quantiles)
+        scatter = self._scatter(axes, known, size, c=values[known], cmap=cmap, vmin=low, vmax=high)
+        below, above = values[known].min() < low, values[known].max() > high
+        extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+        colorbar = axes.figure.colorbar(
+            scatter, ax=axes, extend=extend[bool(below), bool(above)], fraction=0.05, pad=0.02
+        )
+        colorbar.outline.set_visible(False)
+        colorbar.set_label(self._label(name))
+        return scatter, colorbar
+
+    def _draw_categories(self, axes, name, values, order, size, colors):
+        from matplotlib.lines import Line2D
+
+        counts = values.value_counts()
+        shown = counts[counts > 0].index[: len(colors)].tolist()
+        # In the order of the categories, which says more than that of the counts.
+        shown = [category for category in values.cat.categories if category in shown]
+        color_of = dict(zip(shown, colors, strict=False))
+        point_colors = np.array([color_of.get(value, _GREY) for value in values], dtype=object)
+        grey = point_colors[order] == _GREY
+        # Grey ones first, beneath the others.
+        order = np.concatenate([order[grey], order[~grey]])
+        scatter = self._scatter(axes, order, size, color=point_colors[order].tolist())
+        labels = {str(category): color for category, color in color_of.items()}
+        if n_other := int((counts > 0).sum()) - len(shown):
+            labels[f"{n_other} others"] = _GREY
+        elif values.isna().any():
+            labels["unknown"] = _GREY
+        handles = [Line2D([], [], linestyle="none", marker="o", markersize=5, color=color) for color in labels.values()]
+        axes.legend(
+            handles, labels, title=self._label(name), loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
+        )
+        return scatter
+
+    def _scatter(self, axes, rows, size, **style):
+        # As pixels: thousands of points make a vector graphic too heavy to open.
+        return axes.scatter(*self.positions[rows].T, s=size, linewidths=0, rasterized=True, **style)
+
+    def _label(self, name):
+        unit = self.units.get(name) if isinstance(self.units, dict) else self.units
+        return name + (f" ({unit})" if unit and name else unit or "")
+
+
+def _make_axes(n_panels, n_columns):
+    plt = _pyplot()
+    columns = min(n_panels, n_columns)
+    rows = -(-n_panels // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=((_PANEL + 1) * columns, _PANEL * rows), layout="constrained", squeeze=False
+    )
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # inches: what stands at a panel's sides is its own
+    for unused in axes.ravel()[n_panels:]:
+        figure.delaxes(unused)
+    return list(axes.ravel()[:n_panels])
+
+
+def _pyplot():
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "EmbeddingDisplay needs matplotlib, which is not installed: pip install 'skdim-crystals[plot]'"
+        ) from error
+    return plt
