@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from sklearn.utils.validation import check_is_fitted
 
 from ._checkpoint import epoch_records, restored_history
@@ -108,7 +108,8 @@ class PretrainedMixin:
         weights = {name: value.detach().cpu().contiguous() for name, value in self.net_.module_.state_dict().items()}
         with new_folder(path) as folder:
             (folder / CONFIG).write_text(text, encoding="utf-8")
-            save_file(weights, folder / WEIGHTS)
+            # save_file would make a file that only its owner may read.
+            (folder / WEIGHTS).write_bytes(save(weights))
 
     @classmethod
     def from_pretrained(cls, path=None, **params):

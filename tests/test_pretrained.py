@@ -91,6 +91,8 @@ def test_parameters_and_attributes(loaded, embedder, X):
 def test_files(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
     assert {path.name for path in folder.iterdir()} == {"config.json", "weights.safetensors"}
+    modes = {path.stat().st_mode for path in folder.iterdir()}
+    assert len(modes) == 1, "who may read the config may read the weights"
     config = json.loads((folder / "config.json").read_text())
     assert config["format"] == "skdim.DeepInfoMaxEmbedder"
     assert config["date"].endswith("+00:00")
@@ -221,7 +223,7 @@ def test_what_cannot_be_saved(embedder, folder, tmp_path):
 
 
 def test_a_failed_save_leaves_nothing(embedder, tmp_path, monkeypatch):
-    monkeypatch.setattr(_pretrained, "save_file", lambda *args: 1 / 0)
+    monkeypatch.setattr(_pretrained, "save", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embedder.save_pretrained(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
@@ -392,3 +394,12 @@ def test_damaged_weights(folder):
         refused(folder, r"weights\.safetensors is damaged or missing")
     file.unlink()
     refused(folder, r"weights\.safetensors is damaged or missing")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_from_one_device_to_another(embedder, folder, X, tmp_path):
+    on_gpu = DeepInfoMaxEmbedder.from_pretrained(folder, device="cuda")
+    assert next(on_gpu.net_.module_.parameters()).is_cuda
+    on_gpu.save_pretrained(tmp_path / "again")
+    back = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "again", device="cpu")
+    assert_array_equal(back.transform(X), embedder.transform(X))
