@@ -21,6 +21,7 @@ from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern, _mag
 from skdim.baselines._voronoi import voronoi_faces
 from skdim.datasets import make_crystals
 from tests import assertions
+from tests.test_conformance import OnRows
 
 #: In matminer's unit of length, the angstrom star, which is 1.5e-5 longer than an angstrom.
 BOHR = 0.529177210903 / 1.00001495
@@ -310,6 +311,33 @@ def test_estimator_conventions(transformer):
         estimator_checks.check_mixin_order,
     ):
         check(name, transformer)
+
+
+class Rows(OnRows):
+    """Takes numeric tables, for scikit-learn's checks."""
+
+    def fit(self, X, y=None):
+        return super().fit(self.structures(X), y)
+
+    def transform(self, X):
+        return super().transform(self.structures(X, reset=False))
+
+
+class RowsMagpie(Rows, MagpieFeatures):
+    pass
+
+
+class RowsMatrix(Rows, OrbitalFieldMatrix):
+    pass
+
+
+class RowsPattern(Rows, XRDPattern):
+    pass
+
+
+@estimator_checks.parametrize_with_checks([RowsMagpie(), RowsMatrix(), RowsPattern()])
+def test_every_check_of_sklearn(estimator, check):
+    check(estimator)
 
 
 @pytest.mark.parametrize(

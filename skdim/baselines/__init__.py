@@ -12,8 +12,8 @@ Stateless transformers from structures (anything that :class:`skdim.SiteNetFeatu
 
     make_pipeline(MagpieFeatures(n_jobs=2), RandomForestRegressor()).fit(structures, y)
 
-The first two need matminer: ``pip install "skdim-crystals[baselines]"``. They take some 25 ms a crystal together; under
-a protocol that fits many models, transform once and let the models share the rows.
+The first two need matminer: ``pip install "skdim-crystals[baselines]"``. All three together take some 25 ms a crystal;
+where many models are fitted, transform once and let them share the rows.
 """
 
 from ._magpie import MagpieFeatures
