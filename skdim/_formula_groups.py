@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from math import gcd
 
 import numpy as np
 
 from ._crystals import Crystals
-from ._structures import as_rows, formula_of, read_structure
+from ._elements import SYMBOLS
+from ._structures import as_rows, read_structure, site_numbers
 
 
 def formula_groups(X):
@@ -20,8 +23,8 @@ def formula_groups(X):
     Parameters
     ----------
     X : Crystals, or sequence of structures, of shape (n_crystals,)
-        Structures may be of any kind that :class:`skdim.SiteNetFeaturizer` takes. Disordered sites count with their
-        occupancies.
+        Structures may be of any kind that :class:`skdim.SiteNetFeaturizer` takes. A disordered site counts as the
+        species of largest occupancy, fully occupied.
 
     Returns
     -------
@@ -33,6 +36,10 @@ def formula_groups(X):
     ------
     StructureError
         If a structure cannot be read.
+
+    See Also
+    --------
+    formula_split, FormulaKFold : Splits by formula that are the same in every data set.
 
     Examples
     --------
@@ -47,16 +54,53 @@ def formula_groups(X):
     >>> set(groups[train]) & set(groups[test])
     set()
     """
-    if isinstance(X, Crystals):
-        failed = X.failed
-        labels = [("failed", row) if failed[row] else formula for row, formula in enumerate(X.formulas)]
-    else:
-        labels = [_formula(raw, row) for row, raw in enumerate(as_rows(X))]
     known = {}
+    labels = [("failed", row) if formula is None else formula for row, formula in enumerate(formula_texts(X))]
     return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
 
 
-def _formula(raw, row):
-    # What a CIF states as its formula need not be what it holds: read texts and files.
-    formula = None if isinstance(raw, (str, os.PathLike)) else formula_of(raw)
-    return formula or formula_of(read_structure(raw, row, disordered="majority"))
+def formula_texts(X):
+    """Reduced formula of each crystal with the elements in alphabetical order: the same text for every kind of input.
+
+    The usual order, by electronegativity, depends on whose table is used and on its edition.
+
+    Returns
+    -------
+    list of str or None
+        None where a row of Crystals failed to featurize.
+    """
+    if isinstance(X, Crystals):
+        failed = X.failed
+        return [None if failed[row] else _text(_amounts(X, row)) for row in range(len(X))]
+    structures = (read_structure(raw, row, disordered="majority") for row, raw in enumerate(as_rows(X)))
+    return [_text(Counter(site_numbers(structure).tolist())) for structure in structures]
+
+
+def holds_structures(X):
+    """Whether the rows of X are crystals, judged by the first: Crystals, or something that can be read as structures.
+
+    A plain text is none: it must look like CIF or like the name of a CIF file.
+    """
+    if isinstance(X, Crystals):
+        return True
+    try:
+        row = as_rows(X)[0]
+    except (TypeError, ValueError):
+        return False
+    if isinstance(row, str):
+        return "_cell_length" in row or ".cif" in row.lower()
+    return isinstance(row, dict | os.PathLike) or hasattr(row, "composition") or hasattr(row, "get_chemical_formula")
+
+
+def _amounts(crystals, row):
+    classes = slice(*crystals.class_offsets[row : row + 2].tolist())
+    amounts = Counter()
+    for number, amount in zip(crystals.numbers[classes].tolist(), crystals.multiplicity[classes].tolist(), strict=True):
+        amounts[number] += amount
+    return amounts
+
+
+def _text(amounts):
+    divisor = gcd(*amounts.values())
+    parts = sorted((SYMBOLS[number], amount // divisor) for number, amount in amounts.items())
+    return "".join(f"{symbol}{amount if amount > 1 else ''}" for symbol, amount in parts)

@@ -3,14 +3,25 @@
 - :func:`label_efficiency` trains each arm on the same random draws of few labels, and tests it on the same rows.
 - :func:`summarize` and :func:`paired_difference` say what came of it.
 - :func:`label_draws` makes the draws alone, for a search or a cross-validation of scikit-learn.
-- :func:`formula_groups` labels crystals by reduced formula, so that a splitter keeps polymorphs together.
+- :func:`formula_split` and :class:`FormulaKFold` put each reduced formula on the same side in every data set, and
+  :func:`formula_groups` labels crystals by it, so that a splitter of scikit-learn keeps polymorphs together.
 
 :class:`skdim.plotting.LabelEfficiencyDisplay` draws the result.
 """
 
 from ._formula_groups import formula_groups
+from ._formula_split import FormulaKFold, formula_split
 from ._label_draws import LabelDraw, label_draws
 from ._label_efficiency import label_efficiency
 from ._label_summary import paired_difference, summarize
 
-__all__ = ["LabelDraw", "formula_groups", "label_draws", "label_efficiency", "paired_difference", "summarize"]
+__all__ = [
+    "FormulaKFold",
+    "LabelDraw",
+    "formula_groups",
+    "formula_split",
+    "label_draws",
+    "label_efficiency",
+    "paired_difference",
+    "summarize",
+]
