@@ -1,4 +1,7 @@
-"""What a table of label draws says: medians and quartiles, and one arm against another."""
+"""What a table of label draws says: medians and quartiles, and one arm against another.
+
+A table may have a column "seed": of the pre-training, say. Draws are then told apart by seed, n_labels and repeat.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ def summarize(frame):
     Parameters
     ----------
     frame : DataFrame
-        As :func:`label_efficiency` returns it.
+        As :func:`label_efficiency` returns it, or several of them with a further column "seed", over which the draws
+        are pooled.
 
     Returns
     -------
     DataFrame
-        One row an arm and size, arms in their order in ``frame``: "arm", "n_labels", "n_repeats", "median", "q25",
-        "q75" (of the mean absolute error, in the units of the labels) and "fit_time" (median, in seconds, where
-        ``frame`` has it).
+        One row an arm and size, arms in their order in ``frame``: "arm", "n_labels", "n_repeats" (draws, of all seeds),
+        "median", "q25", "q75" (of the mean absolute error, in the units of the labels) and "fit_time" (median, in
+        seconds, where ``frame`` has it).
 
     Raises
     ------
@@ -45,14 +49,19 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     Negative differences say that ``arm`` is the better one. The interval covers the choice of the labels, and nothing
     else: not other test rows, and not another run of a pre-training that all draws share.
 
+    Where ``frame`` has a column "seed", draws are compared within a seed, and the bootstrap draws the seeds anew, and
+    then the repeats within each. The interval then covers another run of whatever the seed stands for as well; of few
+    seeds, such as three, it is a rough one, and rather too narrow.
+
     Parameters
     ----------
     frame : DataFrame
-        As :func:`label_efficiency` returns it.
+        As :func:`label_efficiency` returns it, or several of them with a further column "seed":
+        ``pd.concat({0: first, 1: second}, names=["seed"]).reset_index("seed")``.
     arm, reference : str
-        Arms of ``frame``. Repeats that one of the two does not have are left out.
+        Arms of ``frame``. Draws that one of the two does not have are left out.
     n_bootstrap : int, default=10000
-        Times that the repeats are drawn anew, with replacement.
+        Times that the repeats (and seeds) are drawn anew, with replacement.
     confidence : float, default=0.95
         Share of the bootstrap medians that the interval holds.
     random_state : int, RandomState instance or None, default=0
@@ -61,8 +70,9 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     Returns
     -------
     DataFrame
-        One row a number of labels: "n_labels", "n_repeats", "median_difference", "low", "high" (percentiles of the
-        bootstrapped median) and "share_better" (of the repeats, those in which ``arm`` has the smaller error).
+        One row a number of labels: "n_labels", "n_repeats" (draws, of all seeds), "median_difference", "low", "high"
+        (percentiles of the bootstrapped median) and "share_better" (of the draws, those in which ``arm`` has the
+        smaller error).
 
     Raises
     ------
@@ -92,7 +102,8 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     for name in (arm, reference):
         if name not in arms:
             raise ValueError(f"{name!r} is no arm of the frame; it has {list(arms)}")
-    mae = frame.pivot(index=["n_labels", "repeat"], columns="arm", values="mae")
+    frame = frame.assign(seed=frame.get("seed", 0))
+    mae = frame.pivot(index=["n_labels", "seed", "repeat"], columns="arm", values="mae")
     difference = (mae[arm] - mae[reference]).dropna()
     if difference.empty:
         raise ValueError(f"arms {arm!r} and {reference!r} have no label draw in common")
@@ -100,11 +111,23 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     tails = [50 * (1 - confidence), 50 * (1 + confidence)]
     rows = []
     for n_labels, values in difference.groupby("n_labels"):
-        values = values.to_numpy()
-        medians = np.median(values[rng.randint(len(values), size=(n_bootstrap, len(values)))], axis=1)
-        low, high = np.percentile(medians, tails)
+        by_seed = [part.to_numpy() for _, part in values.groupby("seed")]
+        low, high = np.percentile(_bootstrapped_medians(by_seed, n_bootstrap, rng), tails)
         rows.append((n_labels, len(values), np.median(values), low, high, (values < 0).mean()))
     return pd.DataFrame(rows, columns=["n_labels", "n_repeats", "median_difference", "low", "high", "share_better"])
+
+
+def _bootstrapped_medians(by_seed, n_bootstrap, rng):
+    """Medians over as many seeds as there are, drawn with replacement, and in each as many of its repeats."""
+    n_seeds = len(by_seed)
+    chosen = rng.randint(n_seeds, size=(n_bootstrap, n_seeds))
+    # Seeds may have different numbers of repeats: what is left over stays NaN.
+    samples = np.full((n_bootstrap, n_seeds, max(map(len, by_seed))), np.nan)
+    for place in range(n_seeds):
+        for seed, values in enumerate(by_seed):
+            rows = np.flatnonzero(chosen[:, place] == seed)
+            samples[rows, place, : len(values)] = values[rng.randint(len(values), size=(len(rows), len(values)))]
+    return np.nanmedian(samples.reshape(n_bootstrap, -1), axis=1)
 
 
 def check_frame(frame):
@@ -114,5 +137,11 @@ def check_frame(frame):
         raise ValueError(f"the frame lacks the columns {missing}: pass what label_efficiency returns")
     if not len(frame):
         raise ValueError("the frame has no rows: pass what label_efficiency returns")
-    if frame.duplicated(["arm", "n_labels", "repeat"]).any():
-        raise ValueError("the frame has a draw twice (same arm, n_labels and repeat): number the repeats anew")
+    draw = [name for name in ("arm", "n_labels", "seed", "repeat") if name in frame]
+    if frame[draw].isna().any(axis=None):
+        raise ValueError(f"the frame has missing values in the columns {draw}, which tell the draws apart")
+    if frame.duplicated(draw).any():
+        raise ValueError(
+            f"the frame has a draw twice (same {', '.join(draw)}): number the repeats anew, or give frames of several "
+            'runs a column "seed"'
+        )
