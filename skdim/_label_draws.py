@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+#: Labels that a comparison reveals, unless it is told otherwise: the paper's.
+TRAIN_SIZES = (50, 100, 250, 1000)
 
 
 class LabelDraw(NamedTuple):
@@ -17,7 +21,7 @@ class LabelDraw(NamedTuple):
     rows: np.ndarray
 
 
-def label_draws(n_rows, *, train_sizes=(50, 100, 250), n_repeats=12, random_state=0):
+def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0):
     """Draw the rows whose labels are revealed: the draws that :func:`label_efficiency` makes.
 
     Each repeat shuffles the rows once, and a draw of n labels is the first n of them. So within a repeat the draws are
@@ -28,7 +32,7 @@ def label_draws(n_rows, *, train_sizes=(50, 100, 250), n_repeats=12, random_stat
     ----------
     n_rows : int
         Rows to draw from.
-    train_sizes : sequence of int, default=(50, 100, 250)
+    train_sizes : sequence of int, default=(50, 100, 250, 1000)
         Labels to reveal.
     n_repeats : int, default=12
         Draws of each size.
@@ -64,9 +68,42 @@ def checked_sizes(train_sizes, n_rows):
     sizes = sorted(train_sizes)
     if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(n, Integral) and n > 0 for n in sizes):
         raise ValueError(f"train_sizes must be different positive integers; got {train_sizes!r}")
+    sizes = [int(n) for n in sizes]
     if sizes[-1] > n_rows:
-        raise ValueError(f"train_sizes asks for {sizes[-1]} labels, but there are only {n_rows} rows to draw them from")
-    return [int(n) for n in sizes]
+        fitting = [n for n in sizes if n <= n_rows] or [n_rows]
+        raise ValueError(
+            f"train_sizes asks for {sizes[-1]} labels, but there are only {n_rows} rows to draw them from: pass "
+            f"train_sizes={fitting}, or more rows"
+        )
+    return sizes
+
+
+def checked_repeats(n_repeats, arms, sizes):
+    """Number of repeats of each arm and size, dict of str to dict of int to int."""
+    if isinstance(n_repeats, Mapping) and all(isinstance(key, str) for key in n_repeats):
+        _check_keys("n_repeats", n_repeats, "arms", arms)
+        by_arm = n_repeats
+    else:
+        by_arm = dict.fromkeys(arms, n_repeats)
+    repeats = {}
+    for arm, by_size in by_arm.items():
+        if isinstance(by_size, Mapping):
+            _check_keys(f"n_repeats of arm {arm!r}" if by_arm is n_repeats else "n_repeats", by_size, "sizes", sizes)
+        else:
+            by_size = dict.fromkeys(sizes, by_size)
+        repeats[arm] = dict(by_size)
+        for size, n in by_size.items():
+            if not isinstance(n, Integral) or n < 1:
+                raise ValueError(
+                    f"n_repeats must be positive integers; got {n!r} for arm {arm!r} and {size} labels"
+                )
+    return repeats
+
+
+def _check_keys(name, found, what, wanted):
+    if set(found) != set(wanted):
+        source = {"arms": "estimators", "sizes": "train_sizes"}[what]
+        raise ValueError(f"{name} has the {what} {list(found)}, {source} has {list(wanted)}: name each of them")
 
 
 def entropy_of(random_state):

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from numbers import Integral
+from contextlib import nullcontext
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import mean_absolute_error
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.utils import check_array, check_consistent_length, get_tags
+from sklearn.utils.validation import check_memory
 
-from ._crystals import Crystals
-from ._formula_groups import formula_groups
-from ._label_draws import checked_sizes, entropy_of, make_draws
-
-#: Columns of the table that :func:`label_efficiency` returns.
-COLUMNS = ("arm", "n_labels", "repeat", "mae", "fit_time", "predict_time")
+from ._fingerprint import fingerprint, row_fingerprint
+from ._fixed_steps import FixedRows, split_steps
+from ._label_draws import TRAIN_SIZES, checked_repeats, checked_sizes, entropy_of, make_draws
+from ._label_rows import compared_rows, take
+from ._results_file import COLUMNS, DRAW, ResultsFile, table_of
 
 
 def label_efficiency(
@@ -29,13 +24,15 @@ def label_efficiency(
     X,
     y,
     *,
-    train_sizes=(50, 100, 250),
+    train_sizes=TRAIN_SIZES,
     n_repeats=12,
     X_test=None,
     y_test=None,
     test_size=0.2,
     groups=None,
     random_state=0,
+    memory=None,
+    results_file=None,
     n_jobs=None,
     verbose=0,
 ):
@@ -49,8 +46,13 @@ def label_efficiency(
     number that depends on the repeat and the size alone; one that was given is kept.
 
     Where an arm is a Pipeline, leading steps that learn nothing from the labelled rows (a ``FrozenEstimator``, a
-    stateless transformer such as :class:`skdim.CompositionStatistics`, and unions or pipelines of these) are applied
-    once to all rows and not once a draw. The errors are the same; ``fit_time`` and ``predict_time`` leave them out.
+    stateless transformer such as :class:`skdim.SiteNetFeaturizer`, and unions or pipelines of these) are applied once
+    to all rows and not once a draw. Arms that begin with equal steps, the parts of unions included, share what comes
+    out. The errors are the same; ``fit_time`` and ``predict_time`` leave these steps out.
+
+    Two things last longer than the call. With ``memory`` what those steps return is kept on disk for the next one. With
+    ``results_file`` each fit is on disk as soon as it is done: a run that was killed, called again, goes on where it
+    was, and a later call with more arms, sizes or repeats adds to the file.
 
     Parameters
     ----------
@@ -59,19 +61,32 @@ def label_efficiency(
     X : Crystals, array-like, DataFrame or list, of n_rows rows
         Rows that labels are drawn from, and test rows unless ``X_test`` is given.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
-    train_sizes : sequence of int, default=(50, 100, 250)
+    train_sizes : sequence of int, default=(50, 100, 250, 1000)
         Labels to reveal.
-    n_repeats : int or dict of str to int, default=12
-        Label draws of each size. A dict gives each arm its own number; an arm with fewer takes the first ones.
+    n_repeats : int or dict, default=12
+        Label draws. A dict gives a number for each size, ``{50: 12, 1000: 6}``, or for each arm a number or such a
+        dict, ``{"trees": 12, "transfer": {50: 12, 1000: 6}}``. Where there are fewer, they are the first ones.
     X_test, y_test : as X and y, default=None
         Fixed test rows. If None, ``test_size`` of X is held out.
     test_size : float or int, default=0.2
         How much of X to hold out. With groups it is a share or number of groups.
     groups : array-like of shape (n_rows,), default=None
-        Rows of one group are held out together. None takes the reduced formula where X is Crystals, so that no
-        polymorph of a training crystal is tested, and no groups otherwise. Only used if ``X_test`` is None.
+        Rows of one group are held out together. None takes the reduced formula where X is Crystals or structures, so
+        that no polymorph of a training crystal is tested, and no groups otherwise. Only used if ``X_test`` is None.
     random_state : int, RandomState instance or None, default=0
-        Seed of the draws, of the held-out rows and of the estimators.
+        Seed of the draws, of the held-out rows and of the estimators. None cannot be taken up again from a
+        ``results_file``.
+    memory : str or joblib.Memory, default=None
+        Folder for what the label-free leading steps return, as in scikit-learn's Pipeline. All rows of X are
+        transformed then, not only those that are drawn, so that every later call finds them. A frozen estimator is
+        known by its fitted values: the same one is found again after it was saved and loaded. Loading from the folder
+        runs pickle: use one that only you write to.
+    results_file : str or Path, default=None
+        File of finished fits, JSON text a line, made if it does not exist; :func:`read_results` reads it. It belongs to
+        one comparison (X, y, test rows and ``random_state``), and each arm in it to one estimator with its parameters
+        (``n_jobs``, ``verbose`` and the like aside); anything else is refused. The table that is returned has what was
+        asked for, and is the same as that of one unbroken call, but for the times. All rows of X are transformed, as
+        with memory.
     n_jobs : int, default=None
         Processes (joblib), each with one fit at a time. None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
@@ -86,14 +101,17 @@ def label_efficiency(
     Raises
     ------
     ValueError
-        If there is no arm, a size exceeds the rows to draw from, labels are missing, or rows of X failed to featurize.
+        If there is no arm, a size exceeds the rows to draw from, labels are missing, rows of X failed to featurize, or
+        ``results_file`` belongs to another comparison or is no such file.
     RuntimeError
-        If an arm fails; the message names the arm, the number of labels and the repeat.
+        If an arm fails; the message names the arm, the number of labels and the repeat. Or if another run has
+        ``results_file`` open.
 
     See Also
     --------
     summarize : Median and quartiles of each arm and size.
     paired_difference : One arm against another, with an interval.
+    read_results : The whole table of a ``results_file``.
     skdim.plotting.LabelEfficiencyDisplay : Box plots.
 
     Examples
@@ -114,32 +132,80 @@ def label_efficiency(
     2  ridge        20          4     9.1
     3  ridge        80          4     2.1
     """
-    repeats = _checked_arms(estimators, n_repeats)
+    _check_arms(estimators)
+    if results_file is not None and random_state is None:
+        raise ValueError("a results_file cannot be taken up with random_state=None, which draws anew: pass an int")
     entropy = entropy_of(random_state)
-    X, y, X_test, y_test = _test_rows(X, y, X_test, y_test, test_size, groups, entropy)
-    sizes = checked_sizes(train_sizes, len(y))
-    draws = make_draws(len(y), sizes, max(repeats.values()), entropy)
-    # Only rows that some draw takes are embedded and sent to the workers.
-    used = np.unique(np.concatenate([draw.rows for draw in draws]))
-    X, y = _take(X, used), y[used]
-    prepared = _apply_fixed_steps(estimators, X, X_test)
-    jobs = (
-        delayed(_fit_one)(arm, rest, _take(X_arm, rows), y[rows], X_test_arm, y_test, draw, entropy)
+    rows = compared_rows(X, y, X_test, y_test, test_size, groups, entropy)
+    sizes = checked_sizes(train_sizes, len(rows.pool))
+    repeats = checked_repeats(n_repeats, estimators, sizes)
+    most = {size: max(by_size[size] for by_size in repeats.values()) for size in sizes}
+    draws = [d for d in make_draws(len(rows.pool), sizes, max(most.values()), entropy) if d.repeat < most[d.n_labels]]
+    fits = {
+        (arm, draw.n_labels, draw.repeat): draw
         for draw in draws
-        for rows in [np.searchsorted(used, draw.rows)]
-        for arm, (rest, X_arm, X_test_arm) in prepared.items()
-        if draw.repeat < repeats[arm]
-    )
-    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
-    if verbose:
-        from tqdm import tqdm
+        for arm in estimators
+        if draw.repeat < repeats[arm][draw.n_labels]
+    }
+    with nullcontext() if results_file is None else _open(results_file, rows, entropy, estimators) as file:
+        done = {} if file is None else {key: file.fits[key] for key in fits if key in file.fits}
+        waiting = {key: draw for key, draw in fits.items() if key not in done}
+        if memory is None and file is None:
+            # Only what some draw takes need be transformed. Else the rows must not depend on the draws: a network's
+            # vectors differ in the last digits from batch to batch.
+            used = np.unique(np.concatenate([draw.rows for draw in draws]))
+            rows = rows.only(used)
+            waiting = {k: draw._replace(rows=np.searchsorted(used, draw.rows)) for k, draw in waiting.items()}
+        results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+            _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy)
+        )
+        if verbose:
+            from tqdm import tqdm
 
-        results = tqdm(results, total=len(sizes) * sum(repeats.values()), desc="label draws", unit="fit")
-    frame = pd.DataFrame(list(results), columns=list(COLUMNS))
-    order = {arm: k for k, arm in enumerate(estimators)}
-    return frame.sort_values(
-        ["arm", "n_labels", "repeat"], key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True
-    )
+            results = tqdm(results, total=len(fits), initial=len(done), desc="label draws", unit="fit")
+        for fit in results:
+            if file is not None:
+                file.append(fit)
+            done[tuple(fit[name] for name in DRAW)] = fit
+    return table_of(done.values(), estimators)
+
+
+def _open(results_file, rows, entropy, estimators):
+    arms = {}
+    for arm, estimator in estimators.items():
+        try:
+            arms[arm] = fingerprint(estimator), " ".join(repr(estimator).split())
+        except TypeError as error:
+            raise TypeError(f"arm {arm!r} cannot be taken up from a results_file: {error}") from error
+    sizes = {"n_rows": len(rows.pool), "n_test": len(rows.test)}
+    return ResultsFile(results_file, {**sizes, "random_state": entropy, **rows.fingerprints()}, arms)
+
+
+def _apply_fixed_steps(estimators, waiting, rows, memory):
+    """For each arm that has fits to do: what is left to fit, its rows and its test rows after the fixed steps."""
+    memory = None if memory is None else check_memory(memory)
+
+    def start(X):
+        return FixedRows(lambda: X, memory, None if memory is None else row_fingerprint(X))
+
+    train = start(rows.X)
+    test = train if rows.held_out else start(rows.X_test)
+    prepared, tested = {}, {}
+    for arm in dict.fromkeys(arm for arm, *_ in waiting):
+        steps, rest = split_steps(estimators[arm])
+        X, X_test = train.after(*steps).value, test.after(*steps).value
+        if id(X_test) not in tested:  # as one object for all arms that share it; prepared keeps X_test alive
+            tested[id(X_test)] = X_test, take(X_test, rows.test)
+        prepared[arm] = rest, X, tested[id(X_test)][1]
+    return prepared
+
+
+def _jobs(waiting, prepared, rows, entropy):
+    y_test = rows.y_test[rows.test]
+    for (arm, *_), draw in waiting.items():
+        rest, X, X_test = prepared[arm]
+        picked = rows.pool[draw.rows]
+        yield delayed(_fit_one)(arm, rest, take(X, picked), rows.y[picked], X_test, y_test, draw, entropy)
 
 
 def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy):
@@ -155,7 +221,8 @@ def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy):
         raise RuntimeError(
             f"arm {arm!r} failed at {draw.n_labels} labels, repeat {draw.repeat}: {type(error).__name__}: {error}"
         ) from error
-    return arm, draw.n_labels, draw.repeat, mae, fitted - start, done - fitted
+    values = arm, draw.n_labels, draw.repeat, float(mae), fitted - start, done - fitted
+    return dict(zip(COLUMNS, values, strict=True))
 
 
 def _seeded(estimator, draw, entropy):
@@ -168,44 +235,7 @@ def _seeded(estimator, draw, entropy):
     return estimator.set_params(**unset)
 
 
-def _apply_fixed_steps(estimators, X, X_test):
-    """For each arm: what is left to fit, and its rows with the leading steps that learn nothing applied."""
-    prepared, done = {}, {}
-    for arm, estimator in estimators.items():
-        steps, rest = _fixed_steps(estimator)
-        # Arms on one frozen estimator share its output, also if each has wrapped it by itself.
-        key = tuple(id(s.estimator if isinstance(s, FrozenEstimator) else s) for s in steps)
-        if key not in done:
-            rows, test = X, X_test
-            for step in steps:
-                step = clone(step).fit(rows, None)  # a FrozenEstimator wants a y, and ignores it
-                rows, test = step.transform(rows), step.transform(test)
-            done[key] = rows, test
-        prepared[arm] = rest, *done[key]
-    return prepared
-
-
-def _fixed_steps(estimator):
-    if not isinstance(estimator, Pipeline):
-        return [], estimator
-    first = 0
-    while first < len(estimator.steps) - 1 and _learns_nothing(estimator.steps[first][1]):
-        first += 1
-    return [step for _, step in estimator.steps[:first] if step not in (None, "passthrough")], estimator[first:]
-
-
-def _learns_nothing(step):
-    if step in (None, "passthrough", "drop") or isinstance(step, FrozenEstimator):
-        return True
-    if isinstance(step, FeatureUnion):
-        return all(_learns_nothing(part) for _, part in step.transformer_list)
-    if isinstance(step, Pipeline):
-        return all(_learns_nothing(part) for _, part in step.steps)
-    return not get_tags(step).requires_fit
-
-
-def _checked_arms(estimators, n_repeats):
-    """Number of repeats of each arm."""
+def _check_arms(estimators):
     if not isinstance(estimators, Mapping) or not all(isinstance(arm, str) for arm in estimators):
         raise TypeError(f"estimators must be a dict of name to estimator, not {estimators!r}")
     if not estimators:
@@ -213,51 +243,3 @@ def _checked_arms(estimators, n_repeats):
     for arm, estimator in estimators.items():
         if isinstance(estimator, type) or not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
             raise TypeError(f"arm {arm!r} must be an estimator instance with fit and predict, not {estimator!r}")
-    if not isinstance(n_repeats, Mapping):
-        n_repeats = dict.fromkeys(estimators, n_repeats)
-    if set(n_repeats) != set(estimators):
-        raise ValueError(f"n_repeats has the arms {sorted(n_repeats)}, estimators has {sorted(estimators)}")
-    for arm, n in n_repeats.items():
-        if not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n_repeats must be a positive integer; got {n!r} for arm {arm!r}")
-    return n_repeats
-
-
-def _test_rows(X, y, X_test, y_test, test_size, groups, entropy):
-    """Rows to draw from and test rows, checked."""
-    if (X_test is None) != (y_test is None):
-        given, missing = ("X_test", "y_test") if y_test is None else ("y_test", "X_test")
-        raise ValueError(f"{given} was passed without {missing}: pass both, or neither to hold out rows of X")
-    y = _checked_rows(X, y, "X", "y")
-    if X_test is not None:
-        return X, y, X_test, _checked_rows(X_test, y_test, "X_test", "y_test")
-    if groups is None and isinstance(X, Crystals):
-        groups = formula_groups(X)
-    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-    pool, test = next(splitter(1, test_size=test_size, random_state=entropy).split(y, groups=groups))
-    return _take(X, pool), y[pool], _take(X, test), y[test]
-
-
-def _checked_rows(X, y, X_name, y_name):
-    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=y_name)
-    check_consistent_length(X, y)
-    bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
-    if len(bad):
-        raise ValueError(
-            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}. Leave these rows out: "
-            f"keep = np.isfinite({y_name})"
-        )
-    if isinstance(X, Crystals) and X.failed.any():
-        row = int(np.flatnonzero(X.failed)[0])
-        raise ValueError(
-            f"{X_name} has {int(X.failed.sum())} rows that could not be featurized (the first: {X.errors_[row]}). "
-            f"Leave them out: keep = ~{X_name}.failed"
-        )
-    return y
-
-
-def _take(X, rows):
-    """Rows of anything that scikit-learn takes rows of."""
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    return [X[row] for row in rows] if isinstance(X, (list, tuple)) else X[rows]

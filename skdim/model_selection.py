@@ -1,6 +1,7 @@
 """How estimators on crystals are compared: by the labels that they need.
 
-- :func:`label_efficiency` trains each arm on the same random draws of few labels, and tests it on the same rows.
+- :func:`label_efficiency` trains each arm on the same random draws of few labels, and tests it on the same rows. It can
+  be killed and taken up again; :func:`read_results` reads the file of its fits.
 - :func:`summarize` and :func:`paired_difference` say what came of it.
 - :func:`label_draws` makes the draws alone, for a search or a cross-validation of scikit-learn.
 - :func:`formula_split` and :class:`FormulaKFold` put each reduced formula on the same side in every data set, and
@@ -14,6 +15,7 @@ from ._formula_split import FormulaKFold, formula_split
 from ._label_draws import LabelDraw, label_draws
 from ._label_efficiency import label_efficiency
 from ._label_summary import paired_difference, summarize
+from ._results_file import read_results
 
 __all__ = [
     "FormulaKFold",
@@ -23,5 +25,6 @@ __all__ = [
     "label_draws",
     "label_efficiency",
     "paired_difference",
+    "read_results",
     "summarize",
 ]

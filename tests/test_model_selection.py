@@ -8,14 +8,13 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
-from pymatgen.core import Lattice, Structure
-from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.datasets import make_regression
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -43,23 +42,6 @@ class Spy(RegressorMixin, BaseEstimator):
         return np.zeros(len(X))
 
 
-class Counter(TransformerMixin, BaseEstimator):
-    """Counts the rows that pass through fitted copies."""
-
-    rows: ClassVar = []
-
-    def fit(self, X, y=None):
-        self.is_fitted_ = True
-        return self
-
-    def transform(self, X):
-        self.rows.append(len(X))
-        return X
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "is_fitted_")
-
-
 class Broken(RegressorMixin, BaseEstimator):
     def fit(self, X, y):
         if len(X) > 10:
@@ -73,7 +55,6 @@ class Broken(RegressorMixin, BaseEstimator):
 @pytest.fixture(autouse=True)
 def _empty_logs():
     Spy.log.clear()
-    Counter.rows.clear()
 
 
 @pytest.fixture
@@ -123,7 +104,8 @@ def test_draws_follow_the_seed_and_leave_the_global_state_alone():
 @pytest.mark.parametrize(
     ("sizes", "match"),
     [
-        ([51], "asks for 51 labels, but there are only 50 rows"),
+        ([51], r"asks for 51 labels, but there are only 50 rows.*pass train_sizes=\[50\]"),
+        ([10, 50, 51], r"pass train_sizes=\[10, 50\]"),
         ([0], "positive"),
         ([0.5], "positive integers"),
         ([5, 5], "different"),
@@ -223,6 +205,36 @@ def test_repeats_by_arm_take_the_first_draws(table):
         assert_array_equal(many, few)
 
 
+@pytest.mark.parametrize(
+    ("n_repeats", "wanted"),
+    [
+        ({10: 3, 20: 1}, {"a": {10: 3, 20: 1}, "b": {10: 3, 20: 1}}),
+        ({"a": {10: 1, 20: 2}, "b": 3}, {"a": {10: 1, 20: 2}, "b": {10: 3, 20: 3}}),
+    ],
+)
+def test_repeats_by_size_take_the_first_draws(table, n_repeats, wanted):
+    arms = {"a": Ridge(), "b": DummyRegressor()}
+    options = {"train_sizes": [10, 20], "n_repeats": n_repeats}
+    frame = label_efficiency(arms, *table, **options)
+    assert frame.groupby(["arm", "n_labels"])["repeat"].agg(list).to_dict() == {
+        (arm, n): list(range(repeats)) for arm, by_size in wanted.items() for n, repeats in by_size.items()
+    }
+    every = label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=3)
+    draw = ["arm", "n_labels", "repeat"]
+    both = frame.merge(every, on=draw, suffixes=("", "_all"))
+    assert len(both) == len(frame)
+    assert_array_equal(both["mae"], both["mae_all"])
+
+
+def test_the_papers_sizes_are_the_default():
+    X, y = make_regression(1300, 3, random_state=0)
+    frame = label_efficiency({"mean": DummyRegressor()}, X, y, n_repeats=1)
+    assert list(frame["n_labels"]) == [50, 100, 250, 1000]
+    assert sorted({draw.n_labels for draw in label_draws(1000, n_repeats=1)}) == [50, 100, 250, 1000]
+    with pytest.raises(ValueError, match=r"only 800 rows to draw them from: pass train_sizes=\[50, 100, 250\]"):
+        label_efficiency({"mean": DummyRegressor()}, X[:1000], y[:1000])
+
+
 def test_groups_are_held_out_together(table):
     groups = np.arange(100) // 5
     label_efficiency({"a": Spy("a")}, *table, train_sizes=[60], n_repeats=3, test_size=0.3, groups=groups)
@@ -253,40 +265,6 @@ def test_progress_bar_is_only_shown_on_request(table, capsys):
     assert capsys.readouterr().err == ""
     label_efficiency({"a": Ridge()}, *table, train_sizes=[10], n_repeats=2, verbose=1)
     assert "2/2" in capsys.readouterr().err
-
-
-# -- label_efficiency: steps that learn nothing ------------------------------------------------------------------------
-
-
-def test_frozen_steps_are_applied_once_and_change_nothing(table):
-    X, y = table
-    scaler = StandardScaler().fit(X)
-    frozen = make_pipeline(Counter().fit(X), scaler)
-    arms = {
-        "one": make_pipeline(FrozenEstimator(frozen), Ridge()),
-        "two": make_pipeline(FrozenEstimator(frozen), DummyRegressor()),
-    }
-    found = label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=3)
-    assert len(Counter.rows) == 2  # the rows of the pool that are drawn, and the test rows
-    plain = {"one": make_pipeline(StandardScaler(), Ridge()), "two": DummyRegressor()}
-    plain["one"] = Pipeline([("frozen", FrozenEstimator(scaler)), ("model", Ridge())])
-    again = label_efficiency(plain, X, y, train_sizes=[10, 20], n_repeats=3)
-    assert_allclose(found["mae"], again["mae"])
-
-
-def test_a_learning_step_stops_what_is_applied_once(table):
-    X, y = table
-    counter = FrozenEstimator(Counter().fit(X))
-    label_efficiency({"a": make_pipeline(StandardScaler(), counter, Ridge())}, X, y, train_sizes=[10], n_repeats=3)
-    assert Counter.rows == [10, 20] * 3
-
-
-def test_only_drawn_rows_are_embedded(table):
-    X, y = table
-    arm = make_pipeline(FrozenEstimator(Counter().fit(X)), Ridge())
-    label_efficiency({"a": arm}, X, y, train_sizes=[3], n_repeats=2, test_size=10)
-    assert Counter.rows[0] <= 6
-    assert Counter.rows[1] == 10
 
 
 # -- label_efficiency: crystals ----------------------------------------------------------------------------------------
@@ -334,6 +312,17 @@ def test_crystals_are_held_out_by_formula():
     assert not (seen[0] | seen[2]) & seen[1]
 
 
+def test_structures_are_held_out_by_formula():
+    structures, y = make_crystals(20, random_state=0)
+    arm = {"trees": make_pipeline(SiteNetFeaturizer(), CompositionStatistics(), ExtraTreesRegressor(5))}
+    options = {"train_sizes": [30], "n_repeats": 2}
+    rows, target = structures * 3, np.tile(y, 3)
+    found = label_efficiency(arm, rows, target, **options)
+    by_formula = label_efficiency(arm, rows, target, groups=formula_groups(rows), **options)
+    assert_array_equal(found["mae"], by_formula["mae"])
+    assert found["mae"].min() > 0.01  # of a formula that was trained on, the trees would know the label
+
+
 # -- label_efficiency: errors ------------------------------------------------------------------------------------------
 
 
@@ -346,6 +335,11 @@ def test_crystals_are_held_out_by_formula():
         ({"estimators": {"a": StandardScaler()}}, TypeError, "arm 'a' must be an estimator instance"),
         ({"n_repeats": 0}, ValueError, "positive integer"),
         ({"n_repeats": {"b": 2}}, ValueError, r"n_repeats has the arms \['b'\]"),
+        ({"n_repeats": {20: 2}}, ValueError, r"n_repeats has the sizes \[20\], train_sizes has \[10\]"),
+        ({"n_repeats": {"a": {20: 2}}}, ValueError, r"n_repeats of arm 'a' has the sizes \[20\]"),
+        ({"n_repeats": {"a": {10: 0}}}, ValueError, "positive integers; got 0 for arm 'a' and 10 labels"),
+        ({"n_repeats": {"a": 2, 10: 2}}, ValueError, "n_repeats has the sizes"),
+        ({"n_repeats": {}}, ValueError, "name each of them"),
         ({"train_sizes": [81]}, ValueError, "asks for 81 labels, but there are only 80"),
         ({"X_test": np.zeros((3, 5))}, ValueError, "X_test was passed without y_test"),
         ({"y_test": np.zeros(3)}, ValueError, "y_test was passed without X_test"),
@@ -430,9 +424,51 @@ def test_bootstrap_interval():
     assert_allclose(row["high"] - row["low"], 2 * 1.96 * 0.0125, rtol=0.4)
 
 
+def with_seeds(n_seeds=4, n_repeats=6, between=0.0):
+    """Arm "a" is 1 better than "b", with a spread of 0.1 between repeats and ``between`` between seeds."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for seed in range(n_seeds):
+        level, shift = rng.normal(10, 5, n_repeats), -1 + rng.normal(0, between)
+        for arm, mae in (("a", level + shift + rng.normal(0, 0.1, n_repeats)), ("b", level)):
+            draws = {"seed": seed, "arm": arm, "n_labels": 50, "repeat": range(n_repeats), "mae": mae}
+            parts.append(pd.DataFrame(draws))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_seeds_are_pooled_and_paired():
+    frame = with_seeds()
+    found = paired_difference(frame, "a", "b").iloc[0]
+    assert found["n_repeats"] == 24
+    assert -1.2 < found["low"] < found["median_difference"] < found["high"] < -0.8
+    summary = summarize(frame)
+    assert list(summary["n_repeats"]) == [24, 24]
+    assert_allclose(summary["median"], [frame.query("arm == @arm")["mae"].median() for arm in "ab"])
+
+
+def test_the_interval_over_seeds_covers_their_spread():
+    frame = with_seeds(n_seeds=8, between=1.0)
+    found = paired_difference(frame, "a", "b").iloc[0]
+    alike = paired_difference(frame.assign(repeat=frame["repeat"] + 10 * frame["seed"]).drop(columns="seed"), "a", "b")
+    assert found["median_difference"] == alike["median_difference"].item()
+    assert found["high"] - found["low"] > 1.5 * (alike["high"] - alike["low"]).item()
+
+
+def test_seeds_may_have_different_numbers_of_repeats():
+    frame = with_seeds(n_seeds=2)
+    frame = frame[(frame["seed"] == 0) | (frame["repeat"] < 2)]
+    found = paired_difference(frame, "a", "b").iloc[0]
+    assert found["n_repeats"] == 8
+    assert np.isfinite(found[["low", "high"]].astype(float)).all()
+    one = frame.query("seed == 0")
+    assert_frame_equal(paired_difference(one, "a", "b"), paired_difference(one.drop(columns="seed"), "a", "b"))
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
+        (lambda f: summarize(f.assign(seed=np.nan)), r"missing values in the columns.*'seed'"),
+        (lambda f: summarize(pd.concat([f, f]).assign(seed=1)), "same arm, n_labels, seed, repeat"),
         (lambda f: summarize(f.drop(columns="mae")), r"lacks the columns \['mae'\]"),
         (lambda f: summarize(f[:0]), "no rows"),
         (lambda f: summarize(None), "lacks the columns"),
@@ -445,41 +481,3 @@ def test_bootstrap_interval():
 def test_bad_frames(frame, call, match):
     with pytest.raises(ValueError, match=match):
         call(frame)
-
-
-# -- formula_groups ----------------------------------------------------------------------------------------------------
-
-
-def test_groups_of_structures_and_of_crystals_agree():
-    structures, _ = make_crystals(40, random_state=1)
-    rows = structures + structures[:7]
-    groups = formula_groups(rows)
-    assert_array_equal(groups, formula_groups(SiteNetFeaturizer().fit_transform(rows)))
-    assert_array_equal(groups[40:], groups[:7])
-    assert groups[0] == 0
-    assert groups.max() + 1 == len({s.composition.reduced_formula for s in structures})
-
-
-def test_groups_of_files_and_texts(tmp_path):
-    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    path = tmp_path / "salt.cif"
-    salt.to(path, fmt="cif")
-    other = Structure(Lattice.cubic(4), ["Xe"], [[0, 0, 0]])  # a noble gas: pymatgen would warn about its formula
-    rows = [salt, other, path, str(path), path.read_text(), salt.as_dict(), salt.get_primitive_structure()]
-    assert_array_equal(formula_groups(rows), [0, 1, 0, 0, 0, 0, 0])
-
-
-def test_failed_rows_are_groups_of_their_own():
-    structures, _ = make_crystals(3, random_state=0)
-    with pytest.warns(UserWarning, match="could not be featurized"):
-        X = SiteNetFeaturizer(on_error="warn").fit_transform([structures[0], None, structures[0], None])
-    assert_array_equal(formula_groups(X), [0, 1, 0, 2])
-
-
-def test_groups_work_with_a_splitter(crystals_and_target):
-    X, _ = crystals_and_target
-    X = Crystals.concatenate([X, X])
-    groups = formula_groups(X)
-    formulas = np.array(X.formulas)
-    for train, test in GroupKFold(4).split(X, groups=groups):
-        assert not set(formulas[train]) & set(formulas[test])

@@ -54,6 +54,23 @@ def test_from_results():
         assert_allclose(medians(display, arm), expected)
 
 
+def test_draws_of_several_seeds_share_a_box():
+    parts = {seed: make_results(n_repeats=3 + seed) for seed in range(2)}
+    results = pd.concat(parts, names=["seed"]).reset_index("seed")
+    display = LabelEfficiencyDisplay.from_results(results)
+    for arm in "abc":
+        assert_allclose(medians(display, arm), results[results["arm"] == arm].groupby("n_labels")["mae"].median())
+    assert {len(line.get_xdata()) for line in points(display)} == {7}
+
+
+def test_from_estimators_takes_up_a_file(tmp_path):
+    X, y = make_regression(60, 3, random_state=0)
+    options = {"train_sizes": [10], "n_repeats": 3, "results_file": tmp_path / "results.jsonl", "memory": str(tmp_path)}
+    first = LabelEfficiencyDisplay.from_estimators({"ridge": Ridge()}, X, y, **options)
+    again = LabelEfficiencyDisplay.from_estimators({"ridge": Ridge()}, X, y, **options)
+    pd.testing.assert_frame_equal(first.results, again.results)
+
+
 def test_from_estimators_is_label_efficiency_and_plot():
     X, y = make_regression(60, 3, random_state=0)
     arms = {"mean": DummyRegressor(), "ridge": Ridge()}

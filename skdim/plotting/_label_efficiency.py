@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .._label_draws import TRAIN_SIZES
 from .._label_efficiency import label_efficiency
 from .._label_summary import check_frame
 
@@ -36,7 +37,8 @@ class LabelEfficiencyDisplay:
     Parameters
     ----------
     results : DataFrame
-        As :func:`skdim.model_selection.label_efficiency` returns it.
+        As :func:`skdim.model_selection.label_efficiency` returns it. With a column "seed" a box is over the draws of
+        all seeds.
     units : str, default=None
         Unit of the labels, for the y axis: "eV/atom".
 
@@ -72,13 +74,15 @@ class LabelEfficiencyDisplay:
         X,
         y,
         *,
-        train_sizes=(50, 100, 250),
+        train_sizes=TRAIN_SIZES,
         n_repeats=12,
         X_test=None,
         y_test=None,
         test_size=0.2,
         groups=None,
         random_state=0,
+        memory=None,
+        results_file=None,
         n_jobs=None,
         verbose=0,
         units=None,
@@ -89,7 +93,9 @@ class LabelEfficiencyDisplay:
 
         Parameters
         ----------
-        estimators, X, y, train_sizes, n_repeats, X_test, y_test, test_size, groups, random_state, n_jobs, verbose
+        estimators, X, y, train_sizes, n_repeats, X_test, y_test, test_size, groups, random_state
+            As there.
+        memory, results_file, n_jobs, verbose
             As there.
         units : str, default=None
             Unit of the labels, for the y axis.
@@ -114,6 +120,8 @@ class LabelEfficiencyDisplay:
             test_size=test_size,
             groups=groups,
             random_state=random_state,
+            memory=memory,
+            results_file=results_file,
             n_jobs=n_jobs,
             verbose=verbose,
         )
