@@ -1,7 +1,9 @@
 """tools/train_weights.py from tables and CIFs to weights, also when it is killed on the way."""
 
 import json
+import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.model_selection import formula_split
+from skdim.nn.infomax import DeepInfoMax
 from tests.small_estimators import NARROW
 from tests.test_chunks import table_of
 
@@ -101,6 +104,31 @@ def test_a_run_that_was_killed_twice(sources, tmp_path, X):
     assert all(path.stat().st_mtime_ns == when for path, when in made.items())
     whole, resumed = (tmp_path / name / "weights" / "weights.safetensors" for name in ("whole", "broken"))
     assert whole.read_bytes() == resumed.read_bytes()
+
+
+@pytest.mark.parametrize("moment", ["training", "writing"])
+def test_ctrl_c(moment, sources, tmp_path, monkeypatch):
+    calls = []
+
+    def interrupting(function, at):
+        def call(*args, **kwargs):
+            calls.append(at)
+            if len(calls) == at:
+                signal.raise_signal(signal.SIGINT)
+            return function(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        if moment == "training":
+            patch.setattr(DeepInfoMax, "forward", interrupting(DeepInfoMax.forward, 6))
+        else:
+            patch.setattr(os, "replace", interrupting(os.replace, 1))
+        with pytest.raises(SystemExit, match=r"interrupted after 1 epochs; the same command goes on"):
+            run(sources, tmp_path)
+    assert not (tmp_path / "weights").exists()
+    run(sources, tmp_path)
+    assert DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu").n_iter_ == 3
 
 
 def test_refusals(sources, tmp_path):
