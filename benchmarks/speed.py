@@ -6,7 +6,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 
 from ._results import Result
@@ -21,8 +21,9 @@ def run(quick=False):
     """
     n_crystals, epochs, rounds = (60, 1, 1) if quick else (412, 3, 5)
     structures = _sample(load_formation_energy().structures, n_crystals)
-    crystals = SiteNetFeaturizer(max_sites=50).fit_transform(structures)
-    loader = PaddedLoader(SiteNetFeaturizer(max_sites=50, compress=False).fit_transform(structures))
+    featurizer = SiteNetFeaturizer(max_sites=50, site_features=PAPER_SITE_FEATURES)
+    crystals = featurizer.fit_transform(structures)
+    loader = PaddedLoader(featurizer.set_params(compress=False).fit_transform(structures))
     # Both on as many threads as torch is set to.
     threads = torch.get_num_threads()
     embedder = DeepInfoMaxEmbedder.paper(

@@ -6,7 +6,8 @@ Structures are plentiful and labels are scarce. So an encoder learns from struct
 2. :class:`DeepInfoMaxEmbedder` pre-trains a Site-Net encoder on them without labels, by Deep InfoMax, and returns a
    vector for each crystal: the **representation** that a small regressor needs few labels for.
 3. :class:`SiteNetRegressor` is the supervised Site-Net; started from a pre-trained encoder it is **transfer**.
-4. :class:`CompositionStatistics` is the baseline that reads no structure.
+4. :class:`CompositionStatistics` and :class:`StructureStatistics` learn nothing: baselines, and companions of the
+   vectors in a ``FeatureUnion``.
 
 :mod:`skdim.datasets` has crystals to begin with, :mod:`skdim.model_selection` the protocol that compares arms by the
 labels they need, :mod:`skdim.plotting` its figure.
@@ -23,8 +24,10 @@ _HOMES = {
     "CompositionStatistics": "_composition",
     "Crystals": "_crystals",
     "DeepInfoMaxEmbedder": "_embedder",
+    "PAPER_SITE_FEATURES": "_elements",
     "SiteNetFeaturizer": "_featurizer",
     "SiteNetRegressor": "_regressor",
+    "StructureStatistics": "_statistics",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -24,9 +24,8 @@ class CompositionStatistics(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     site_features : sequence of str, default=None
-        Elemental properties, as for :class:`SiteNetFeaturizer`. None takes Site-Net's eight: atomic number, atomic
-        weight, row, group, first ionisation energy, electronegativity, atomic radius, density. They keep their units.
-        They need not be the ones that the Crystals were featurized with.
+        Elemental properties, as for :class:`SiteNetFeaturizer`: None takes all. They keep their units, and need not be
+        the ones that the Crystals were featurized with.
     statistics : sequence of {"mean", "std", "min", "max"}, default=("mean", "std", "min", "max")
         What to take of each property over the sites. "std" is the standard deviation of the sites themselves
         (divided by their number), 0 for elements.
@@ -43,7 +42,7 @@ class CompositionStatistics(TransformerMixin, BaseEstimator):
     >>> structures, y = make_crystals(20, random_state=0)
     >>> X = SiteNetFeaturizer().fit_transform(structures)
     >>> CompositionStatistics().fit_transform(X).shape
-    (20, 32)
+    (20, 100)
     >>> few = CompositionStatistics(site_features=["electronegativity"], statistics=["mean", "max"])
     >>> few.set_output(transform="pandas").fit_transform(X).columns.to_list()
     ['mean_electronegativity', 'max_electronegativity']

@@ -13,10 +13,18 @@ from importlib.resources import files
 
 import numpy as np
 
-__all__ = ["ALL_SITE_FEATURES", "MAX_Z", "SITE_FEATURES", "SYMBOLS", "element_sources", "element_table", "table_hash"]
+__all__ = [
+    "ALL_SITE_FEATURES",
+    "MAX_Z",
+    "PAPER_SITE_FEATURES",
+    "SYMBOLS",
+    "element_sources",
+    "element_table",
+    "table_hash",
+]
 
 #: The eight properties Site-Net reads for each site.
-SITE_FEATURES = (
+PAPER_SITE_FEATURES = (
     "atomic_number",
     "atomic_weight",
     "row",
@@ -27,8 +35,8 @@ SITE_FEATURES = (
     "density",
 )
 
-#: Every property of the table, the default ones first.
-ALL_SITE_FEATURES = SITE_FEATURES + (
+#: Every property of the table, the paper's first.
+ALL_SITE_FEATURES = PAPER_SITE_FEATURES + (
     "covalent_radius",
     "mendeleev_number",
     "electron_affinity",
@@ -63,12 +71,12 @@ SYMBOLS = ("", *_SYMBOLS.split())
 MAX_Z = len(SYMBOLS) - 1
 
 
-def element_table(names=SITE_FEATURES, *, scaled=True):
+def element_table(names=PAPER_SITE_FEATURES, *, scaled=True):
     """Return elemental properties as an array whose row is the atomic number.
 
     Parameters
     ----------
-    names : str or sequence of str, default=SITE_FEATURES
+    names : str or sequence of str, default=PAPER_SITE_FEATURES
         The properties, one a column. The table has:
 
         - ``atomic_number``;
@@ -143,14 +151,14 @@ def element_table(names=SITE_FEATURES, *, scaled=True):
 
 
 def check_features(site_features):
-    """Names in an estimator's ``site_features`` parameter, as a tuple; None stands for the default eight.
+    """Names in an estimator's ``site_features`` parameter, as a tuple; None stands for all.
 
     Raises
     ------
     ValueError
         If it is a text or empty, or a name is unknown or comes twice.
     """
-    names = SITE_FEATURES if site_features is None else tuple(site_features)
+    names = ALL_SITE_FEATURES if site_features is None else tuple(site_features)
     if isinstance(site_features, str) or not names or len(set(names)) != len(names):
         raise ValueError(f"site_features must list at least one property, each once; got {site_features!r}")
     return _checked(names)
@@ -212,10 +220,10 @@ def table_hash(names=ALL_SITE_FEATURES):
 
     Examples
     --------
-    >>> from skdim._elements import SITE_FEATURES, table_hash
+    >>> from skdim._elements import PAPER_SITE_FEATURES, table_hash
     >>> len(table_hash())
     64
-    >>> table_hash() == table_hash(SITE_FEATURES)
+    >>> table_hash() == table_hash(PAPER_SITE_FEATURES)
     False
     """
     names = _checked(names)

@@ -40,8 +40,8 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         "orthorhombic" grows the supercell; "primitive" stops at the primitive cell; "none" takes each cell as it was
         handed over.
     site_features : sequence of str, default=None
-        Elemental properties that the networks are given, of ``skdim.ALL_SITE_FEATURES``. None takes the paper's eight:
-        atomic number, atomic weight, row, group, first ionisation energy, electronegativity, atomic radius, density.
+        Elemental properties that the networks are given. None takes all of ``skdim.ALL_SITE_FEATURES``, which measures
+        better than the paper's eight (``skdim.PAPER_SITE_FEATURES``) with every model.
     oxidation_states : {"species", "guess"} or None, default=None
         Adds the oxidation state as a further feature: the one that the structure's species carry, or guessed from the
         composition by pymatgen (at most ``guess_time_limit`` seconds a formula, remembered per reduced formula).

@@ -8,6 +8,9 @@ from ._net import InfoMaxCriterion
 from ._training import encoder_settings, make_crystal_net
 from .nn.infomax import NEGATIVES, DeepInfoMax
 
+#: Crystals that fix the scale of the descriptors: more would not change it.
+_ENOUGH = 5000
+
 
 def module_settings(embedder, site_features):
     """Keyword arguments of :class:`DeepInfoMax` for an embedder of crystals with these site features.
@@ -22,20 +25,38 @@ def module_settings(embedder, site_features):
         "negatives": _checked_negatives(embedder.negatives),
         **{
             name: getattr(embedder, name)
-            for name in ("objective", "kl_weight", "kl_form", "temperature", "distance_power", "self_weight")
+            for name in (
+                "objective",
+                "kl_weight",
+                "kl_form",
+                "temperature",
+                "distance_power",
+                "self_weight",
+                "descriptor_weight",
+            )
         },
     }
 
 
 def loss_parts(embedder):
     """Parts of the loss that the history records."""
-    return ("local", "global", "kl") if embedder.kl_weight else ("local", "global")
+    optional = {"kl": embedder.kl_weight, "descriptors": embedder.descriptor_weight}
+    return ("local", "global", *(name for name, weight in optional.items() if weight))
 
 
-def net_maker(embedder, site_features, seed):
-    """What makes the untrained net, given the settings of the training run."""
+def net_maker(embedder, site_features, seed, crystals=None):
+    """What makes the untrained net, given the settings of the training run; ``crystals`` are those it will see."""
     settings = module_settings(embedder, site_features)
-    return partial(make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2)
+    prepare = None
+    if embedder.descriptor_weight and crystals is not None:
+        prepare = partial(_standardise, crystals=crystals[:: max(1, len(crystals) // _ENOUGH)])
+    return partial(
+        make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2, prepare=prepare
+    )
+
+
+def _standardise(module, device_batches, crystals):
+    module.descriptors.standardise(device_batches(crystals))
 
 
 def _checked_negatives(given):

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -28,7 +27,7 @@ from ._training import (
     starts_warm,
     train,
 )
-from ._transfer import pretrained_embedder, start_from
+from ._transfer import pretrained_source, start_from
 from .nn.sitenet import ACTIVATIONS, LOSSES, SiteNet
 
 #: Fewest labels that early stopping may choose a checkpoint by: fewer say more about the draw than about the model.
@@ -38,13 +37,15 @@ _LEAST_VALIDATION = 10
 class SiteNetRegressor(RegressorMixin, BaseEstimator):
     """A supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, all weights trained.
 
-    Started from random weights it is the paper's "supervised" arm; with ``pretrained`` it is "transfer".
+    Started from random weights it is the paper's "supervised" arm; with ``pretrained`` it is "transfer", from
+    structures alone or from another property.
 
     Parameters
     ----------
-    pretrained : DeepInfoMaxEmbedder, FrozenEstimator of one, or None, default=None
-        A fitted embedder whose encoder training starts from. ``clone``, and so every search and cross-validation,
-        empties a bare one: give ``FrozenEstimator(embedder)`` there. Its encoder settings must equal this estimator's.
+    pretrained : DeepInfoMaxEmbedder, SiteNetRegressor, FrozenEstimator of either, or None, default=None
+        A fitted estimator whose encoder training starts from: pre-trained without labels, or supervised on another
+        property of which more is known. ``clone``, and so every search and cross-validation, empties a bare one: give
+        ``FrozenEstimator(embedder)`` there. Its encoder settings must equal this estimator's.
     freeze : {"local", "encoder"} or None, default=None
         Weights to keep as they were pre-trained: those that local vectors come from, or the whole encoder.
     hidden_layer_sizes : tuple of int, default=(64,)
@@ -131,7 +132,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict] = {
-        "pretrained": [DeepInfoMaxEmbedder, FrozenEstimator, None],
+        "pretrained": [BaseEstimator, None],
         "freeze": [StrOptions({"local", "encoder"}), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "output_activation": [StrOptions(set(ACTIVATIONS))],
@@ -152,7 +153,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         loss="absolute_error",
         representation="both",
         n_components=64,
-        local_dim=32,
+        local_dim=64,
         n_blocks=1,
         n_heads=1,
         encoder_params=None,
@@ -265,7 +266,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         y, weight = check_labels(X, y, sample_weight)
         used = weight > 0
         X, targets, weight = X[used], y[used].reshape(int(used.sum()), -1), weight[used]
-        source = pretrained_embedder(self, X)
+        source = pretrained_source(self, X, (DeepInfoMaxEmbedder, SiteNetRegressor))
         rng = check_random_state(self.random_state)
         seed = seed_of(rng)
         rows, held_out = hold_out(len(X), self, rng, least=_LEAST_VALIDATION)

@@ -6,13 +6,12 @@ import torch
 from sklearn.frozen import FrozenEstimator
 
 from ._crystals import check_crystals
-from ._embedder import DeepInfoMaxEmbedder
 from ._training import encoder_settings
 from .nn.sitenet import embed
 
 
-def pretrained_embedder(regressor, crystals):
-    """The fitted embedder that a regressor is to start from, or None.
+def pretrained_source(regressor, crystals, kinds):
+    """The fitted estimator, of one of these kinds, whose encoder a regressor is to start from, or None.
 
     Raises
     ------
@@ -26,24 +25,23 @@ def pretrained_embedder(regressor, crystals):
         if regressor.freeze is not None:
             raise ValueError(f"freeze={regressor.freeze!r} needs pretrained: random weights would stay random")
         return None
-    if not isinstance(source, DeepInfoMaxEmbedder):
-        raise TypeError(
-            "pretrained must be a fitted DeepInfoMaxEmbedder or a FrozenEstimator of one, not "
-            f"{type(source).__name__}"
-        )
+    name = type(source).__name__
+    if not isinstance(source, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"pretrained must be a fitted {names}, or a FrozenEstimator of one, not {name}")
     if not hasattr(source, "net_"):
         raise ValueError(
-            "the DeepInfoMaxEmbedder given as pretrained is not fitted. If you fitted it, scikit-learn's clone (in "
-            "cross-validation and searches) has emptied it: pass pretrained=FrozenEstimator(embedder), with "
+            f"the {name} given as pretrained is not fitted. If you fitted it, scikit-learn's clone (in "
+            "cross-validation and searches) has emptied it: pass it as pretrained=FrozenEstimator(...), with "
             "FrozenEstimator from sklearn.frozen"
         )
-    check_crystals(crystals, "the pretrained DeepInfoMaxEmbedder", site_features=source.site_features_)
+    check_crystals(crystals, f"the pretrained {name}", site_features=source.site_features_)
     theirs, ours = (encoder_settings(estimator, crystals.site_features) for estimator in (source, regressor))
     different = [name for name in ours if theirs[name] != ours[name]]
     if different:
         wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)
         raise ValueError(
-            f"the pretrained encoder has another shape: {wanted}. Give SiteNetRegressor the embedder's settings, "
+            f"the pretrained encoder has another shape: {wanted}. Give SiteNetRegressor the same settings, "
             "so that a start from it and a start from random weights train the same model"
         )
     return source

@@ -13,7 +13,7 @@ import torch
 from pymatgen.core import Lattice, Structure
 from torch.nn import functional
 
-from skdim._elements import SITE_FEATURES, element_table
+from skdim._elements import PAPER_SITE_FEATURES, element_table
 from skdim._geometry import primitive_cell, reduced_bases, supercell_distances, supercell_steps
 
 
@@ -43,7 +43,7 @@ def dense_crystal(structure, max_sites=50):
     candidates = [_supercell_distances(cell, basis, steps) for basis in bases]
     best = min(candidates, key=lambda distances: np.abs(np.sort(distances, axis=1) - chosen).max())
     column_numbers = np.tile(cell.kinds, best.shape[1] // m)
-    table = element_table(SITE_FEATURES)
+    table = element_table(PAPER_SITE_FEATURES)
     return DenseCrystal(
         torch.from_numpy(cell.kinds),
         torch.from_numpy(column_numbers),

@@ -6,7 +6,7 @@ import torch
 
 from skdim import SiteNetFeaturizer, SiteNetRegressor
 from skdim._batching import make_batch
-from skdim._elements import SITE_FEATURES
+from skdim._elements import PAPER_SITE_FEATURES
 from skdim.datasets import load_formation_energy
 from skdim.nn.infomax import DeepInfoMax
 from skdim.nn.losses import jensen_shannon_true
@@ -67,7 +67,7 @@ def _compare_sites(crystals, batch_local, dense_crystals, locals_, tol):
 def test_deep_infomax(n_blocks, n_heads, featurized, dense_crystals):
     torch.manual_seed(n_blocks * 10 + n_heads)
     widths = {"site_width": 20, "pair_width": 12, "attention_hidden": 24, "value_hidden": 28}
-    settings = {"n_site_inputs": len(SITE_FEATURES), "n_blocks": n_blocks, "n_heads": n_heads}
+    settings = {"n_site_inputs": len(PAPER_SITE_FEATURES), "n_blocks": n_blocks, "n_heads": n_heads}
     model = DeepInfoMax({**settings, **widths}).double()
     state = model.state_dict()
     encoder_state = model.encoder.state_dict()

@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._elements import SITE_FEATURES, element_table
+from skdim._elements import PAPER_SITE_FEATURES, element_table
 from skdim.datasets import make_crystals
 
 
@@ -55,7 +55,7 @@ def test_names_and_order(crystals):
     values = transformer.transform(crystals)
     assert values.shape == (30, 32)
     assert len(set(names)) == 32
-    assert list(names[:8]) == [f"mean_{name}" for name in SITE_FEATURES]
+    assert list(names[:8]) == [f"mean_{name}" for name in PAPER_SITE_FEATURES]
     part = CompositionStatistics(site_features=["row", "density"], statistics=["max", "std"])
     assert list(part.get_feature_names_out()) == ["max_row", "max_density", "std_row", "std_density"]
     columns = [list(names).index(name) for name in part.get_feature_names_out()]

@@ -14,13 +14,21 @@ from numpy.testing import assert_allclose
 from pymatgen.core import Element
 
 from skdim import _elements
-from skdim._elements import ALL_SITE_FEATURES, MAX_Z, SITE_FEATURES, SYMBOLS, element_sources, element_table, table_hash
+from skdim._elements import (
+    ALL_SITE_FEATURES,
+    MAX_Z,
+    PAPER_SITE_FEATURES,
+    SYMBOLS,
+    element_sources,
+    element_table,
+    table_hash,
+)
 
 ROOT = Path(__file__).parents[1]
 CSV = Path(_elements.__file__).with_name("elements.csv")
 
 # Refresh after a wanted change:
-# python -c "from skdim._elements import *; print(table_hash(), table_hash(SITE_FEATURES))"
+# python -c "from skdim._elements import *; print(table_hash(), table_hash(PAPER_SITE_FEATURES))"
 HASH_ALL = "d46277e529cd545687bd6c48e460783297e53d66983b5cf5c275301a67dc17ca"
 HASH_FIRST_17 = "960d2ac6cf9fdbcd6e85f2480bde07f7723b66efb454c20f4e2cbac895dd61cd"
 HASH_SITE = "78dbe944bec1c37c66cc5b8fbae13858b3d800f9acc28db07897c1c3a40ba3ca"
@@ -300,7 +308,7 @@ def test_symbols_are_those_of_pymatgen_and_of_the_csv():
 def test_every_column_of_the_csv_is_offered():
     columns = [name for name in _elements._columns() if name != "symbol" and not name.endswith("_source")]
     assert tuple(columns) == ALL_SITE_FEATURES
-    assert ALL_SITE_FEATURES[:8] == SITE_FEATURES
+    assert ALL_SITE_FEATURES[:8] == PAPER_SITE_FEATURES
 
 
 def test_default_is_the_scaled_site_features():
@@ -326,7 +334,7 @@ def test_columns_follow_the_names():
 
 def test_read_only_and_cached():
     table = element_table()
-    assert element_table(list(SITE_FEATURES)) is table
+    assert element_table(list(PAPER_SITE_FEATURES)) is table
     with pytest.raises(ValueError, match="read-only"):
         table[1, 0] = 0.0
 
@@ -350,7 +358,7 @@ def test_unknown_source_name():
 def test_hash_is_pinned():
     # weights files record it: a change here makes earlier weights refuse the table
     assert table_hash() == HASH_ALL
-    assert table_hash(SITE_FEATURES) == HASH_SITE
+    assert table_hash(PAPER_SITE_FEATURES) == HASH_SITE
     assert table_hash(ALL_SITE_FEATURES[:17]) == HASH_FIRST_17
 
 
@@ -359,9 +367,9 @@ def test_hash_sees_values_only(monkeypatch):
     monkeypatch.setattr(_elements, "_columns", lambda: columns)
     columns["density_source"] = ("elsewhere",) * 103
     columns["row"] = tuple(f"{text}.0" for text in columns["row"])
-    assert table_hash(SITE_FEATURES) == HASH_SITE
+    assert table_hash(PAPER_SITE_FEATURES) == HASH_SITE
     columns["density"] = ("0.07086", *columns["density"][1:])
-    assert table_hash(SITE_FEATURES) != HASH_SITE
+    assert table_hash(PAPER_SITE_FEATURES) != HASH_SITE
     assert table_hash(["row"]) != table_hash(["group"])
 
 

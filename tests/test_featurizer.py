@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals import COLUMNS
-from skdim._elements import ALL_SITE_FEATURES, SITE_FEATURES, element_table
+from skdim._elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES, element_table
 from skdim._featurizer import site_inputs
 
 
@@ -165,8 +165,8 @@ def test_progress_bar_goes_to_stderr(structures, capsys):
 
 def test_site_features(structures):
     X = SiteNetFeaturizer().transform(structures)
-    assert X.site_features == SITE_FEATURES
-    np.testing.assert_allclose(site_inputs(X), element_table(SITE_FEATURES)[X.numbers], rtol=1e-6)
+    assert X.site_features == PAPER_SITE_FEATURES
+    np.testing.assert_allclose(site_inputs(X), element_table(PAPER_SITE_FEATURES)[X.numbers], rtol=1e-6)
     chosen = ["density", "covalent_radius"]
     Y = SiteNetFeaturizer(site_features=chosen).transform(structures)
     assert Y.site_features == tuple(chosen)
@@ -198,7 +198,7 @@ def test_oxidation_states_of_the_species():
     magnetite = Structure(Lattice.cubic(4.1), ["Fe2+", "Fe3+", "O2-"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]])
     plain = SiteNetFeaturizer().transform([magnetite])
     X = SiteNetFeaturizer(oxidation_states="species").transform([magnetite])
-    assert X.site_features == (*SITE_FEATURES, "oxidation_state")
+    assert X.site_features == (*PAPER_SITE_FEATURES, "oxidation_state")
     assert dict(zip(X.oxidation_states.tolist(), X.numbers.tolist(), strict=True)) == {2: 26, 3: 26, -2: 8}
     np.testing.assert_array_equal(X.oxidation_states[X.site_class], [2, 3, -2])
     np.testing.assert_allclose(site_inputs(X)[:, -1], X.oxidation_states / 4)

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from . import negatives as draw
 from .batch import Batch
+from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
 from .functional import mish, moments, segment_total
 from .layers import dense_stack
@@ -92,6 +93,8 @@ class DeepInfoMax(nn.Module):
         A neighbour weighs (d + 1)^-distance_power in the local block.
     self_weight : float, default=1.0
         Factor on the weight of a site's pair with itself.
+    descriptor_weight : float, default=0.0
+        Weight of the regression of :class:`Descriptors`. It keeps the gradient paths apart as the two blocks do.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class DeepInfoMax(nn.Module):
         temperature=0.1,
         distance_power=2.0,
         self_weight=1.0,
+        descriptor_weight=0.0,
     ):
         super().__init__()
         self.objective = objective
@@ -116,9 +120,14 @@ class DeepInfoMax(nn.Module):
         self.encoder = SiteNetEncoder(**encoder, spread=kl_weight > 0)
         self.neighbour_score = NeighbourScore(self.encoder.local_dim, encoder["n_site_inputs"])
         self.crystal_score = CrystalScore(self.encoder.n_components, self.encoder.local_dim)
+        self.descriptor_weight = descriptor_weight
+        widths = encoder["n_site_inputs"], self.encoder.local_dim, self.encoder.n_components
+        self.descriptors = Descriptors(*widths) if descriptor_weight else None
 
     def forward(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
-        """Losses of a batch of at least two crystals: "loss" is the total of "local", "global" and the weighted "kl".
+        """Losses of a batch of at least two crystals.
+
+        "loss" is the total of "local", "global" and the weighted "kl" and "descriptors".
 
         ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term.
         """
@@ -138,6 +147,9 @@ class DeepInfoMax(nn.Module):
         if self.kl_weight:
             parts["kl"] = self._kl(batch, local, crystal)
             total = total + self.kl_weight * parts["kl"]
+        if self.descriptors is not None:
+            parts["descriptors"] = self.descriptors(batch, z, g)
+            total = total + self.descriptor_weight * parts["descriptors"]
         return {"loss": total, **parts}
 
     # ---- parts ----

@@ -1,0 +1,120 @@
+"""What a structure says about itself without a label: statistics of its sites and of their surroundings.
+
+They are the targets of a self-supervised regression (:class:`Descriptors`), and columns beside the learnt vectors
+(:func:`crystal_statistics`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .batch import Batch
+from .encoder import pooled_moments
+from .functional import segment_sum, segment_total
+
+#: Surroundings weigh d^-6, like the attraction between induced dipoles: first neighbours, without a cut-off.
+_POWER = 6
+#: Closer neighbours, in angstrom, weigh as if they were here.
+_SHORTEST = 0.5
+#: Names of the geometric part of :func:`environments`.
+GEOMETRY = ("neighbour_distance", "log_packing", "log_coordination")
+
+
+def environments(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Statistics of the surroundings of every site, its neighbours weighing d^-6.
+
+    Returns
+    -------
+    difference : Tensor of shape (C, F)
+        Mean over the neighbours of their features minus the site's own.
+    contrast : Tensor of shape (C, F)
+        Mean of the absolute differences.
+    geometry : Tensor of shape (C, 3)
+        Mean distance (angstrom); logarithm of the sum of d^-6; logarithm of the effective number of neighbours, the
+        inverse of the sum of squared weights.
+    """
+    # A site is its own neighbour at distance 0 in the pairs, and never one here.
+    distance = batch.distance.clamp(min=_SHORTEST)
+    one = torch.where(batch.distance > 0, distance**-_POWER, 0.0)
+    n = len(batch.numbers)
+    total = segment_total(batch.count * one, batch.row, n).clamp(min=1e-12)
+    one = one / total.index_select(0, batch.row)
+    weight = batch.count * one
+
+    def mean(values):
+        return segment_sum(values, weight, batch.pair_offsets, batch.row)
+
+    own, other = (batch.site_inputs.index_select(0, index) for index in (batch.row, batch.neighbour))
+    difference = other.sub_(own)
+    squares = segment_total(weight * one, batch.row, n)
+    geometry = torch.stack(
+        [segment_total(weight * distance, batch.row, n), torch.log(total), -torch.log(squares.clamp(min=1e-12))], dim=1
+    )
+    # Alone in its supercell, a site has no surroundings; logarithms of nothing would dwarf everything else.
+    alone = segment_total(weight, batch.row, n) < 0.5
+    return mean(difference), mean(difference.abs()), geometry.masked_fill(alone[:, None], 0.0)
+
+
+def crystal_statistics(batch: Batch) -> Tensor:
+    """Mean and standard deviation over sites of own features, difference from the neighbours, and geometry.
+
+    (K, 2 * (2F + 3)): the columns of :class:`skdim.StructureStatistics`.
+    """
+    difference, _, geometry = environments(batch)
+    return pooled_moments(batch, torch.cat([batch.site_inputs, difference, geometry], dim=1))
+
+
+class Standardised(nn.Module):
+    """Scales columns to mean 0 and deviation 1 on given rows; outliers end at five deviations."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def fix(self, values: Tensor) -> None:
+        """Take mean and deviation from these rows."""
+        self.mean.copy_(values.mean(dim=0))
+        scale = values.std(dim=0, correction=0)
+        self.scale.copy_(torch.where(scale > 1e-6, scale, 1.0))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return ((values - self.mean) / self.scale).clamp(-5, 5)
+
+
+class Descriptors(nn.Module):
+    """Linear readings of a structure's own statistics off its vectors, and their loss.
+
+    Each local vector is asked for the site's features and its surroundings, each crystal's vector for mean and standard
+    deviation of these over the sites. What is read linearly lies open to whatever small model comes after.
+    """
+
+    def __init__(self, n_site_inputs: int, local_dim: int, n_components: int):
+        super().__init__()
+        width = 3 * n_site_inputs + len(GEOMETRY)
+        self.site_target, self.crystal_target = Standardised(width), Standardised(2 * width)
+        self.site = nn.Linear(local_dim, width)
+        self.crystal = nn.Linear(n_components, 2 * width)
+
+    def standardise(self, batches) -> None:
+        """Scale the targets by what they are on some batches; once, before the first step."""
+        pairs = [self._raw(batch) for batch in batches]
+        self.site_target.fix(torch.cat([sites for sites, _ in pairs]))
+        self.crystal_target.fix(torch.cat([crystals for _, crystals in pairs]))
+
+    def forward(self, batch: Batch, z: Tensor, g: Tensor) -> Tensor:
+        """Loss of local vectors z (C, local_dim) and crystal vectors g (K, n_components): quadratic up to one standard
+        deviation, linear beyond; a mean over the columns, over sites, over crystals."""
+        with torch.no_grad():
+            sites, crystals = self._raw(batch)
+            sites, crystals = self.site_target(sites), self.crystal_target(crystals)
+        of_sites = functional.smooth_l1_loss(self.site(z), sites, reduction="none").mean(dim=1)
+        of_crystals = functional.smooth_l1_loss(self.crystal(g), crystals)
+        return (batch.site_share * of_sites).sum() / len(batch) + of_crystals
+
+    @staticmethod
+    def _raw(batch):
+        sites = torch.cat([batch.site_inputs, *environments(batch)], dim=1)
+        return sites, pooled_moments(batch, sites)
