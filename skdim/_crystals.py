@@ -8,7 +8,7 @@ from math import gcd
 
 import numpy as np
 
-from ._elements import SYMBOLS, element_table
+from ._elements import OXIDATION_FEATURE, SYMBOLS, check_features, element_table
 from ._ragged import offsets_of, take_rows
 
 #: The flat arrays that a Crystals is made of: name -> dtype.
@@ -181,6 +181,23 @@ class Crystals:
         starts = offsets_of([len(p) for p in parts])
         errors = {row + int(s): why for p, s in zip(parts, starts, strict=False) for row, why in p.errors_.items()}
         return cls(columns, first.site_features, first.settings, errors)
+
+    def with_site_features(self, site_features):
+        """The same crystals, to be read by networks with other elemental properties; the arrays are shared.
+
+        Parameters
+        ----------
+        site_features : sequence of str
+            As for :class:`SiteNetFeaturizer`; "oxidation_state" only where it was featurized.
+
+        Returns
+        -------
+        Crystals
+        """
+        names = tuple(site_features)
+        check_features([n for n in names if n != OXIDATION_FEATURE or n not in self.site_features])
+        columns = {name: getattr(self, name) for name in COLUMNS}
+        return Crystals(columns, names, self.settings, self.errors_)
 
     # ---- what the rows are ----
 

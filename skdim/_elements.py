@@ -16,6 +16,7 @@ import numpy as np
 __all__ = [
     "ALL_SITE_FEATURES",
     "MAX_Z",
+    "OXIDATION_FEATURE",
     "PAPER_SITE_FEATURES",
     "SYMBOLS",
     "element_sources",
@@ -55,6 +56,9 @@ ALL_SITE_FEATURES = PAPER_SITE_FEATURES + (
     "molar_volume",
     "van_der_waals_radius",
 )
+
+#: The one site feature that is not the element's but the site's own, as the featurizer found it.
+OXIDATION_FEATURE = "oxidation_state"
 
 _SYMBOLS = """
 H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar

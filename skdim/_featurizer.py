@@ -14,11 +14,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
-from ._elements import check_features, element_table
+from ._elements import OXIDATION_FEATURE, check_features, element_table
 from ._structures import as_rows
-
-#: Name of the site feature that ``oxidation_states`` adds.
-OXIDATION_FEATURE = "oxidation_state"
 
 
 class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import ClassVar
 
 import numpy as np
@@ -115,8 +114,7 @@ class StructureStatistics(TransformerMixin, BaseEstimator):
         result = np.full((len(X), 4 * len(names) + 2 * len(GEOMETRY)), np.nan, dtype=np.float32)
         good = ~X.failed
         if good.any():
-            crystals = copy.copy(X[good])
-            crystals.site_features = names
+            crystals = X[good].with_site_features(names)
             with torch.no_grad():
                 batches = RaggedLoader(CrystalDataset(crystals), _BATCH_SITES)
                 result[good] = torch.cat([crystal_statistics(batch) for batch, _ in batches]).numpy()

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import clone
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._chunks import featurize_in_chunks, first_of_each
 from skdim._pretrained import DEFAULT_WEIGHTS
 from skdim._sources import read_source
@@ -33,13 +33,16 @@ def main(argv=None):
     if args.output.exists():
         raise SystemExit(f"{args.output} exists: remove it first, or give another --output")
     crystals, sources = load(args)
+    if args.paper:
+        crystals = crystals.with_site_features(PAPER_SITE_FEATURES)
     held_out = formula_split(crystals, test_size=args.held_out, salt=args.salt)
     train, valid = crystals[~held_out], crystals[held_out]
     if min(len(train), len(valid)) < 2:
         raise SystemExit(f"{len(train)} crystals to train on and {len(valid)} held out: at least 2 of each are needed")
     print(f"{len(train)} crystals to train on; {len(valid)} of other formulas are held out", flush=True)
 
-    embedder = DeepInfoMaxEmbedder(
+    make = DeepInfoMaxEmbedder.paper if args.paper else DeepInfoMaxEmbedder
+    embedder = make(
         **{**args.params, **({} if args.epochs is None else {"max_epochs": args.epochs})},
         random_state=args.seed,
         checkpoint=args.work / "training.pt",
@@ -80,6 +83,7 @@ def parse(argv):
     parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help="table (*.parquet) or folder of CIF files")
     parser.add_argument("--epochs", type=int, help="passes over the crystals (default: the embedder's)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and negatives (default: %(default)s)")
+    parser.add_argument("--paper", action="store_true", help="the paper's settings, on its eight site features")
     parser.add_argument(
         "--params", type=json.loads, default={}, metavar="JSON", help='further parameters: \'{"n_components": 128}\''
     )
@@ -156,6 +160,8 @@ def command(args):
         value = getattr(args, name)
         if value not in (None, ""):
             words += [f"--{name.replace('_', '-')}", str(value)]
+    if args.paper:
+        words.append("--paper")
     if args.params:
         words += ["--params", json.dumps(args.params)]
     return shlex.join(words)

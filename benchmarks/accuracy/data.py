@@ -1,0 +1,88 @@
+"""A labelled table of crystals: rows to draw labels from, fixed test rows, and features that cost time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed, effective_n_jobs
+from tqdm import tqdm
+
+from skdim import SiteNetFeaturizer
+from skdim._chunks import featurize_in_chunks
+from skdim._sources import FlatStructure
+
+MAX_SITES = 50
+_CHUNK = 250
+
+
+@dataclass
+class Table:
+    """Crystals of one file.
+
+    ``X`` Crystals; ``rows`` the same as FlatStructures; ``y`` a DataFrame of targets; ``train`` and ``test`` row
+    numbers, the latter at most ``n_test`` in a fixed random order.
+    """
+
+    name: str
+    X: object
+    rows: list
+    y: pd.DataFrame
+    train: np.ndarray
+    test: np.ndarray
+
+
+def load(path, targets, work, n_test, jobs):
+    """Read a Parquet table with columns lattice, species, frac_coords, split, and the targets; featurize what fits."""
+    frame = pd.read_parquet(path)
+    frame = frame[frame["species"].map(len) <= MAX_SITES].reset_index(drop=True)
+    columns = (frame[name] for name in ("lattice", "species", "frac_coords"))
+    rows = [FlatStructure(*row) for row in zip(*columns, strict=True)]
+    X = featurize_in_chunks(rows, work / "chunks", SiteNetFeaturizer(max_sites=MAX_SITES, n_jobs=jobs), verbose=1)
+    usable = ~X.failed
+    train = np.flatnonzero(usable & (frame["split"] == "train"))
+    test = np.random.default_rng(0).permutation(np.flatnonzero(usable & (frame["split"] == "test")))
+    print(f"{path.name}: {X!r}; {len(train)} training rows", flush=True)
+    return Table(path.stem, X, rows, frame[targets], train, test[:n_test])
+
+
+def labelled(table, target):
+    """Training and test rows that have this label."""
+    known = np.isfinite(table.y[target].to_numpy())
+    return table.train[known[table.train]], table.test[known[table.test]]
+
+
+def features_of(table, wanted, name, transformer, work, jobs):
+    """A matrix with the features of the wanted rows, NaN in all others; what is done stays in the work folder."""
+    folder = work / "features"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Wherever else a row is wanted, it is in the same chunk.
+    chunks = [np.intersect1d(wanted, np.arange(k, k + _CHUNK)) for k in range(0, len(table.rows), _CHUNK)]
+    paths = [folder / f"{table.name}-{name}-{k:04d}.npz" for k in range(len(chunks))]
+    jobs = Parallel(effective_n_jobs(jobs), return_as="generator")(
+        delayed(_chunk)([table.rows[row] for row in rows], rows, path, transformer)
+        for rows, path in zip(chunks, paths, strict=True)
+        if len(rows)
+    )
+    matrix = None
+    for rows, values in tqdm(jobs, total=sum(map(bool, map(len, chunks))), desc=name, unit="chunk"):
+        if matrix is None:
+            matrix = np.full((len(table.rows), values.shape[1]), np.nan, dtype=np.float32)
+        matrix[rows] = values
+    return matrix
+
+
+def _chunk(structures, rows, path, transformer):
+    done, values = np.zeros(0, dtype=int), None
+    if path.exists():
+        with np.load(path, allow_pickle=False) as file:
+            done, values = file["rows"], file["values"]
+    missing = ~np.isin(rows, done)
+    if missing.any():
+        new = transformer.transform([s.to_structure() for s, needed in zip(structures, missing, strict=True) if needed])
+        values = np.concatenate([values, new.astype(np.float32)]) if len(done) else new.astype(np.float32)
+        done = np.concatenate([done, rows[missing]])
+        half = path.with_suffix(".part.npz")
+        np.savez(half, rows=done, values=values)
+        half.replace(path)
+    place = {row: k for k, row in enumerate(done.tolist())}
+    return rows, values[[place[row] for row in rows.tolist()]]
