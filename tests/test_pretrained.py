@@ -25,7 +25,7 @@ METADATA = {"data": "40 synthetic crystals", "licence": "none needed", "held_out
 
 @pytest.fixture(scope="module")
 def embedder(X):
-    return DeepInfoMaxEmbedder(**SMALL, max_epochs=3).fit(X)
+    return DeepInfoMaxEmbedder(**SMALL, max_epochs=3, kl_weight=0.1).fit(X)
 
 
 @pytest.fixture
@@ -109,6 +109,7 @@ def test_default_network_stays_small(untrained, tmp_path):
     "settings",
     [
         {"local_dim": None, "n_blocks": 2, "n_heads": 3, "representation": "global"},
+        {"descriptor_weight": 0},
         {"kl_weight": 0, "objective": "jsd", "negatives": ["batch", "permuted"]},
         {"encoder_params": {**NARROW, "pre_pool": [8], "element_embedding": 3, "log_coulomb": True, "pooling": "max"}},
         {"early_stopping": True, "random_state": np.random.RandomState(0)},
