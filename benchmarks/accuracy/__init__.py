@@ -1,1 +1,1 @@
-"""How good each arm is at few labels: the tables and figures of docs/accuracy.md. Run ``python -m benchmarks.accuracy``."""
+"""How good each arm is at few labels: ``python -m benchmarks.accuracy``, and ``.report`` for tables and figures."""

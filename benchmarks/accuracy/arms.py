@@ -49,9 +49,8 @@ def forest():
 
 def mlp():
     """The paper's head: one hidden layer of 64; the weight decay is what 50 rows need."""
-    return make_pipeline(
-        StandardScaler(), MLPRegressor((64,), solver="lbfgs", alpha=10.0, max_iter=5000, tol=3e-3)
-    )
+    head = MLPRegressor(hidden_layer_sizes=(64,), solver="lbfgs", alpha=10.0, max_iter=5000, tol=3e-3)
+    return make_pipeline(StandardScaler(), head)
 
 
 def on_vectors(name, encoder):

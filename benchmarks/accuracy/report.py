@@ -1,0 +1,120 @@
+"""Tables and figures of what `python -m benchmarks.accuracy` measured.
+
+For each NAME-TARGET.csv in a folder it writes NAME-TARGET.md (the errors of all arms, and paired differences between
+those that answer a question) and NAME-TARGET.png (box plots of the main arms, as the paper's figure S1).
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from skdim.model_selection import paired_difference, summarize
+from skdim.plotting import LabelEfficiencyDisplay
+
+from .arms import SIMPLE
+
+UNITS = {"formation_energy_per_atom": "eV/atom", "band_gap": "eV", "n": ""}
+#: Questions, and the two arms whose difference answers them.
+QUESTIONS = (
+    ("Does pre-training improve the frozen vector?", "representation, GP", "untrained, GP"),
+    ("", "representation, trees", "untrained, trees"),
+    ("", "representation, ridge", "untrained, ridge"),
+    ("", "representation, MLP", "untrained, MLP"),
+    ("Does pre-training improve the whole network?", "transfer", "supervised"),
+    ("Is the vector alone better than composition?", "representation, GP", "composition, trees"),
+    ("Do vectors add to statistics?", "representation + statistics, GP", "structure statistics, GP"),
+    ("Ours or the paper's recipe?", "representation, MLP", "paper: representation, MLP"),
+    ("", "transfer", "paper: transfer"),
+)
+#: What the figure shows; the rest is in the table.
+SHOWN = (
+    "composition, trees",
+    "representation, GP",
+    "untrained, GP",
+    "representation + statistics, GP",
+    "transfer",
+    "supervised",
+    "transfer from the other property",
+    "average with transfer",
+)
+
+
+def error_table(frame):
+    """Markdown: median (quartiles) of each arm and size, the smallest median of each size in bold."""
+    summary = summarize(frame)
+    best = summary.groupby("n_labels")["median"].transform("min") == summary["median"]
+    cells = [
+        f"{'**' if is_best else ''}{row.median:.3f}{'**' if is_best else ''} ({row.q25:.3f} - {row.q75:.3f})"
+        for row, is_best in zip(summary.itertuples(), best, strict=True)
+    ]
+    return _markdown(summary.assign(text=cells), "arm", summary["arm"].unique())
+
+
+def difference_table(frame):
+    """Markdown: median [95 % interval] of the difference of two arms; negative where the first is better."""
+    present = set(frame["arm"])
+    parts = [
+        paired_difference(frame, arm, reference).assign(arm=f"{arm} - {reference}")
+        for _, arm, reference in QUESTIONS
+        if {arm, reference} <= present
+    ]
+    rows = pd.concat(parts)
+    text = [f"{r.median_difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]" for r in rows.itertuples()]
+    return _markdown(rows.assign(text=text), "arm", rows["arm"].unique())
+
+
+def best_arms(frame):
+    """Markdown: the best simple arm and the best of all, at each size."""
+    summary = summarize(frame).set_index("arm")
+    lines = ["| labels | best simple arm | best arm | below |", "|---|---|---|---|"]
+    for n, rows in summary.groupby("n_labels"):
+        simple, best = (part["median"].idxmin() for part in (rows[rows.index.isin(SIMPLE)], rows))
+        low, high = rows.loc[best, "median"], rows.loc[simple, "median"]
+        lines.append(f"| {n} | {simple} {high:.3f} | {best} {low:.3f} | {1 - low / high:.0%} |")
+    return "\n".join(lines)
+
+
+def _markdown(cells, index, order):
+    table = cells.pivot(index=index, columns="n_labels", values="text").loc[list(order)].fillna("-")
+    head = ["| |" + "|".join(f" {n} labels " for n in table.columns) + "|", "|---" * (1 + table.shape[1]) + "|"]
+    rows = [" | ".join(["", name, *row, ""]).strip() for name, row in zip(table.index, table.to_numpy(), strict=True)]
+    return "\n".join([*head, *rows])
+
+
+def write(path):
+    frame = pd.read_csv(path)
+    target = path.stem.split("-", 1)[1]
+    units, n_seeds = UNITS.get(target, ""), frame["seed"].nunique()
+    per_size = frame.groupby("n_labels").apply(lambda f: len(f[["seed", "repeat"]].drop_duplicates()))
+    draws = ", ".join(f"{n} at {size}" for size, n in per_size.items())
+    text = [
+        f"Test mean absolute error{' in ' + units if units else ''}: median (quartiles) over label draws ({draws} "
+        f"labels), of {n_seeds} pre-training seed{'s' * (n_seeds > 1)} together.",
+        error_table(frame),
+        "Differences on the same draws, median [95 % bootstrap interval over seeds and draws]; negative where the "
+        "first arm is better.",
+        difference_table(frame),
+        best_arms(frame),
+    ]
+    path.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    shown = [arm for arm in SHOWN if arm in set(frame["arm"])]
+    display = LabelEfficiencyDisplay.from_results(frame, units=units or None, arms=shown)
+    display.figure_.savefig(path.with_suffix(".png"), dpi=150)
+    print(f"{path.with_suffix('.md')} and .png")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("docs/accuracy"), help="of the csv files")
+    folder = parser.parse_args(argv).folder
+    for path in sorted(folder.glob("*.csv")):
+        write(path)
+
+
+if __name__ == "__main__":
+    main()
