@@ -7,8 +7,7 @@ import json
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ._elements import check_features, table_hash
-from ._elements import OXIDATION_FEATURE
+from ._elements import OXIDATION_FEATURE, check_features, table_hash
 from ._files import as_json
 from ._infomax_net import module_settings
 from ._version import __version__

@@ -31,7 +31,7 @@ class DenseCrystal(NamedTuple):
     site_of: np.ndarray
 
 
-def dense_crystal(structure, max_sites=50):
+def dense_crystal(structure, max_sites=50, site_features=PAPER_SITE_FEATURES):
     """Primitive cell, supercell and minimum-image distances of a structure."""
     numbers = np.array([site.specie.Z for site in structure])
     cell = primitive_cell(structure.lattice.matrix, structure.frac_coords, numbers)
@@ -43,7 +43,7 @@ def dense_crystal(structure, max_sites=50):
     candidates = [_supercell_distances(cell, basis, steps) for basis in bases]
     best = min(candidates, key=lambda distances: np.abs(np.sort(distances, axis=1) - chosen).max())
     column_numbers = np.tile(cell.kinds, best.shape[1] // m)
-    table = element_table(PAPER_SITE_FEATURES)
+    table = element_table(site_features)
     return DenseCrystal(
         torch.from_numpy(cell.kinds),
         torch.from_numpy(column_numbers),

@@ -5,12 +5,13 @@ from itertools import chain
 import torch
 from torch.nn import functional
 
+from skdim._elements import ALL_SITE_FEATURES
 from skdim.nn.batch import Batch
 from skdim.nn.infomax import DeepInfoMax
 
-#: Encoder of a few hundred weights.
+#: Encoder of a few hundred weights, for what SiteNetFeaturizer makes by default.
 SMALL = {
-    "n_site_inputs": 8,
+    "n_site_inputs": len(ALL_SITE_FEATURES),
     "n_components": 5,
     "local_dim": 4,
     "site_width": 6,
@@ -39,7 +40,7 @@ def toy_batch(numbers, multiplicity, n_pairs=3):
     class_offsets = functional.pad(sizes.cumsum(0), (1, 0))
     row = torch.arange(n_classes).repeat_interleave(n_pairs)
     return Batch(
-        site_inputs=torch.randn(n_classes, 8, generator=generator()),
+        site_inputs=torch.randn(n_classes, SMALL["n_site_inputs"], generator=generator()),
         numbers=flat,
         multiplicity=torch.tensor(list(chain.from_iterable(multiplicity)), dtype=torch.float32),
         crystal=torch.arange(len(sizes)).repeat_interleave(sizes),

@@ -6,7 +6,7 @@ import torch
 
 from skdim import SiteNetFeaturizer, SiteNetRegressor
 from skdim._batching import make_batch
-from skdim._elements import PAPER_SITE_FEATURES
+from skdim._elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES
 from skdim.datasets import load_formation_energy
 from skdim.nn.infomax import DeepInfoMax
 from skdim.nn.losses import jensen_shannon_true
@@ -23,17 +23,24 @@ def structures():
     return [everything[order[k]] for k in np.linspace(0, len(order) - 1, N_CRYSTALS).astype(int)]
 
 
-@pytest.fixture(scope="module")
-def dense_crystals(structures):
-    return [plain.dense_crystal(s) for s in structures]
+@pytest.fixture(scope="module", params=[PAPER_SITE_FEATURES, ALL_SITE_FEATURES], ids=["paper", "all"])
+def site_features(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def featurized(structures):
+def dense_crystals(structures, site_features):
+    return [plain.dense_crystal(s, site_features=site_features) for s in structures]
+
+
+@pytest.fixture(scope="module")
+def featurized(structures, site_features):
     """Crystals by (compress, distance_tol)."""
     cases = [(True, 1e-6), (False, 1e-6), (True, 1e-3)]
     return {
-        (compress, tol): SiteNetFeaturizer(compress=compress, distance_tol=tol).fit_transform(structures)
+        (compress, tol): SiteNetFeaturizer(
+            compress=compress, distance_tol=tol, site_features=site_features
+        ).fit_transform(structures)
         for compress, tol in cases
     }
 
@@ -64,10 +71,10 @@ def _compare_sites(crystals, batch_local, dense_crystals, locals_, tol):
 
 @pytest.mark.parametrize("n_blocks", [1, 2])
 @pytest.mark.parametrize("n_heads", [1, 3])
-def test_deep_infomax(n_blocks, n_heads, featurized, dense_crystals):
+def test_deep_infomax(n_blocks, n_heads, site_features, featurized, dense_crystals):
     torch.manual_seed(n_blocks * 10 + n_heads)
     widths = {"site_width": 20, "pair_width": 12, "attention_hidden": 24, "value_hidden": 28}
-    settings = {"n_site_inputs": len(PAPER_SITE_FEATURES), "n_blocks": n_blocks, "n_heads": n_heads}
+    settings = {"n_site_inputs": len(site_features), "n_blocks": n_blocks, "n_heads": n_heads}
     model = DeepInfoMax({**settings, **widths}).double()
     state = model.state_dict()
     encoder_state = model.encoder.state_dict()

@@ -9,7 +9,7 @@ from benchmarks import dense
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks._results import Result, table
 from benchmarks.speed import dense_transform
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import make_crystals
 
 
@@ -20,11 +20,12 @@ def structures():
 
 @pytest.fixture(scope="module")
 def loader(structures):
-    return dense.PaddedLoader(SiteNetFeaturizer(compress=False).fit_transform(structures), batch_sites=30)
+    featurizer = SiteNetFeaturizer(compress=False, site_features=PAPER_SITE_FEATURES)
+    return dense.PaddedLoader(featurizer.fit_transform(structures), batch_sites=30)
 
 
 def test_the_dense_implementation_gives_the_same_embeddings(structures, loader):
-    crystals = SiteNetFeaturizer(distance_tol=1e-6).fit_transform(structures)
+    crystals = SiteNetFeaturizer(distance_tol=1e-6, site_features=PAPER_SITE_FEATURES).fit_transform(structures)
     embedder = DeepInfoMaxEmbedder.paper(max_epochs=1, device="cpu", random_state=0).fit(crystals)
     model = dense.DenseDeepInfoMax()
     dense.copy_weights(model, embedder.net_.module_.state_dict())

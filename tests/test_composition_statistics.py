@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._elements import PAPER_SITE_FEATURES, element_table
+from skdim._elements import ALL_SITE_FEATURES, element_table
 from skdim.datasets import make_crystals
 
 
@@ -53,9 +53,9 @@ def test_names_and_order(crystals):
     transformer = CompositionStatistics()
     names = transformer.get_feature_names_out()
     values = transformer.transform(crystals)
-    assert values.shape == (30, 32)
-    assert len(set(names)) == 32
-    assert list(names[:8]) == [f"mean_{name}" for name in PAPER_SITE_FEATURES]
+    assert values.shape == (30, 100)
+    assert len(set(names)) == 100
+    assert list(names[:25]) == [f"mean_{name}" for name in ALL_SITE_FEATURES]
     part = CompositionStatistics(site_features=["row", "density"], statistics=["max", "std"])
     assert list(part.get_feature_names_out()) == ["max_row", "max_density", "std_row", "std_density"]
     columns = [list(names).index(name) for name in part.get_feature_names_out()]
@@ -94,7 +94,7 @@ def test_joins_the_embedder(structures_and_target, crystals):
     joined = union.fit(crystals, None).transform(crystals)
     width = embedder.transform(crystals).shape[1]
     assert_allclose(joined[:, width:], CompositionStatistics().transform(crystals))
-    assert union.get_feature_names_out()[-1] == "composition__max_density"
+    assert union.get_feature_names_out()[-1] == f"composition__max_{ALL_SITE_FEATURES[-1]}"
 
 
 def test_in_cross_validation_from_structures(structures_and_target):

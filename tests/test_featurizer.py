@@ -165,13 +165,16 @@ def test_progress_bar_goes_to_stderr(structures, capsys):
 
 def test_site_features(structures):
     X = SiteNetFeaturizer().transform(structures)
-    assert X.site_features == PAPER_SITE_FEATURES
-    np.testing.assert_allclose(site_inputs(X), element_table(PAPER_SITE_FEATURES)[X.numbers], rtol=1e-6)
+    assert X.site_features == ALL_SITE_FEATURES
+    assert site_inputs(X).shape[1] == 25
+    np.testing.assert_allclose(site_inputs(X), element_table(ALL_SITE_FEATURES)[X.numbers], rtol=1e-6)
+    np.testing.assert_array_equal(
+        site_inputs(SiteNetFeaturizer(site_features=PAPER_SITE_FEATURES).transform(structures)), site_inputs(X)[:, :8]
+    )
     chosen = ["density", "covalent_radius"]
     Y = SiteNetFeaturizer(site_features=chosen).transform(structures)
     assert Y.site_features == tuple(chosen)
     np.testing.assert_allclose(site_inputs(Y), element_table(chosen)[X.numbers], rtol=1e-6)
-    assert site_inputs(SiteNetFeaturizer(site_features=ALL_SITE_FEATURES).transform(structures)).shape[1] == 25
     assert site_inputs(SiteNetFeaturizer(site_features=np.array(chosen)).transform(structures)).shape[1] == 2
     np.testing.assert_array_equal(X.distance, Y.distance)
 
@@ -198,12 +201,12 @@ def test_oxidation_states_of_the_species():
     magnetite = Structure(Lattice.cubic(4.1), ["Fe2+", "Fe3+", "O2-"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]])
     plain = SiteNetFeaturizer().transform([magnetite])
     X = SiteNetFeaturizer(oxidation_states="species").transform([magnetite])
-    assert X.site_features == (*PAPER_SITE_FEATURES, "oxidation_state")
+    assert X.site_features == (*ALL_SITE_FEATURES, "oxidation_state")
     assert dict(zip(X.oxidation_states.tolist(), X.numbers.tolist(), strict=True)) == {2: 26, 3: 26, -2: 8}
     np.testing.assert_array_equal(X.oxidation_states[X.site_class], [2, 3, -2])
     np.testing.assert_allclose(site_inputs(X)[:, -1], X.oxidation_states / 4)
     np.testing.assert_array_equal(plain.oxidation_states, 0)
-    assert site_inputs(plain).shape[1] == 8
+    assert site_inputs(plain).shape[1] == 25
     # Unknown states are 0, for all of a structure without any.
     bare = SiteNetFeaturizer(oxidation_states="species").transform([rock_salt()])
     np.testing.assert_array_equal(bare.oxidation_states, 0)
@@ -302,7 +305,7 @@ def test_vectors_of_sites(formation_crystals, untrained):
     vectors, rows = untrained.transform_sites(SiteNetFeaturizer().transform(repeated))
     sizes = [len(s) for s in repeated]
     np.testing.assert_array_equal(rows, np.repeat(np.arange(len(repeated)), sizes))
-    assert vectors.shape == (sum(sizes), 32)
+    assert vectors.shape == (sum(sizes), 64)
     original, original_rows = untrained.transform_sites(SiteNetFeaturizer().transform(structures))
     for k, (structure, small) in enumerate(zip(repeated, structures, strict=True)):
         mine = vectors[rows == k]

@@ -26,9 +26,10 @@ def batch():
 # ---- gradients ----
 
 
+@pytest.mark.parametrize("descriptor_weight", [0.0, 10.0])
 @pytest.mark.parametrize("objective", ["jsd", "infonce"])
-def test_the_two_blocks_train_disjoint_weights(objective, batch):
-    model = make_model(objective)
+def test_the_two_blocks_train_disjoint_weights(objective, descriptor_weight, batch):
+    model = make_model(objective, descriptor_weight=descriptor_weight)
     encoder_local = {id(p) for part in model.encoder.local_modules() for p in part.parameters()}
 
     def learns(part):
@@ -36,14 +37,31 @@ def test_the_two_blocks_train_disjoint_weights(objective, batch):
         model(batch, generator())[part].backward()
         return {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
 
+    every = {name for name, _ in model.named_parameters()}
+    readings = {name for name in every if name.startswith("descriptors.")}
+    assert bool(readings) == bool(descriptor_weight)
     of_local = {n for n, p in model.named_parameters() if id(p) in encoder_local or n.startswith("neighbour_score")}
-    of_global = {name for name, _ in model.named_parameters()} - of_local
+    of_global = every - of_local - readings
     assert any(name.startswith("encoder.post_pool") for name in of_global)
     # A constant added to every score of a row changes nothing in a softmax.
     without_effect = set() if objective == "jsd" else {"crystal_score.site.1.bias"}
     assert learns("local") == of_local
     assert of_global - without_effect <= learns("global") <= of_global
-    assert learns("loss") == of_local | of_global
+    assert learns("loss") == every
+    if descriptor_weight:
+        assert learns("descriptors") == {name for name in every if name.startswith(("encoder.", "descriptors."))}
+
+
+@pytest.mark.parametrize("silent", ["crystal", "site"])
+def test_descriptors_train_local_weights_through_z_and_global_ones_through_g_alone(silent, batch):
+    """A reading of zero weights passes no gradient on: the encoder's weights that still learn do so by the other."""
+    model = make_model(descriptor_weight=1.0)
+    torch.nn.init.zeros_(getattr(model.descriptors, silent).weight)
+    model(batch, generator())["descriptors"].backward()
+    learns = {id(p) for p in model.encoder.parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    local = {id(p) for part in model.encoder.local_modules() for p in part.parameters()}
+    every = {id(p) for p in model.encoder.parameters()}
+    assert learns == (local if silent == "crystal" else every - local)
 
 
 def test_each_loss_has_the_gradient_of_its_value():
@@ -91,6 +109,9 @@ def test_kl_forms():
 def test_the_loss_is_the_sum_of_its_parts(form, batch):
     losses = make_model(kl_form=form, kl_weight=0.3)(batch, generator())
     torch.testing.assert_close(losses["loss"], losses["local"] + losses["global"] + 0.3 * losses["kl"])
+    losses = make_model(kl_form=form, kl_weight=0.3, descriptor_weight=2.0)(batch, generator())
+    without = losses["local"] + losses["global"] + 0.3 * losses["kl"]
+    torch.testing.assert_close(losses["loss"], without + 2 * losses["descriptors"])
 
 
 def test_without_the_kl_term_there_is_no_noise(batch):

@@ -58,9 +58,19 @@ def test_history(kind, X, y):
     model = kind(**SMALL, max_epochs=3).fit(X, y)
     assert model.n_iter_ == len(model.history_) == 3
     assert np.isfinite(model.history_[:, "train_loss"]).all()
-    if kind is DeepInfoMaxEmbedder:
-        total = model.history_[-1, "train_local"] + model.history_[-1, "train_global"]
-        assert_allclose(model.history_[-1, "train_loss"], total + model.kl_weight * model.history_[-1, "train_kl"])
+
+
+@pytest.mark.parametrize("weights_of_parts", [{}, {"kl_weight": 0.1}, {"kl_weight": 0.3, "descriptor_weight": 0.0}])
+def test_the_history_has_the_parts_of_the_loss(weights_of_parts, X):
+    model = DeepInfoMaxEmbedder(**SMALL, **weights_of_parts, max_epochs=2, early_stopping=True).fit(X)
+    weight = {"local": 1, "global": 1, "kl": model.kl_weight, "descriptors": model.descriptor_weight}
+    weight = {part: factor for part, factor in weight.items() if factor}
+    for side in ("train", "valid"):
+        recorded = {name for name in model.history_[-1] if name.startswith(f"{side}_")}
+        recorded = {name for name in recorded if not name.endswith(("_best", "_batch_count"))}
+        assert recorded == {f"{side}_loss", *(f"{side}_{part}" for part in weight)}
+        total = sum(factor * model.history_[-1, f"{side}_{part}"] for part, factor in weight.items())
+        assert_allclose(model.history_[-1, f"{side}_loss"], total, rtol=1e-6)
 
 
 def test_no_epochs_leave_the_first_weights(kind, X, y):
