@@ -33,10 +33,10 @@ def test_demo(monkeypatch, tmp_path, capsys, task):
     folder = tmp_path / "results"
     run_demo(monkeypatch, "--quick", "--task", task, "--jobs", 1, "--output", folder)
     draws, summary = pd.read_csv(folder / "label_efficiency.csv"), pd.read_csv(folder / "summary.csv")
-    assert len(draws) == 8 * 2 * 2
-    assert draws["arm"].nunique() == 8
+    assert len(draws) == 10 * 2 * 2
+    assert draws["arm"].nunique() == 10
     assert np.isfinite(draws["mae"]).all()
-    assert len(summary) == 8 * 2
+    assert len(summary) == 10 * 2
     assert (summary["q25"] <= summary["median"]).all()
     assert (folder / "label_efficiency.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out
@@ -55,7 +55,12 @@ def test_demo_explains_its_options(monkeypatch, capsys):
 
 def test_every_gallery_example_is_run():
     found = {path.stem for path in EXAMPLES.glob("plot_*.py")}
-    assert found == {"plot_embed_your_crystals", "plot_label_efficiency_grid", "plot_learning_curve"}
+    assert found == {
+        "plot_embed_your_crystals",
+        "plot_label_efficiency_grid",
+        "plot_learning_curve",
+        "plot_shipped_weights",
+    }
 
 
 def run_gallery(monkeypatch, name):
@@ -83,3 +88,10 @@ def test_embed_your_crystals(monkeypatch, tmp_path, capsys):
     assert (tmp_path / "embedder.joblib").exists()
     assert np.isfinite(result["vectors"]).all(axis=None)
     assert capsys.readouterr().out.count(" is like ") == 3
+
+
+def test_shipped_weights(monkeypatch, capsys):
+    result = run_gallery(monkeypatch, "plot_shipped_weights")
+    assert "Materials Project" in capsys.readouterr().out
+    assert len(result["display"].axes_) == 2
+    assert np.isfinite(result["draws"]["mae"]).all()

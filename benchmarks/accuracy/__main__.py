@@ -31,6 +31,9 @@ def parse(argv=None):
     parser.add_argument("table", type=Path, help="Parquet: lattice, species, frac_coords, split, and the targets")
     parser.add_argument("target", help="column to predict")
     parser.add_argument("--other", help="column whose supervised model is another start (default: no such arm)")
+    parser.add_argument(
+        "--average-from", choices=["transfer", "other"], default="transfer", help="network in the average of models"
+    )
     parser.add_argument("--weights", type=Path, nargs="+", required=True, help="folders of save_pretrained, one a seed")
     parser.add_argument("--paper-weights", type=Path, help="weights of the paper's recipe (default: no such arms)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 250, 1000], help="labels to reveal")
@@ -133,7 +136,7 @@ def run_ours(comparison, seed, weights):
     pretrained = DeepInfoMaxEmbedder.from_pretrained(weights)
     untrained = untrained_like(pretrained, comparison.table.X, seed)
     other = comparison.other_model() if comparison.args.other else None
-    chosen = arms.ours(pretrained, untrained, other, comparison.activation)
+    chosen = arms.ours(pretrained, untrained, other, comparison.args.average_from, comparison.activation)
     return comparison.run("ours", seed, chosen, comparison.table.X)
 
 

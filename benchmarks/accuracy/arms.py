@@ -79,8 +79,11 @@ def baselines():
     }
 
 
-def ours(pretrained, untrained, other, activation):
-    """Arms of an encoder: its vectors, its weights, and weights of a network supervised on another property."""
+def ours(pretrained, untrained, other, average_from, activation):
+    """Arms of an encoder: its vectors, its weights, and weights of a network supervised on another property.
+
+    ``average_from``, "transfer" or "other", says which network takes part in the average of models.
+    """
     statistics = StructureStatistics()
     both = make_union(FrozenEstimator(pretrained), statistics)
     width = len(pretrained.get_feature_names_out()) + len(statistics.get_feature_names_out())
@@ -90,9 +93,6 @@ def ours(pretrained, untrained, other, activation):
         source = FrozenEstimator(source) if source is not None else None
         return SiteNetRegressor(pretrained=source, output_activation=activation)
 
-    def average(source):
-        return VotingRegressor([*vectors.items(), ("network", network(source))], weights=[1, 1, 2])
-
     arms = {
         **on_vectors("representation", pretrained),
         **on_vectors("untrained", untrained),
@@ -100,11 +100,13 @@ def ours(pretrained, untrained, other, activation):
         "representation + statistics, trees": vectors["trees"],
         "supervised": network(None),
         "transfer": network(pretrained),
-        "average with transfer": average(pretrained),
     }
     if other is not None:
         arms["transfer from the other property"] = network(other)
-        arms["average with transfer from the other property"] = average(other)
+    name = {"transfer": "transfer", "other": "transfer from the other property"}[average_from]
+    arms[f"average of GP, trees and {name}"] = VotingRegressor(
+        [*vectors.items(), ("network", arms[name])], weights=[1, 1, 2]
+    )
     return arms
 
 

@@ -15,17 +15,15 @@ from skdim.plotting import LabelEfficiencyDisplay
 from .arms import SIMPLE
 
 UNITS = {"formation_energy_per_atom": "eV/atom", "band_gap": "eV", "n": ""}
-#: Questions, and the two arms whose difference answers them.
-QUESTIONS = (
-    ("Does pre-training improve the frozen vector?", "representation, GP", "untrained, GP"),
-    ("", "representation, trees", "untrained, trees"),
-    ("", "representation, ridge", "untrained, ridge"),
-    ("", "representation, MLP", "untrained, MLP"),
-    ("Does pre-training improve the whole network?", "transfer", "supervised"),
-    ("Is the vector alone better than composition?", "representation, GP", "composition, trees"),
-    ("Do vectors add to statistics?", "representation + statistics, GP", "structure statistics, GP"),
-    ("Ours or the paper's recipe?", "representation, MLP", "paper: representation, MLP"),
-    ("", "transfer", "paper: transfer"),
+#: Pairs of arms whose difference answers a question: what pre-training is worth to the frozen vector, under each small
+#: model; to the whole network; what the vector knows beyond composition, and beyond statistics; ours or the paper's.
+COMPARISONS = (
+    *((f"representation, {head}", f"untrained, {head}") for head in ("GP", "trees", "ridge", "MLP")),
+    ("transfer", "supervised"),
+    ("representation, GP", "composition, trees"),
+    ("representation + statistics, GP", "structure statistics, GP"),
+    ("representation, MLP", "paper: representation, MLP"),
+    ("transfer", "paper: transfer"),
 )
 #: What the figure shows; the rest is in the table.
 SHOWN = (
@@ -36,7 +34,8 @@ SHOWN = (
     "transfer",
     "supervised",
     "transfer from the other property",
-    "average with transfer",
+    "average of GP, trees and transfer",
+    "average of GP, trees and transfer from the other property",
 )
 
 
@@ -52,13 +51,15 @@ def error_table(frame):
 
 
 def difference_table(frame):
-    """Markdown: median [95 % interval] of the difference of two arms; negative where the first is better."""
+    """Markdown: median [95 % interval] of the difference of two arms; None where no question can be answered."""
     present = set(frame["arm"])
     parts = [
         paired_difference(frame, arm, reference).assign(arm=f"{arm} - {reference}")
-        for _, arm, reference in QUESTIONS
+        for arm, reference in COMPARISONS
         if {arm, reference} <= present
     ]
+    if not parts:
+        return None
     rows = pd.concat(parts)
     text = [f"{r.median_difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]" for r in rows.itertuples()]
     return _markdown(rows.assign(text=text), "arm", rows["arm"].unique())
@@ -92,11 +93,14 @@ def write(path):
         f"Test mean absolute error{' in ' + units if units else ''}: median (quartiles) over label draws ({draws} "
         f"labels), of {n_seeds} pre-training seed{'s' * (n_seeds > 1)} together.",
         error_table(frame),
-        "Differences on the same draws, median [95 % bootstrap interval over seeds and draws]; negative where the "
-        "first arm is better.",
-        difference_table(frame),
-        best_arms(frame),
     ]
+    if differences := difference_table(frame):
+        text += [
+            "Differences on the same draws, median [95 % bootstrap interval over seeds and draws]; negative where the "
+            "first arm is better.",
+            differences,
+        ]
+    text.append(best_arms(frame))
     path.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     shown = [arm for arm in SHOWN if arm in set(frame["arm"])]
     display = LabelEfficiencyDisplay.from_results(frame, units=units or None, arms=shown)

@@ -1,0 +1,102 @@
+"""The accuracy benchmark runs on a table, goes on after a kill, and says what it measured."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.accuracy import __main__ as accuracy
+from benchmarks.accuracy import data, map, report
+from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.baselines import XRDPattern
+from skdim.datasets import make_crystals
+from skdim.model_selection import summarize
+
+N = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table of labelled crystals, and weights to start from."""
+    folder = tmp_path_factory.mktemp("accuracy")
+    structures, y = make_crystals(N, random_state=0)
+    columns = {
+        "lattice": [s.lattice.matrix.ravel() for s in structures],
+        "species": [[site.specie.Z for site in s] for s in structures],
+        "frac_coords": [s.frac_coords.ravel() for s in structures],
+        "split": ["test" if k % 3 == 0 else "train" for k in range(N)],
+        "energy": y,
+        "gap": [np.nan if k % 10 == 0 else abs(v) for k, v in enumerate(y)],
+    }
+    pd.DataFrame(columns).to_parquet(folder / "table.parquet")
+    X = SiteNetFeaturizer().fit_transform(structures)
+    DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X).save_pretrained(folder / "ours")
+    paper = DeepInfoMaxEmbedder.paper(max_epochs=1, random_state=0)
+    paper.fit(X.with_site_features(PAPER_SITE_FEATURES)).save_pretrained(folder / "paper")
+    return folder
+
+
+def run(folder, *groups, target="energy"):
+    accuracy.main(
+        [
+            *map_(folder / "table.parquet", target, "--weights", folder / "ours", folder / "ours"),
+            *map_("--other", "gap" if target == "energy" else "energy", "--paper-weights", folder / "paper"),
+            *map_("--sizes", 8, 12, "--repeats", 2, 1, "--jobs", 1, "--groups", *groups),
+            *map_("--work", folder / "work", "--output", folder / "out"),
+        ]
+    )
+    return pd.read_csv(folder / "out" / f"table-{target}.csv")
+
+
+def map_(*arguments):
+    return [str(argument) for argument in arguments]
+
+
+def test_simple_arms_and_report(folder):
+    frame = run(folder, "simple", "features")
+    assert set(frame["seed"]) == {0, 1}
+    assert frame.groupby(["arm", "seed", "n_labels"]).size().unstack().drop_duplicates().to_numpy().tolist() == [[2, 1]]
+    assert {"mean", "composition, trees", "Magpie, forest", "X-ray pattern, forest"} <= set(frame["arm"])
+    # Seeds have label draws of their own, and all arms the same.
+    mean = frame[frame["arm"] == "mean"].groupby("seed")["mae"].first()
+    assert mean[0] != mean[1]
+    before = {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
+    again = run(folder, "simple", "features")
+    assert before == {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
+    pd.testing.assert_frame_equal(again, frame)
+
+    report.main([str(folder / "out")])
+    text = (folder / "out" / "table-energy.md").read_text()
+    for row in summarize(frame).itertuples():
+        assert f"{row.median:.3f}" in text
+    assert (folder / "out" / "table-energy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_networks_and_the_paper(folder, monkeypatch):
+    small = {"max_epochs": 1}
+    network = accuracy.arms.SiteNetRegressor
+    for module in (accuracy, accuracy.arms):
+        monkeypatch.setattr(module, "SiteNetRegressor", lambda **params: network(**{**params, **small}))
+    frame = run(folder, "ours", "paper", target="gap")
+    arms = set(frame["arm"])
+    assert {"representation, GP", "untrained, MLP", "supervised", "transfer", "paper: transfer"} <= arms
+    assert {"transfer from the other property", "average of GP, trees and transfer"} <= arms
+    assert np.isfinite(frame["mae"]).all()
+
+
+def test_slow_features_are_made_once(folder, monkeypatch):
+    table = data.load(folder / "table.parquet", ["energy"], folder / "work", 10, 1)
+    wanted = np.array([3, 1, 40])
+    first = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)
+    assert np.isfinite(first[wanted]).all()
+    assert np.isnan(np.delete(first, wanted, axis=0)).all()
+    expected = XRDPattern(n_bins=5).transform([table.rows[row].to_structure() for row in wanted])
+    np.testing.assert_allclose(first[wanted], expected, rtol=1e-6)
+    monkeypatch.setattr(XRDPattern, "transform", lambda self, X: pytest.fail("they are there"))
+    again = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)
+    np.testing.assert_array_equal(again, first)
+
+
+def test_map(folder):
+    options = map_("energy", "gap", "--weights", folder / "ours", "--method", "pca", "--jobs", 1)
+    map.main([*map_(folder / "table.parquet"), *options, *map_("--work", folder / "work", "--output", folder / "out")])
+    assert (folder / "out" / "table-map.png").read_bytes().startswith(b"\x89PNG")
