@@ -18,6 +18,8 @@ from .functional import segment_sum, segment_total
 _POWER = 6
 #: Closer neighbours, in angstrom, weigh as if they were here.
 _SHORTEST = 0.5
+#: A column that deviates by less is constant but for rounding.
+_CONSTANT = 1e-4
 #: Names of the geometric part of :func:`environments`.
 GEOMETRY = ("neighbour_distance", "log_packing", "log_coordination")
 
@@ -78,7 +80,7 @@ class Standardised(nn.Module):
         """Take mean and deviation from these rows."""
         self.mean.copy_(values.mean(dim=0))
         scale = values.std(dim=0, correction=0)
-        self.scale.copy_(torch.where(scale > 1e-6, scale, 1.0))
+        self.scale.copy_(torch.where(scale > _CONSTANT, scale, 1.0))
 
     def forward(self, values: Tensor) -> Tensor:
         return ((values - self.mean) / self.scale).clamp(-5, 5)
