@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from ._crystals import check_crystals
 from ._elements import check_features, element_table
+from ._stateless import StatelessTransformer
 
 #: Every statistic that there is, in the default order.
 STATISTICS = ("mean", "std", "min", "max")
 
 
-class CompositionStatistics(TransformerMixin, BaseEstimator):
+class CompositionStatistics(StatelessTransformer, BaseEstimator):
     """Describe a crystal by its composition alone: statistics of its sites' elemental properties.
 
     The plain baseline that a representation of the structure has to beat, and a useful neighbour of one: join the two
@@ -56,16 +57,6 @@ class CompositionStatistics(TransformerMixin, BaseEstimator):
     def __init__(self, *, site_features=None, statistics=STATISTICS):
         self.site_features = site_features
         self.statistics = statistics
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags
-
-    def __sklearn_is_fitted__(self):
-        return True
 
     def fit(self, X, y=None):
         """Check the parameters and the type of X.

@@ -8,17 +8,18 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
 from ._elements import OXIDATION_FEATURE, check_features, element_table
+from ._stateless import StatelessTransformer
 from ._structures import as_rows
 
 
-class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):
     """Turn crystal structures into the sites and distances that Site-Net reads.
 
     For each structure: find the primitive cell; grow from it a supercell of at most ``max_sites`` sites, as close to
@@ -129,15 +130,9 @@ class SiteNetFeaturizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.input_tags.dict = True
-        tags.transformer_tags.preserves_dtype = []  # a Crystals has none
         return tags
-
-    def __sklearn_is_fitted__(self):
-        return True
 
     def fit(self, X, y=None):
         """Check the parameters and that X is a kind of input that can be read.

@@ -6,18 +6,19 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 
 from ._batching import CrystalDataset, RaggedLoader
 from ._crystals import check_crystals
 from ._elements import check_features
+from ._stateless import StatelessTransformer
 from .nn.descriptors import GEOMETRY, crystal_statistics
 
 #: Primitive sites in work at a time: they bound the memory.
 _BATCH_SITES = 5000
 
 
-class StructureStatistics(TransformerMixin, BaseEstimator):
+class StructureStatistics(StatelessTransformer, BaseEstimator):
     """Describe a crystal by statistics of its sites and of their surroundings.
 
     What a chemist would write down without a network: for each site its elemental properties, how its neighbours'
@@ -60,16 +61,6 @@ class StructureStatistics(TransformerMixin, BaseEstimator):
 
     def __init__(self, *, site_features=None):
         self.site_features = site_features
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        tags.transformer_tags.preserves_dtype = []
-        return tags
-
-    def __sklearn_is_fitted__(self):
-        return True
 
     def fit(self, X, y=None):
         """Check the parameters and the type of X.

@@ -8,14 +8,15 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import StrOptions
 
+from .._stateless import StatelessTransformer
 from .._structures import StructureError, as_rows, formula_of, read_structure
 
 
-class StructureTransformer(TransformerMixin, BaseEstimator):
+class StructureTransformer(StatelessTransformer, BaseEstimator):
     """A stateless transformer from structures to float64 rows.
 
     A subclass has the parameters ``disordered``, ``on_error``, ``n_jobs`` and ``verbose``, and defines
@@ -32,15 +33,9 @@ class StructureTransformer(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.input_tags.dict = True
-        tags.transformer_tags.preserves_dtype = []
         return tags
-
-    def __sklearn_is_fitted__(self):
-        return True
 
     def _check(self):
         self._validate_params()
