@@ -33,7 +33,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
 
     The encoder reads a crystal as sites and distances. Two small score networks train it without labels: one asks
     whether a site's local vector belongs to a neighbour, the other whether a crystal's vector belongs to a site. What
-    tells true from false partners is what the vectors come to hold.
+    tells true from false partners is what the vectors come to hold; a third task, to read the structure's own
+    statistics off them, keeps what this alone would forget.
 
     Parameters
     ----------
@@ -52,10 +53,7 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
         sites, or both side by side. The paper uses "global"; "both" measures better under every regressor.
     objective : {"infonce", "jsd"}, default="infonce"
         How true partners are told from false ones: among all of a batch (InfoNCE), or one by one (the paper's
-        Jensen-Shannon estimator, "jsd"). InfoNCE measures better: a Gaussian process on the vectors has a MAE of 0.40,
-        0.36, 0.29 eV/atom at 50, 100, 250 labels after it, 0.45, 0.39, 0.31 after "jsd", and 0.47, 0.42, 0.35 on the
-        untrained encoder's (bundled formation energies, formulas held out of the training rows, 10 epochs at rate 1e-3,
-        median of 8 label draws, mean of 2 seeds).
+        Jensen-Shannon estimator, "jsd"). InfoNCE measures better.
     negatives : tuple of {"batch", "composition", "structure", "permuted"}
         False partners. "batch": sites of other crystals. The others are crystals put together wrongly, whose local
         vectors the global block must tell from true ones: "composition" (own distances, species of another crystal),
@@ -136,7 +134,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
 
     Notes
     -----
-    Defaults differ from the paper where another value measured better; ``DeepInfoMaxEmbedder.paper()`` has the paper's.
+    Defaults differ from the paper where another value measured better (docs/recipe.md has the measurements);
+    ``DeepInfoMaxEmbedder.paper()`` has the paper's. :meth:`from_pretrained` loads an encoder that is trained already.
 
     References
     ----------
@@ -236,6 +235,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
     @classmethod
     def paper(cls, **params):
         """The compact model of Moran et al. 2025: Jensen-Shannon objective, the 64 global components, rate 1e-4.
+
+        Featurize with ``site_features=skdim.PAPER_SITE_FEATURES`` for it.
 
         Parameters
         ----------

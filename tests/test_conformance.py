@@ -1,4 +1,4 @@
-"""scikit-learn's estimator checks on all three estimators.
+"""scikit-learn's estimator checks on all estimators.
 
 ``check_estimator`` tries only one thing on an estimator whose tags say that X is not a table. So each estimator gets
 here a subclass that takes numeric tables and makes a crystal of each row; all of scikit-learn's checks run on it. A
@@ -18,7 +18,14 @@ from sklearn.utils import estimator_checks, estimator_html_repr, get_tags
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator, parametrize_with_checks
 from sklearn.utils.validation import validate_data
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+from skdim import (
+    CompositionStatistics,
+    Crystals,
+    DeepInfoMaxEmbedder,
+    SiteNetFeaturizer,
+    SiteNetRegressor,
+    StructureStatistics,
+)
 
 NARROW = {
     "site_width": 4,
@@ -97,6 +104,22 @@ class RowsEmbedder(OnRows, DeepInfoMaxEmbedder):
         return super().score(self.crystals(X, reset=False), y)
 
 
+class RowsComposition(OnRows, CompositionStatistics):
+    def fit(self, X, y=None):
+        return super().fit(self.crystals(X), y)
+
+    def transform(self, X):
+        return super().transform(self.crystals(X, reset=False))
+
+
+class RowsStructure(OnRows, StructureStatistics):
+    def fit(self, X, y=None):
+        return super().fit(self.crystals(X), y)
+
+    def transform(self, X):
+        return super().transform(self.crystals(X, reset=False))
+
+
 class RowsRegressor(OnRows, SiteNetRegressor):
     def fit(self, X, y, sample_weight=None):
         return super().fit(self.crystals(X), y, sample_weight)
@@ -130,7 +153,7 @@ EXPECTED_FAILURES = {
 
 
 @parametrize_with_checks(
-    [RowsFeaturizer(), RowsEmbedder(**TINY), RowsRegressor(**TINY)],
+    [RowsFeaturizer(), RowsComposition(), RowsStructure(), RowsEmbedder(**TINY), RowsRegressor(**TINY)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )
 def test_every_check_of_sklearn(estimator, check):
@@ -139,8 +162,10 @@ def test_every_check_of_sklearn(estimator, check):
 
 def test_the_checks_are_many():
     """The tags of the subclasses must not silence checks, as those of the estimators do."""
-    for estimator, least in [(RowsFeaturizer(), 40), (RowsEmbedder(**TINY), 40), (RowsRegressor(**TINY), 50)]:
-        assert len(list(estimator_checks_generator(estimator))) >= least
+    for kind in (RowsFeaturizer, RowsComposition, RowsStructure):
+        assert len(list(estimator_checks_generator(kind()))) >= 40
+    for kind, least in ((RowsEmbedder, 40), (RowsRegressor, 50)):
+        assert len(list(estimator_checks_generator(kind(**TINY)))) >= least
     for names in EXPECTED_FAILURES.values():
         assert all(hasattr(estimator_checks, name) for name in names)
 
@@ -178,7 +203,7 @@ def test_weights_stand_for_repeated_rows(table):
 
 # -- the estimators themselves -----------------------------------------------------------------------------------------
 
-ESTIMATORS = [SiteNetFeaturizer, DeepInfoMaxEmbedder, SiteNetRegressor]
+ESTIMATORS = [SiteNetFeaturizer, CompositionStatistics, StructureStatistics, DeepInfoMaxEmbedder, SiteNetRegressor]
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -209,14 +234,17 @@ def test_checks_that_need_no_table(estimator):
         check(name, estimator)
 
 
-@pytest.mark.parametrize("estimator", [RowsFeaturizer(), RowsEmbedder(**TINY), RowsRegressor(**TINY)])
+@pytest.mark.parametrize(
+    "estimator", [RowsFeaturizer(), RowsComposition(), RowsStructure(), RowsEmbedder(**TINY), RowsRegressor(**TINY)]
+)
 def test_every_parameter_is_validated(estimator):
     estimator_checks.check_param_validation(type(estimator).__name__, estimator)
 
 
 def test_clone_keeps_every_parameter(estimator):
-    changed = {"max_sites": 7} if isinstance(estimator, SiteNetFeaturizer) else {"n_components": 7, "device": "cpu"}
-    estimator.set_params(**changed, verbose=1)
+    every = {"max_sites": 7, "n_components": 7, "device": "cpu", "site_features": ["row"], "verbose": 1}
+    changed = {name: value for name, value in every.items() if name in estimator.get_params()}
+    estimator.set_params(**changed)
     copy = clone(estimator)
     assert copy.get_params() == estimator.get_params()
     assert {name: copy.get_params()[name] for name in changed} == changed
@@ -234,15 +262,17 @@ def test_parameters_are_keyword_only_and_documented(estimator):
 def test_shown_in_text_and_in_notebooks(estimator):
     name = type(estimator).__name__
     assert repr(estimator) == f"{name}()"
-    assert "verbose=2" in repr(estimator.set_params(verbose=2))
+    parameter, value = ("verbose", 2) if "verbose" in estimator.get_params() else ("site_features", ["row"])
+    assert f"{parameter}={value!r}" in repr(estimator.set_params(**{parameter: value}))
     assert name in estimator_html_repr(estimator)
 
 
 def test_tags():
-    featurizer, embedder, regressor = (get_tags(kind()) for kind in ESTIMATORS)
-    assert not any(tags.input_tags.two_d_array for tags in (featurizer, embedder, regressor))
-    assert featurizer.transformer_tags.preserves_dtype == []
-    assert not featurizer.requires_fit
+    featurizer, composition, structure, embedder, regressor = every = [get_tags(kind()) for kind in ESTIMATORS]
+    assert not any(tags.input_tags.two_d_array for tags in every)
+    for tags in (featurizer, composition, structure):
+        assert tags.transformer_tags.preserves_dtype == []
+        assert not tags.requires_fit
     assert embedder.requires_fit
     assert not embedder.target_tags.required
     assert is_regressor(SiteNetRegressor())
