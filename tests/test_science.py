@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 
 EPOCHS = 6
@@ -43,7 +44,21 @@ def ridge_mae(vectors, y, split, n_labels, n_draws=10):
 
 def test_pretraining_lowers_the_held_out_loss(formation_energy, pretrained, untrained):
     X, _, split = formation_energy
-    assert pretrained.score(X[split == "test"]) > untrained.score(X[split == "test"]) + 0.5
+    test = X[split == "test"]
+    assert pretrained.score(test) > untrained.score(test) + 0.5
+    # And every part of it, not the descriptors alone.
+    before, after = parts_of_the_loss(untrained, test), parts_of_the_loss(pretrained, test)
+    assert before["local"] + before["global"] > after["local"] + after["global"] + 0.5
+    assert after["global"] < before["global"]
+    assert after["descriptors"] < 0.5 * before["descriptors"]
+
+
+def parts_of_the_loss(embedder, X):
+    """Mean over batches of each part, with the same negatives for every embedder."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        parts = [embedder.net_.module_(batch, generator) for batch in embedder.net_.batches(X, min_crystals=2)]
+    return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
 
 
 def test_pretraining_lowers_the_error_of_a_ridge_at_250_labels(formation_energy, pretrained, untrained):
@@ -58,6 +73,7 @@ def test_pretraining_lowers_the_error_of_a_ridge_at_250_labels(formation_energy,
 
 def test_the_paper_preset_learns_too(formation_energy):
     X, _, split = formation_energy
+    X = X.with_site_features(PAPER_SITE_FEATURES)
     X_train, X_test = X[split == "train"][:600], X[split == "test"]
     untrained = DeepInfoMaxEmbedder.paper(max_epochs=0, random_state=0).fit(X_train)
     trained = DeepInfoMaxEmbedder.paper(max_epochs=10, random_state=0).fit(X_train)
@@ -65,3 +81,7 @@ def test_the_paper_preset_learns_too(formation_energy):
     history = trained.history_[:, ("train_local", "train_global", "train_kl")]
     assert len(history) == trained.n_iter_ == 10
     assert np.all(np.diff(np.array(trained.history_[:, "train_loss"])) < 0.05)
+    module = trained.net_.module_
+    assert (module.objective, module.kl_weight, module.descriptors) == ("jsd", 0.1, None)
+    assert (module.encoder.local_dim, module.encoder.lift_site.linear.in_features) == (32, 8)
+    assert trained.transform(X_test[:3]).shape == (3, 64)
