@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy import data, map, report
+from benchmarks.accuracy import arms, data, map, report
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.baselines import XRDPattern
 from skdim.datasets import make_crystals
@@ -35,13 +35,14 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, *groups, target="energy"):
+def run(folder, *groups, target="energy", skip=()):
     accuracy.main(
         [
             *map_(folder / "table.parquet", target, "--weights", folder / "ours", folder / "ours"),
             *map_("--other", "gap" if target == "energy" else "energy", "--paper-weights", folder / "paper"),
             *map_("--sizes", 8, 12, "--repeats", 2, 1, "--jobs", 1, "--groups", *groups),
             *map_("--work", folder / "work", "--output", folder / "out"),
+            *(map_("--skip", *skip) if skip else []),
         ]
     )
     return pd.read_csv(folder / "out" / f"table-{target}.csv")
@@ -60,6 +61,7 @@ def test_simple_arms_and_report(folder):
     mean = frame[frame["arm"] == "mean"].groupby("seed")["mae"].first()
     assert mean[0] != mean[1]
     before = {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
+    assert set(run(folder, "simple", skip=["mean"])["arm"]) == {arm for arm in arms.baselines() if arm != "mean"}
     again = run(folder, "simple", "features")
     assert before == {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
     pd.testing.assert_frame_equal(again, frame)
@@ -73,13 +75,13 @@ def test_simple_arms_and_report(folder):
 
 def test_networks_and_the_paper(folder, monkeypatch):
     small = {"max_epochs": 1}
-    network = accuracy.arms.SiteNetRegressor
-    for module in (accuracy, accuracy.arms):
+    network = arms.SiteNetRegressor
+    for module in (accuracy, arms):
         monkeypatch.setattr(module, "SiteNetRegressor", lambda **params: network(**{**params, **small}))
     frame = run(folder, "ours", "paper", target="gap")
-    arms = set(frame["arm"])
-    assert {"representation, GP", "untrained, MLP", "supervised", "transfer", "paper: transfer"} <= arms
-    assert {"transfer from the other property", "average of GP, trees and transfer"} <= arms
+    found = set(frame["arm"])
+    assert {"representation, GP", "untrained, MLP", "supervised", "transfer", "paper: transfer"} <= found
+    assert {"transfer from the other property", "average of GP, trees and transfer"} <= found
     assert np.isfinite(frame["mae"]).all()
 
 

@@ -42,6 +42,7 @@ def parse(argv=None):
     )
     parser.add_argument("--n-test", type=int, default=2000, help="test rows")
     parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="which arms")
+    parser.add_argument("--skip", nargs="+", default=[], metavar="ARM", help="arms of these groups to leave out")
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes")
     parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder for what is kept")
     parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the csv files")
@@ -63,6 +64,7 @@ class Comparison:
     def run(self, group, seed, chosen, X):
         """Fit the arms of one group on the label draws of one seed; they survive a kill."""
         name = f"{self.table.name}-{self.args.target}-{seed}-{group}"
+        chosen = {arm: model for arm, model in chosen.items() if arm not in self.args.skip}
         print(f"\n{name}: {', '.join(chosen)}", flush=True)
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             return label_efficiency(
