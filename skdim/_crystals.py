@@ -195,7 +195,9 @@ class Crystals:
         Crystals
         """
         names = tuple(site_features)
-        check_features([n for n in names if n != OXIDATION_FEATURE or n not in self.site_features])
+        elemental = [n for n in names if n != OXIDATION_FEATURE or n not in self.site_features]
+        if elemental or not names:
+            check_features(elemental)
         columns = {name: getattr(self, name) for name in COLUMNS}
         return Crystals(columns, names, self.settings, self.errors_)
 

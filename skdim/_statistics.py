@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from ._batching import CrystalDataset, RaggedLoader
 from ._crystals import check_crystals
 from ._elements import check_features
+from ._net import torch_threads
 from ._stateless import StatelessTransformer
 from .nn.descriptors import GEOMETRY, crystal_statistics
 
@@ -106,7 +107,8 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         good = ~X.failed
         if good.any():
             crystals = X[good].with_site_features(names)
-            with torch.no_grad():
+            # One thread, as the estimators train: these operations are small.
+            with torch.no_grad(), torch_threads(1):
                 batches = RaggedLoader(CrystalDataset(crystals), _BATCH_SITES)
                 result[good] = torch.cat([crystal_statistics(batch) for batch, _ in batches]).numpy()
         return result

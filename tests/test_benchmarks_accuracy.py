@@ -35,17 +35,17 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(folder, *groups, target="energy", skip=()):
+def run(folder, *groups, target="energy", skip=(), output="out"):
     accuracy.main(
         [
             *map_(folder / "table.parquet", target, "--weights", folder / "ours", folder / "ours"),
             *map_("--other", "gap" if target == "energy" else "energy", "--paper-weights", folder / "paper"),
             *map_("--sizes", 8, 12, "--repeats", 2, 1, "--jobs", 1, "--groups", *groups),
-            *map_("--work", folder / "work", "--output", folder / "out"),
+            *map_("--work", folder / "work", "--output", folder / output),
             *(map_("--skip", *skip) if skip else []),
         ]
     )
-    return pd.read_csv(folder / "out" / f"table-{target}.csv")
+    return pd.read_csv(folder / output / f"table-{target}.csv")
 
 
 def map_(*arguments):
@@ -61,7 +61,10 @@ def test_simple_arms_and_report(folder):
     mean = frame[frame["arm"] == "mean"].groupby("seed")["mae"].first()
     assert mean[0] != mean[1]
     before = {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
-    assert set(run(folder, "simple", skip=["mean"])["arm"]) == {arm for arm in arms.baselines() if arm != "mean"}
+    fewer = run(folder, "simple", skip=["mean"], output="fewer")
+    assert set(fewer["arm"]) == {arm for arm in arms.baselines() if arm != "mean"}
+    grown = run(folder, "features", output="fewer")
+    assert set(grown["arm"]) == set(frame["arm"]) - {"mean"}
     again = run(folder, "simple", "features")
     assert before == {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
     pd.testing.assert_frame_equal(again, frame)

@@ -286,3 +286,16 @@ def test_embedder_and_ridge_in_cross_validation(crystals):
     assert predicted.shape == y.shape
     search = GridSearchCV(model, {"ridge__alpha": [1e-2, 1.0]}, cv=2, error_score="raise").fit(crystals, y)
     assert search.predict(crystals[:5]).shape == (5,)
+
+
+def test_with_site_features(X):
+    fewer = X.with_site_features(["electronegativity", "row"])
+    assert fewer.site_features == ("electronegativity", "row")
+    assert X.site_features != fewer.site_features
+    assert len(fewer) == len(X)
+    assert np.shares_memory(fewer.distance, X.distance)
+    for wrong, message in ((["mass"], "mass"), ([], "at least one"), (["oxidation_state"], "oxidation_state")):
+        with pytest.raises(ValueError, match=message):
+            X.with_site_features(wrong)
+    known = Crystals({name: getattr(X, name) for name in COLUMNS}, (*X.site_features, "oxidation_state"))
+    assert known.with_site_features(["oxidation_state"]).site_features == ("oxidation_state",)

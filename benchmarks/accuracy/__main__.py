@@ -3,7 +3,8 @@
 Labels are drawn from the rows with split "train", errors are measured on fixed rows with split "test". The weights must
 have been pre-trained on training rows only (tools/train_weights.py sees to it); each folder of them is one seed, with
 label draws of its own. Everything that is done stays in the work folder, and the same command goes on from there.
-Writes NAME-TARGET.csv (one row a fit), and the tables and figures that `python -m benchmarks.accuracy.report` makes.
+Writes NAME-TARGET.csv (one row a fit; arms that were measured by an earlier call stay in it), of which
+`python -m benchmarks.accuracy.report` makes tables and figures.
 """
 
 import argparse
@@ -172,6 +173,9 @@ def main(argv=None):
     frame = pd.concat(frames, names=["seed"]).reset_index("seed")
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / f"{comparison.table.name}-{args.target}.csv"
+    if path.exists():
+        old = pd.read_csv(path)
+        frame = pd.concat([old[~old["arm"].isin(frame["arm"])], frame])
     frame.round({"mae": 5, "fit_time": 3, "predict_time": 3}).to_csv(path, index=False)
     print(f"\nWrote {path}: {len(frame)} fits")
 
