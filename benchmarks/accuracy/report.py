@@ -103,7 +103,8 @@ def write(path):
     text.append(best_arms(frame))
     path.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     shown = [arm for arm in SHOWN if arm in set(frame["arm"])]
-    display = LabelEfficiencyDisplay.from_results(frame, units=units or None, arms=shown)
+    # Styles follow the arms of the results: of all arms, some would share one.
+    display = LabelEfficiencyDisplay.from_results(frame[frame["arm"].isin(shown)], units=units or None, arms=shown)
     display.figure_.savefig(path.with_suffix(".png"), dpi=150)
     print(f"{path.with_suffix('.md')} and .png")
 
