@@ -87,7 +87,7 @@ def write(path):
     frame = pd.read_csv(path)
     target = path.stem.split("-", 1)[1]
     units, n_seeds = UNITS.get(target, ""), frame["seed"].nunique()
-    per_size = frame.groupby("n_labels").apply(lambda f: len(f[["seed", "repeat"]].drop_duplicates()))
+    per_size = frame[["n_labels", "seed", "repeat"]].drop_duplicates().groupby("n_labels").size()
     draws = ", ".join(f"{n} at {size}" for size, n in per_size.items())
     text = [
         f"Test mean absolute error{' in ' + units if units else ''}: median (quartiles) over label draws ({draws} "
