@@ -106,6 +106,15 @@ def test_a_run_that_was_killed_twice(sources, tmp_path, X):
     assert whole.read_bytes() == resumed.read_bytes()
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own answer to Ctrl-C, which a process that was started in the background may lack."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("moment", ["training", "writing"])
 def test_ctrl_c(moment, sources, tmp_path, monkeypatch):
     calls = []
