@@ -20,6 +20,8 @@ STYLES = (
     ("#F0E442", "|||"),
     ("#CC79A7", "oo"),
     ("#CCCCCC", ""),
+    ("#FFFFFF", "---"),
+    ("#999999", "++"),
 )
 #: Up to this many draws a box, each draw is shown as a point as well.
 MOST_POINTS = 12
