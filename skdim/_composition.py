@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._crystals import check_crystals
+from ._checks import check_crystals
 from ._elements import check_features, element_table
 from ._stateless import StatelessTransformer
 

@@ -294,23 +294,3 @@ class Crystals:
         from ._store import load_crystals
 
         return load_crystals(path, mmap_mode)
-
-
-def check_crystals(X, caller, *, site_features=None, min_crystals=1):
-    """Check that X is Crystals with the expected features, and say what to do where it is not."""
-    if not isinstance(X, Crystals):
-        raise TypeError(
-            f"{caller} takes the Crystals that SiteNetFeaturizer returns, not {type(X).__name__}: put a "
-            "SiteNetFeaturizer before it in a Pipeline, or call SiteNetFeaturizer().fit_transform(structures) first"
-        )
-    if len(X) < min_crystals:
-        raise ValueError(
-            f"Found array with {len(X)} sample(s) (shape={X.shape}) while a minimum of {min_crystals} is required by "
-            f"{caller}."
-        )
-    if site_features is not None and tuple(site_features) != X.site_features:
-        raise ValueError(
-            f"{caller} was fitted on the site features {list(site_features)}, but X has {list(X.site_features)}: "
-            "featurize with the same site_features and oxidation_states"
-        )
-    return X

@@ -7,25 +7,13 @@ from os import PathLike
 from typing import ClassVar
 
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._checkpoint import checkpoint_of
-from ._crystals import check_crystals
+from ._checks import check_crystals, without_failed
 from ._embedding import EmbeddingMixin
-from ._infomax_net import loss_parts, net_maker
-from ._net import seed_of
+from ._parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
 from ._pretrained import PretrainedMixin
-from ._training import (
-    ENCODER_CONSTRAINTS,
-    TRAINING_CONSTRAINTS,
-    dataset,
-    hold_out,
-    starts_warm,
-    train,
-    without_failed,
-)
-from .nn.infomax import NEGATIVES
+from .nn.choices import NEGATIVES
 
 
 class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
@@ -284,17 +272,6 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
         self._validate_params()
         X = without_failed(check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2), "DeepInfoMaxEmbedder.fit")
         check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2)
-        if starts_warm(self):
-            check_crystals(X, "DeepInfoMaxEmbedder (warm_start)", site_features=self.site_features_)
-        rng = check_random_state(self.random_state)
-        seed = seed_of(rng)
-        rows, held_out = hold_out(len(X), self, rng, least=2)
-        make_net = net_maker(self, X.site_features, seed, X[rows])
-        sets = dataset(X[rows]), dataset(X[held_out])
-        checkpoint = checkpoint_of(self, seed, *sets)
-        train(self, "pre-train", make_net, *sets, loss_parts(self), checkpoint)
-        self.site_features_ = X.site_features
-        self.featurizer_settings_ = X.settings
-        self.n_crystals_ = len(X)
-        vars(self).pop("pretrained_info_", None)  # it was about other weights
-        return self
+        from ._pretraining import pretrain  # torch takes seconds to import, and only what trains or embeds needs it
+
+        return pretrain(self, X)

@@ -6,9 +6,7 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._crystals import check_crystals
-from ._training import without_failed
-from .nn.sitenet import embed, embedding_width
+from ._checks import check_crystals, without_failed
 
 
 class EmbeddingMixin(TransformerMixin):
@@ -28,6 +26,8 @@ class EmbeddingMixin(TransformerMixin):
             ``n_components`` columns for the global vector, ``2 * local_dim`` for mean and standard deviation of the
             local ones, or both. NaN for rows that failed to featurize.
         """
+        from .nn.sitenet import embed, embedding_width  # imports torch
+
         check_is_fitted(self)
         X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
         width = embedding_width(self.net_.module_.encoder, self.representation)

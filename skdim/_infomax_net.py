@@ -6,7 +6,8 @@ from functools import partial
 
 from ._net import InfoMaxCriterion
 from ._training import encoder_settings, make_crystal_net
-from .nn.infomax import NEGATIVES, DeepInfoMax
+from .nn.choices import NEGATIVES
+from .nn.infomax import DeepInfoMax
 
 #: Crystals that fix the scale of the descriptors: more would not change it.
 _ENOUGH = 5000

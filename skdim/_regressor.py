@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._crystals import check_crystals
+from ._checks import check_crystals
 from ._embedder import DeepInfoMaxEmbedder
 from ._labels import check_labels
-from ._net import WeightedLoss, seed_of
-from ._training import (
-    ENCODER_CONSTRAINTS,
-    TRAINING_CONSTRAINTS,
-    dataset,
-    encoder_settings,
-    hold_out,
-    make_crystal_net,
-    starts_warm,
-    train,
-)
-from ._transfer import pretrained_source, start_from
-from .nn.sitenet import ACTIVATIONS, LOSSES, SiteNet
-
-#: Fewest labels that early stopping may choose a checkpoint by: fewer say more about the draw than about the model.
-_LEAST_VALIDATION = 10
+from ._parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
 
 
 class SiteNetRegressor(RegressorMixin, BaseEstimator):
@@ -135,8 +117,8 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         "pretrained": [BaseEstimator, None],
         "freeze": [StrOptions({"local", "encoder"}), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "output_activation": [StrOptions(set(ACTIVATIONS))],
-        "loss": [StrOptions(set(LOSSES))],
+        "output_activation": [StrOptions({"identity", "trelu", "softplus"})],
+        "loss": [StrOptions({"absolute_error", "squared_error", "huber"})],
         "representation": [StrOptions({"global", "local", "both"})],
         **ENCODER_CONSTRAINTS,
         "encoder_rate": [Interval(Real, 0, None, closed="left")],
@@ -264,54 +246,9 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         self._validate_params()
         X = check_crystals(X, "SiteNetRegressor")
         y, weight = check_labels(X, y, sample_weight)
-        used = weight > 0
-        X, targets, weight = X[used], y[used].reshape(int(used.sum()), -1), weight[used]
-        source = pretrained_source(self, X, (DeepInfoMaxEmbedder, SiteNetRegressor))
-        rng = check_random_state(self.random_state)
-        seed = seed_of(rng)
-        rows, held_out = hold_out(len(X), self, rng, least=_LEAST_VALIDATION)
+        from ._supervision import supervise  # torch takes seconds to import, and only what trains needs it
 
-        warm = starts_warm(self)
-        if warm:
-            check_crystals(X, "SiteNetRegressor (warm_start)", site_features=self.site_features_)
-            if targets.shape[1] != self.n_outputs_:
-                raise ValueError(f"warm_start goes on with {self.n_outputs_} targets, but y has {targets.shape[1]}")
-        mean = np.average(targets[rows], axis=0, weights=weight[rows])
-        scale = np.sqrt(np.average((targets[rows] - mean) ** 2, axis=0, weights=weight[rows]))
-        scale[scale < 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
-        # Single precision is for what the labels differ by, not for what they have in common. An activation has to see
-        # the labels' own zero.
-        offset = mean if self.output_activation == "identity" else np.zeros_like(mean)
-        offset = self._offset if warm else offset
-        settings = encoder_settings(self, X.site_features)
-        module_params = {
-            "encoder": {**settings, "spread": source is not None and source.net_.module_.encoder.spread},
-            "target_mean": mean - offset,
-            "target_scale": scale,
-            "hidden_layer_sizes": tuple(np.atleast_1d(self.hidden_layer_sizes).tolist()),
-            "output_activation": self.output_activation,
-            "representation": self.representation,
-        }
-        make_net = partial(
-            make_crystal_net,
-            SiteNet,
-            WeightedLoss,
-            module_params,
-            prepare=partial(start_from, source=source, freeze=self.freeze, crystals=X[rows], weight=weight[rows]),
-            criterion__loss=self.loss,
-            criterion__scale=scale,
-            optimizer__param_groups=[("encoder.*", {"lr": self.learning_rate_init * self.encoder_rate})],
-            seed=seed,
-        )
-        packed = torch.from_numpy(np.column_stack([targets - offset, weight]).astype(np.float32))
-        train(
-            self, "train", make_net, dataset(X[rows], packed[rows]), dataset(X[held_out], packed[held_out])
-        )
-        self.site_features_ = X.site_features
-        self.n_outputs_ = targets.shape[1]
-        self._one_dimensional = y.ndim == 1
-        self._offset = offset
-        return self
+        return supervise(self, X, y, weight, (DeepInfoMaxEmbedder, SiteNetRegressor))
 
     def predict(self, X):
         """Predict the targets of crystals.

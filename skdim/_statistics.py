@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 
-from ._batching import CrystalDataset, RaggedLoader
-from ._crystals import check_crystals
+from ._checks import check_crystals
 from ._elements import check_features
-from ._net import torch_threads
 from ._stateless import StatelessTransformer
-from .nn.descriptors import GEOMETRY, crystal_statistics
+from .nn.choices import GEOMETRY
 
 #: Primitive sites in work at a time: they bound the memory.
 _BATCH_SITES = 5000
@@ -106,11 +103,7 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         result = np.full((len(X), 4 * len(names) + 2 * len(GEOMETRY)), np.nan, dtype=np.float32)
         good = ~X.failed
         if good.any():
-            crystals = X[good].with_site_features(names)
-            # One thread, as the estimators train: these operations are small.
-            with torch.no_grad(), torch_threads(1):
-                batches = RaggedLoader(CrystalDataset(crystals), _BATCH_SITES)
-                result[good] = torch.cat([crystal_statistics(batch) for batch, _ in batches]).numpy()
+            result[good] = _statistics(X[good].with_site_features(names))
         return result
 
     def get_feature_names_out(self, input_features=None):
@@ -130,3 +123,18 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         names = check_features(self.site_features)
         columns = [*names, *(f"{name}_difference" for name in names), *GEOMETRY]
         return np.array([f"{statistic}_{column}" for statistic in ("mean", "std") for column in columns], dtype=object)
+
+
+def _statistics(crystals):
+    """Statistics of crystals that were featurized, float32 ndarray."""
+    # torch takes seconds to import, and making the estimator does not need it.
+    import torch
+
+    from ._batching import CrystalDataset, RaggedLoader
+    from ._net import torch_threads
+    from .nn.descriptors import crystal_statistics
+
+    # One thread, as the estimators train: these operations are small.
+    with torch.no_grad(), torch_threads(1):
+        batches = RaggedLoader(CrystalDataset(crystals), _BATCH_SITES)
+        return torch.cat([crystal_statistics(batch) for batch, _ in batches]).numpy()

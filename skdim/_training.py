@@ -4,40 +4,15 @@ from __future__ import annotations
 
 import warnings
 from inspect import signature
-from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._batching import CrystalDataset
 from ._callbacks import close_bars, make_callbacks
 from ._net import CrystalNet, resolve_device, resolve_threads, torch_threads
 from .nn.encoder import SiteNetEncoder
 
-TRAINING_CONSTRAINTS = {
-    "max_epochs": [Interval(Integral, 0, None, closed="left")],
-    "batch_sites": [Interval(Integral, 1, None, closed="left")],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate": [StrOptions({"constant", "one_cycle"})],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "callbacks": [list, tuple, HasMethods(["on_train_begin", "on_epoch_end"]), None],
-    "device": [str],
-    "n_jobs": [Interval(Integral, None, -1, closed="right"), Interval(Integral, 1, None, closed="left"), None],
-    "random_state": ["random_state"],
-    "warm_start": ["boolean"],
-    "verbose": ["verbose"],
-}
-ENCODER_CONSTRAINTS = {
-    "n_components": [Interval(Integral, 1, None, closed="left")],
-    "local_dim": [Interval(Integral, 1, None, closed="left"), None],
-    "n_blocks": [Interval(Integral, 1, None, closed="left")],
-    "n_heads": [Interval(Integral, 1, None, closed="left")],
-    "encoder_params": [dict, None],
-}
 _OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
 
 
@@ -172,17 +147,6 @@ def set_rate(net, rate):
     """
     for group in net.optimizer_.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * (rate / net.lr)
-
-
-def without_failed(crystals, caller):
-    """The rows that were featurized, with a warning if some were not."""
-    if not crystals.errors_:
-        return crystals
-    warnings.warn(
-        f"{caller} leaves out {len(crystals.errors_)} of {len(crystals)} rows that could not be featurized",
-        stacklevel=3,
-    )
-    return crystals[~crystals.failed]
 
 
 def dataset(crystals, targets=None):

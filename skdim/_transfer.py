@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from ._crystals import check_crystals
+from ._checks import check_crystals
 from ._training import encoder_settings
 from .nn.sitenet import embed
 

@@ -22,7 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import _num_samples
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._crystals import COLUMNS, check_crystals
+from skdim._checks import check_crystals
+from skdim._crystals import COLUMNS
 from skdim._ragged import offsets_of, take_rows
 
 

@@ -1,6 +1,7 @@
 """The order of the layers, read from the imports: data, networks, estimators, plots."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def reached(name):
 
 def test_imports_are_read():
     assert {"sklearn", "numpy"} <= foreign("_embedding")
-    assert {"_crystals", "_training", "nn.infomax"} <= own("_embedder")
+    assert {"_crystals", "_elements"} <= own("_featurizer")
+    assert {"_training", "_infomax_net"} <= own("_pretraining")
     assert "nn.negatives" in own("nn.infomax")
     assert "_elements" in own("datasets._synthetic")
     assert "pymatgen" in foreign("_structures")
@@ -126,3 +128,22 @@ def test_no_private_names_of_others(name):
         if top == "skdim" or top in sys.stdlib_module_names or base in PRIVATE:
             continue
         assert not any(part.startswith("_") for part in [*base.split("."), taken or ""]), (base, taken)
+
+
+def test_estimators_are_made_without_torch_and_pymatgen():
+    """They take seconds to import; also tags, which scikit-learn asks for when it draws a pipeline, need neither."""
+    script = """
+import sys
+import skdim
+assert not {"numpy", "sklearn", "torch", "pymatgen"} & sys.modules.keys()
+for name in skdim.__all__:
+    made = getattr(skdim, name)
+    if hasattr(made, "get_params"):
+        made = made()
+        made.set_params(**made.get_params()).__sklearn_tags__()
+        repr(made)
+skdim.DeepInfoMaxEmbedder.paper(), skdim.SiteNetRegressor.sitenet_2023()
+print(sorted({"sklearn", "torch", "skorch", "pymatgen", "moyopy", "matplotlib"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("['sklearn']\n", "")

@@ -16,7 +16,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import cross_val_score
 
 import skdim
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor, _pretrained
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor, _weights_folder
 from skdim.datasets import make_crystals
 from tests.small_estimators import NARROW, SMALL
 
@@ -195,15 +195,15 @@ def test_the_global_random_state_is_left_alone(folder):
 
 
 def test_the_weights_of_the_package(folder, monkeypatch, X, embedder, tmp_path):
-    monkeypatch.setattr(_pretrained, "DEFAULT_WEIGHTS", folder)
+    monkeypatch.setattr(_weights_folder, "DEFAULT_WEIGHTS", folder)
     assert_array_equal(DeepInfoMaxEmbedder.from_pretrained(device="cpu").transform(X), embedder.transform(X))
-    monkeypatch.setattr(_pretrained, "DEFAULT_WEIGHTS", tmp_path / "none")
+    monkeypatch.setattr(_weights_folder, "DEFAULT_WEIGHTS", tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=r"comes without weights .*make weights"):
         DeepInfoMaxEmbedder.from_pretrained()
 
 
 def test_the_weights_of_the_package_lie_in_it():
-    assert Path(skdim.__file__).parent == _pretrained.DEFAULT_WEIGHTS.parents[1]
+    assert Path(skdim.__file__).parent == _weights_folder.DEFAULT_WEIGHTS.parents[1]
 
 
 # ---- refusals when saving ----
@@ -224,7 +224,7 @@ def test_what_cannot_be_saved(embedder, folder, tmp_path):
 
 
 def test_a_failed_save_leaves_nothing(embedder, tmp_path, monkeypatch):
-    monkeypatch.setattr(_pretrained, "save", lambda *args: 1 / 0)
+    monkeypatch.setattr(_weights_folder, "save", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         embedder.save_pretrained(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -21,8 +21,8 @@ from sklearn.base import clone
 
 from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._chunks import featurize_in_chunks, first_of_each
-from skdim._pretrained import DEFAULT_WEIGHTS
 from skdim._sources import read_source
+from skdim._weights_folder import DEFAULT_WEIGHTS
 from skdim.model_selection import formula_split
 
 LICENCE = "not stated"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .batch import Batch
+from .choices import GEOMETRY
 from .encoder import pooled_moments
 from .functional import segment_sum, segment_total
 
@@ -20,8 +21,6 @@ _POWER = 6
 _SHORTEST = 0.5
 #: A column that deviates by less is constant but for rounding.
 _CONSTANT = 1e-4
-#: Names of the geometric part of :func:`environments`.
-GEOMETRY = ("neighbour_distance", "log_packing", "log_coordination")
 
 
 def environments(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

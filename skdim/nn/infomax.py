@@ -15,14 +15,13 @@ from torch.nn import functional
 
 from . import negatives as draw
 from .batch import Batch
+from .choices import NEGATIVES
 from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
 from .functional import mish, moments, segment_total
 from .layers import dense_stack
 from .losses import KL_FORMS, info_nce, jensen_shannon_false, jensen_shannon_true
 
-#: Kinds of false partners.
-NEGATIVES = ("batch", "composition", "structure", "permuted")
 #: Neighbours of one element whose distances differ by less, in angstrom, are the same thing: no false partners.
 _SAME_DISTANCE = 0.05
 

@@ -1,0 +1,74 @@
+"""The fit of a SiteNetRegressor."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from ._checks import check_crystals
+from ._net import WeightedLoss, seed_of
+from ._training import dataset, encoder_settings, hold_out, make_crystal_net, starts_warm, train
+from ._transfer import pretrained_source, start_from
+from .nn.sitenet import SiteNet
+
+#: Fewest labels that early stopping may choose a checkpoint by: fewer say more about the draw than about the model.
+_LEAST_VALIDATION = 10
+
+
+def supervise(regressor, crystals, y, weight, kinds):
+    """Fit a regressor of valid parameters to crystals with checked labels and weights; returns it.
+
+    ``kinds`` are the classes of estimators that it may start from.
+    """
+    used = weight > 0
+    crystals, targets, weight = crystals[used], y[used].reshape(int(used.sum()), -1), weight[used]
+    source = pretrained_source(regressor, crystals, kinds)
+    rng = check_random_state(regressor.random_state)
+    seed = seed_of(rng)
+    rows, held_out = hold_out(len(crystals), regressor, rng, least=_LEAST_VALIDATION)
+
+    warm = starts_warm(regressor)
+    if warm:
+        check_crystals(crystals, "SiteNetRegressor (warm_start)", site_features=regressor.site_features_)
+        if targets.shape[1] != regressor.n_outputs_:
+            raise ValueError(f"warm_start goes on with {regressor.n_outputs_} targets, but y has {targets.shape[1]}")
+    mean = np.average(targets[rows], axis=0, weights=weight[rows])
+    scale = np.sqrt(np.average((targets[rows] - mean) ** 2, axis=0, weights=weight[rows]))
+    scale[scale < 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
+    # Single precision is for what the labels differ by, not for what they have in common. An activation has to see
+    # the labels' own zero.
+    offset = mean if regressor.output_activation == "identity" else np.zeros_like(mean)
+    offset = regressor._offset if warm else offset
+    settings = encoder_settings(regressor, crystals.site_features)
+    module_params = {
+        "encoder": {**settings, "spread": source is not None and source.net_.module_.encoder.spread},
+        "target_mean": mean - offset,
+        "target_scale": scale,
+        "hidden_layer_sizes": tuple(np.atleast_1d(regressor.hidden_layer_sizes).tolist()),
+        "output_activation": regressor.output_activation,
+        "representation": regressor.representation,
+    }
+    make_net = partial(
+        make_crystal_net,
+        SiteNet,
+        WeightedLoss,
+        module_params,
+        prepare=partial(
+            start_from, source=source, freeze=regressor.freeze, crystals=crystals[rows], weight=weight[rows]
+        ),
+        criterion__loss=regressor.loss,
+        criterion__scale=scale,
+        optimizer__param_groups=[("encoder.*", {"lr": regressor.learning_rate_init * regressor.encoder_rate})],
+        seed=seed,
+    )
+    packed = torch.from_numpy(np.column_stack([targets - offset, weight]).astype(np.float32))
+    sets = (dataset(crystals[part], packed[part]) for part in (rows, held_out))
+    train(regressor, "train", make_net, *sets)
+    regressor.site_features_ = crystals.site_features
+    regressor.n_outputs_ = targets.shape[1]
+    regressor._one_dimensional = y.ndim == 1
+    regressor._offset = offset
+    return regressor
