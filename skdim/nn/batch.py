@@ -8,6 +8,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+#: In angstrom: more than any distance within a supercell.
+_APART = 4096.0
+
 
 @dataclass
 class Batch:
@@ -67,3 +70,14 @@ class Batch:
         total = torch.zeros(len(self), dtype=self.multiplicity.dtype, device=self.multiplicity.device)
         total.index_add_(0, self.crystal, self.multiplicity)
         return self.multiplicity / total[self.crystal]
+
+    @cached_property
+    def distinct(self):
+        """The distances of each crystal without repetition, (U,), and which of them each pair has, (P,).
+
+        i has from j what j has from i, so there are about half as many as pairs.
+        """
+        # One sort for all crystals; double precision holds both numbers.
+        key = self.crystal.index_select(0, self.row).to(torch.float64) * _APART + self.distance
+        values, which = torch.unique(key, return_inverse=True)
+        return (values % _APART).to(self.distance.dtype), which

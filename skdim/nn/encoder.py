@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from . import fused
 from .batch import Batch
 from .functional import mish, moments, segment_max, segment_softmax, segment_sum
 from .layers import BondLinear, Dense, dense_stack
@@ -24,6 +25,13 @@ class Gaussian(NamedTuple):
             return self.mean
         noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)
         return self.mean + torch.exp(self.log_var / 2) * noise
+
+
+class PairTerm(NamedTuple):
+    """What pairs add to a bond layer: ``rows`` (U, hidden), and ``which`` (P,) of them each pair has."""
+
+    rows: Tensor
+    which: Tensor
 
 
 class AttentionBlock(nn.Module):
@@ -44,14 +52,37 @@ class AttentionBlock(nn.Module):
         self.value = nn.Linear(value_hidden, site_width)
         self.site = Dense(site_width, site_width)
 
-    def forward(self, sites: Tensor, pair_term: Tensor, batch: Batch):
+    def forward(self, sites: Tensor, pair_term: PairTerm, batch: Batch):
         """New sites (C, width), new pairs (P, width) or None, and the attention weights (P, H).
 
         A weight is that of a distinct pair: the sum over the ``count`` equal columns it stands for.
         """
-        n_classes = len(sites)
-        hidden = mish(self.bond(sites, pair_term, batch))
-        for_logit, for_value, *for_pairs = hidden.split(self.widths, dim=1)
+        parts = self.bond.centre(sites), self.bond.neighbour(sites), pair_term.rows
+        own = sum(self.widths[:2])
+        if fused.fusible(sites):
+            narrow = [part[:, :own] for part in parts]
+            heads, attention = fused.attend(*narrow, pair_term.which, self.logit.weight, batch)
+            rest = [part[:, own:] for part in parts]
+            for_pairs = mish(self._hidden(*rest, pair_term.which, batch)) if len(self.widths) > 2 else None
+        else:
+            hidden = mish(self._hidden(*parts, pair_term.which, batch))
+            heads, attention = self._attend(hidden[:, :own], batch, len(sites))
+            for_pairs = hidden[:, own:] if len(self.widths) > 2 else None
+        # Each head has its own share of the value layer's outputs.
+        shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), heads, strict=True)
+        values = [nn.functional.linear(summed, weight, bias) for weight, bias, summed in shares]
+        new_pairs = nn.functional.layer_norm(for_pairs, for_pairs.shape[-1:]) if for_pairs is not None else None
+        return self.site(torch.cat(values, dim=1)), new_pairs, attention
+
+    @staticmethod
+    def _hidden(centre, near, far, which, batch):
+        """The bond layer's output for each pair."""
+        hidden = centre.index_select(0, batch.row).add_(near.index_select(0, batch.neighbour))
+        return hidden.add_(far.index_select(0, which))
+
+    def _attend(self, hidden, batch, n_classes):
+        """Weighted sums of the values of each head, and the weights."""
+        for_logit, for_value = hidden.split(self.widths[:2], dim=1)
         # Layer normalisation folded into the linear maps that follow it.
         mean, scale = moments(for_logit)
         weight = self.logit.weight
@@ -64,16 +95,7 @@ class AttentionBlock(nn.Module):
             total = segment_sum(for_value, weights, batch.pair_offsets, batch.row)
             shift = segment_sum(mean[:, None], weights, batch.pair_offsets, batch.row)
             heads.append(total - shift)
-        # Each head has its own share of the value layer's outputs.
-        share = self.value.out_features // self.n_heads
-        values = [
-            nn.functional.linear(
-                summed, self.value.weight[h * share : (h + 1) * share], self.value.bias[h * share : (h + 1) * share]
-            )
-            for h, summed in enumerate(heads)
-        ]
-        new_pairs = nn.functional.layer_norm(for_pairs[0], for_pairs[0].shape[-1:]) if for_pairs else None
-        return self.site(torch.cat(values, dim=1)), new_pairs, attention
+        return heads, attention
 
 
 class SiteNetEncoder(nn.Module):
@@ -153,20 +175,27 @@ class SiteNetEncoder(nn.Module):
             inputs = torch.cat([inputs, self.element(batch.numbers)], dim=1)
         return self.lift_site(inputs)
 
-    def pair_term(self, batch: Batch) -> Tensor:
-        """Term of the lifted pairs in the first block's bond layer, (P, hidden), made of the distances alone.
+    def pair_term(self, batch: Batch) -> PairTerm:
+        """Term of the lifted pairs in the first block's bond layer.
 
-        Passes over the same distances with other species share it, unless the encoder has log-Coulomb inputs.
+        It is made of the distances alone, so that passes over them with other species share it, unless the encoder has
+        log-Coulomb inputs.
         """
-        inputs = batch.distance[:, None]
-        if self.log_coulomb:
-            z_i, z_j = batch.numbers[batch.row].to(inputs.dtype), batch.numbers[batch.neighbour].to(inputs.dtype)
-            own = batch.distance == 0
-            ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))
-            inputs = torch.cat([inputs, torch.log(ratio)[:, None]], dim=1)
-        return self.blocks[0].bond.pair(self.lift_pair(inputs))
+        if not self.log_coulomb:
+            distances, which = batch.distinct
+            return PairTerm(self.blocks[0].bond.pair(self.lift_pair(distances[:, None])), which)
+        z_i, z_j = (batch.numbers[index].to(batch.distance.dtype) for index in (batch.row, batch.neighbour))
+        own = batch.distance == 0
+        ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))
+        inputs = torch.stack([batch.distance, torch.log(ratio)], dim=1)
+        return self._own_term(self.blocks[0], self.lift_pair(inputs))
 
-    def local(self, batch: Batch, sites: Tensor, pair_term: Tensor, attention: list | None = None) -> Gaussian:
+    @staticmethod
+    def _own_term(block, pairs):
+        """Term of pairs that are all different."""
+        return PairTerm(block.bond.pair(pairs), torch.arange(len(pairs), device=pairs.device))
+
+    def local(self, batch: Batch, sites: Tensor, pair_term: PairTerm, attention: list | None = None) -> Gaussian:
         """Local vectors (C, local_dim) from lifted sites and the pairs' term of the first block.
 
         A list given as ``attention`` is filled with each block's weights (P, H).
@@ -178,7 +207,7 @@ class SiteNetEncoder(nn.Module):
             if attention is not None:
                 attention.append(weights)
             if pairs is not None:
-                pair_term = self.blocks[k + 1].bond.pair(pairs)
+                pair_term = self._own_term(self.blocks[k + 1], pairs)
         joined = torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
         if self.bottleneck is None:
             return Gaussian(joined, None)

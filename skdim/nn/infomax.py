@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import fused
 from . import negatives as draw
 from .batch import Batch
 from .choices import NEGATIVES
@@ -40,27 +41,33 @@ class NeighbourScore(nn.Module):
         self.distance = nn.Linear(1, hidden, bias=False)
         self.key = nn.Linear(hidden, width)
 
-    def pairs(self, batch: Batch):
-        """Hidden layer before its normalisation (P, hidden), and the normalisation's mean and scale (P,)."""
-        hidden = self.site(batch.site_inputs).index_select(0, batch.neighbour)
-        hidden = mish(hidden.addcmul_(batch.distance[:, None], self.distance.weight.T))
-        return hidden, *moments(hidden)
-
     def queries(self, local: Tensor) -> Tensor:
         """f(z), (C, width)."""
         return self.query(local)
 
-    def of_rows(self, queries: Tensor, pairs, row: Tensor) -> Tensor:
-        """Score of each pair with the query of its row, (P,)."""
-        hidden, mean, scale = pairs
-        folded = queries @ self.key.weight
-        product = torch.linalg.vecdot(folded.index_select(0, row), hidden)
-        return (product - mean * folded.sum(dim=1)[row]) * scale + (queries @ self.key.bias)[row]
+    def of_rows(self, batch: Batch, *queries: Tensor) -> Tensor:
+        """Scores (n, P) of each pair with n queries (C, width) of its row."""
+        queries = torch.stack(queries)
+        folded, offset = queries @ self.key.weight, queries @ self.key.bias
+        near, step = self.site(batch.site_inputs), self.distance.weight[:, 0]
+        if fused.fusible(near):
+            scores = fused.scores(near, step, folded, batch)
+        else:
+            hidden, mean, scale = self._hidden(near.index_select(0, batch.neighbour), batch.distance)
+            product = torch.linalg.vecdot(folded.index_select(1, batch.row), hidden)
+            scores = (product - mean * folded.sum(dim=2).index_select(1, batch.row)) * scale
+        return scores + offset.index_select(1, batch.row)
 
-    def keys(self, pairs, chosen: Tensor) -> Tensor:
+    def keys(self, batch: Batch, chosen: Tensor) -> Tensor:
         """h of some pairs, (n, width)."""
-        hidden, mean, scale = (part.index_select(0, chosen) for part in pairs)
+        near = self.site(batch.site_inputs).index_select(0, batch.neighbour[chosen])
+        hidden, mean, scale = self._hidden(near, batch.distance[chosen])
         return self.key((hidden - mean[:, None]) * scale[:, None])
+
+    def _hidden(self, near, distance):
+        """Hidden layer before its normalisation (n, hidden), and the normalisation's mean and scale (n,)."""
+        hidden = mish(near.addcmul_(distance[:, None], self.distance.weight.T))
+        return hidden, *moments(hidden)
 
 
 class CrystalScore(nn.Module):
@@ -163,27 +170,24 @@ class DeepInfoMax(nn.Module):
 
     def local_true_scores(self, batch: Batch, z: Tensor) -> Tensor:
         """Scores (P,) of local vectors with their own neighbours."""
-        return self.neighbour_score.of_rows(
-            self.neighbour_score.queries(z), self.neighbour_score.pairs(batch), batch.row
-        )
+        return self.neighbour_score.of_rows(batch, self.neighbour_score.queries(z))[0]
 
     def _local_loss(self, batch, z, generator):
         weights = self.neighbour_weights(batch)
-        pairs = self.neighbour_score.pairs(batch)
         queries = self.neighbour_score.queries(z)
         if self.objective == "infonce":
-            return self._local_info_nce(batch, weights, pairs, queries, generator)
-        true = jensen_shannon_true(self.neighbour_score.of_rows(queries, pairs, batch.row))
+            return self._local_info_nce(batch, weights, queries, generator)
         # The surroundings of each site meet the local vector of a site of another crystal.
         other = draw.other_crystal(batch, generator)
         stranger = draw.draw_class(batch, other[batch.crystal], generator)
-        false = jensen_shannon_false(self.neighbour_score.of_rows(queries[stranger], pairs, batch.row))
+        true, false = self.neighbour_score.of_rows(batch, queries, queries[stranger])
+        true, false = jensen_shannon_true(true), jensen_shannon_false(false)
         per_site = segment_total(weights * (true + false), batch.row, len(batch.numbers))
         return self._mean(batch, per_site)
 
-    def _local_info_nce(self, batch, weights, pairs, queries, generator):
+    def _local_info_nce(self, batch, weights, queries, generator):
         chosen = draw.draw_pair(batch, weights, generator)
-        keys = functional.normalize(self.neighbour_score.keys(pairs, chosen), dim=1)
+        keys = functional.normalize(self.neighbour_score.keys(batch, chosen), dim=1)
         scores = functional.normalize(queries, dim=1) @ keys.T / self.temperature
         element, distance = batch.numbers[batch.neighbour[chosen]], batch.distance[chosen]
         same = batch.crystal[:, None] == batch.crystal
@@ -218,7 +222,7 @@ class DeepInfoMax(nn.Module):
         """The pairs' term for a changed batch: that of the true one, reordered, unless species enter it."""
         if self.encoder.log_coulomb:
             return self.encoder.pair_term(changed)
-        return pair_term if turn is None else pair_term.index_select(0, turn)
+        return pair_term if turn is None else pair_term._replace(which=pair_term.which.index_select(0, turn))
 
     def _global_loss(self, batch, g, z, wrong):
         crystals = self.crystal_score.crystal(g)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from . import fused
 from .functional import mish
 
 
@@ -22,7 +23,8 @@ class Dense(nn.Module):
         self.norm = nn.LayerNorm(n_out, elementwise_affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(mish(self.linear(x)))
+        x = self.linear(x)
+        return fused.dense(x) if fused.fusible(x) else self.norm(mish(x))
 
 
 def dense_stack(n_in: int, widths, n_out: int | None = None) -> nn.Sequential:
@@ -40,7 +42,7 @@ class BondLinear(nn.Module):
     """A linear layer on bond vectors [x_i, x_j, e_ij] that never makes them.
 
     W [x_i, x_j, e_ij] + b = (W_i x_i + b) + W_j x_j + W_e e_ij: the first two terms are computed once a site class, and
-    the last one can be shared by passes that see the same distances.
+    the last one is shared by pairs and passes that see the same distance. Whoever adds them up calls the three parts.
     """
 
     def __init__(self, site_width: int, pair_width: int, n_out: int):
@@ -53,8 +55,3 @@ class BondLinear(nn.Module):
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-bound, bound)
-
-    def forward(self, sites: Tensor, pair_term: Tensor, batch) -> Tensor:
-        """Output (P, n_out); ``pair_term`` is ``self.pair(pairs)``."""
-        centre = self.centre(sites).index_select(0, batch.row)
-        return centre.add_(self.neighbour(sites).index_select(0, batch.neighbour)).add_(pair_term)

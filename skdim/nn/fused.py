@@ -1,0 +1,170 @@
+"""The compiled loops of :mod:`skdim.nn.kernels` as functions that torch can differentiate.
+
+They stand in for the same formulas in torch where numba is installed and the numbers are float32 on the CPU; networks
+ask :func:`fusible`. Threads share a batch crystal by crystal, as no pair reaches beyond its own.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+#: Set to 1, this variable switches the compiled loops off.
+_OFF = "SKDIM_NO_NUMBA"
+
+
+@cache
+def _installed():
+    return find_spec("numba") is not None
+
+
+def fusible(values: Tensor) -> bool:
+    """Whether the compiled loops can take these numbers."""
+    return (
+        _installed() and values.dtype == torch.float32 and values.device.type == "cpu" and os.environ.get(_OFF) != "1"
+    )
+
+
+def dense(x: Tensor) -> Tensor:
+    """Mish and layer normalisation of rows (n, width)."""
+    return _Dense.apply(x)
+
+
+def attend(centre: Tensor, near: Tensor, far: Tensor, which: Tensor, weight: Tensor, batch) -> tuple[Tensor, Tensor]:
+    """Weighted sums of normalised values (H, C, V), and attention (P, H): see :func:`skdim.nn.kernels.attend`.
+
+    No two crystals may share a row of ``far``. No gradient goes through the attention that is returned.
+    """
+    return _Attend.apply(centre, near, far, weight, which, batch)
+
+
+def scores(near: Tensor, step: Tensor, queries: Tensor, batch) -> Tensor:
+    """Scores (n, P) of each pair with n queries (n, C, W) of its row: see :func:`skdim.nn.kernels.scores`."""
+    return _Scores.apply(near, step, queries, batch)
+
+
+class _Dense(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        x = x.contiguous()
+        ctx.save_for_backward(x)
+        out = torch.empty_like(x)
+        _on_rows("dense", len(x), _array(x), _array(out))
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        out = torch.empty_like(x)
+        _on_rows("dense_gradient", len(x), _array(x), _array(grad.contiguous()), _array(out))
+        return out
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, centre, near, far, weight, which, batch):
+        centre, near, far, weight = (part.contiguous() for part in (centre, near, far, weight))
+        heads, wide = weight.shape
+        summed = centre.new_empty(heads, len(centre), centre.shape[1] - wide)
+        attention = centre.new_empty(len(batch.row), heads)
+        inputs = [_array(part) for part in (centre, near, far, batch.pair_offsets, batch.neighbour, which)]
+        _on_crystals(
+            "attend", batch, *inputs, _array(torch.log(batch.count)), _array(weight), _array(summed), _array(attention)
+        )
+        ctx.save_for_backward(centre, near, far, weight, which, attention)
+        ctx.batch = batch
+        ctx.mark_non_differentiable(attention)
+        return summed, attention
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        centre, near, far, weight, which, attention = ctx.saved_tensors
+        batch = ctx.batch
+        inputs = (centre, near, far, batch.pair_offsets, batch.neighbour, which, weight, attention, grad.contiguous())
+        to_centre, to_near, to_far = (torch.zeros_like(part) for part in (centre, near, far))
+        to_weight = _on_crystals(
+            "attend_gradient", batch, *map(_array, (*inputs, to_centre, to_near, to_far)), shared=weight
+        )
+        return to_centre, to_near, to_far, to_weight, None, None
+
+
+class _Scores(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, near, step, queries, batch):
+        near, step, queries = (part.contiguous() for part in (near, step, queries))
+        out = near.new_empty(len(queries), len(batch.row))
+        pairs = (batch.distance, batch.pair_offsets, batch.neighbour)
+        _on_crystals("scores", batch, *map(_array, (near, step, *pairs, queries, out)))
+        ctx.save_for_backward(near, step, queries)
+        ctx.batch = batch
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        near, step, queries = ctx.saved_tensors
+        batch = ctx.batch
+        pairs = (batch.distance, batch.pair_offsets, batch.neighbour)
+        to_near, to_queries = torch.zeros_like(near), torch.zeros_like(queries)
+        inputs = map(_array, (near, step, *pairs, queries, grad.contiguous(), to_near, to_queries))
+        return to_near, _on_crystals("scores_gradient", batch, *inputs, shared=step), to_queries, None
+
+
+def _array(tensor):
+    return tensor.detach().numpy()
+
+
+def _kernel(name):
+    from . import kernels
+
+    return getattr(kernels, name)
+
+
+def _on_rows(name, n, *arguments):
+    """A loop over rows that know nothing of each other."""
+    cuts = [round(n * k / _n_threads(n)) for k in range(_n_threads(n) + 1)]
+    _share(_kernel(name), cuts, [arguments] * (len(cuts) - 1))
+
+
+def _on_crystals(name, batch, *arguments, shared=None):
+    """A loop over the site classes of a batch.
+
+    ``shared`` is a tensor that all crystals have a gradient for: it is added up by thread, and returned.
+    """
+    n_threads = _n_threads(len(batch.row))
+    pairs = batch.pair_offsets[batch.class_offsets]
+    aims = torch.arange(1, n_threads) * (len(batch.row) / n_threads)
+    crystals = torch.searchsorted(pairs, aims.to(pairs.dtype))
+    cuts = [0, *batch.class_offsets[crystals].tolist(), len(batch.numbers)]
+    if shared is None:
+        return _share(_kernel(name), cuts, [arguments] * n_threads)
+    parts = torch.zeros(n_threads, *shared.shape)
+    _share(_kernel(name), cuts, [(*arguments, _array(part)) for part in parts])
+    return parts.sum(dim=0)
+
+
+def _share(kernel, cuts, arguments):
+    """Call a kernel from cut to cut, each in a thread of its own."""
+    jobs = list(zip(cuts[:-1], cuts[1:], arguments, strict=True))
+    if len(jobs) == 1:
+        first, last, own = jobs[0]
+        kernel(first, last, *own)
+        return
+    pool = _pool(os.getpid(), len(jobs))
+    for job in [pool.submit(kernel, first, last, *own) for first, last, own in jobs]:
+        job.result()
+
+
+def _n_threads(n):
+    # Waking a thread costs as much as some hundred rows.
+    return max(1, min(torch.get_num_threads(), n // 500))
+
+
+@lru_cache(maxsize=4)
+def _pool(pid, n_threads):
+    """Threads of this process: one that was forked has none of its parent's."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="skdim")
