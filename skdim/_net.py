@@ -11,6 +11,7 @@ import torch
 from joblib import cpu_count
 
 from ._batching import CrystalDataset, RaggedLoader
+from .nn import fused
 from .nn.sitenet import LOSSES
 
 #: Weights are drawn from torch's global generator; two threads must not interleave their draws.
@@ -185,11 +186,12 @@ class WeightedLoss(torch.nn.Module):
 
 @contextlib.contextmanager
 def torch_threads(n_threads):
-    """Let torch use this many threads of the CPU inside the block."""
+    """Use this many threads of the CPU inside the block: the compiled loops do where there are any, else torch."""
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    torch.set_num_threads(1 if fused.fusible(torch.zeros(0)) else n_threads)
     try:
-        yield
+        with fused.threads(n_threads):
+            yield
     finally:
         torch.set_num_threads(before)
 

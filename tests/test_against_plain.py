@@ -87,7 +87,7 @@ def test_deep_infomax(n_blocks, n_heads, site_features, featurized, dense_crysta
             allowed = 1e-5 if tol == 1e-6 else 2e-3
             batch = make_batch(crystals).to(torch.float64)
             encoder = model.encoder
-            local = encoder.local(batch, encoder.site_state(batch), encoder.pair_term(batch))
+            local = encoder.local(batch, encoder.site_terms(batch), encoder.pair_term(batch))
             _compare_sites(crystals, torch.cat(local, dim=1), dense_crystals, locals_, allowed)
             crystal = encoder.pool(batch, local.mean)
             torch.testing.assert_close(torch.cat(crystal, dim=1), vectors, rtol=0, atol=allowed, msg=str(compress))

@@ -49,7 +49,7 @@ def test_gradients_agree_with_finite_differences(settings, crystals):
 def test_every_parameter_is_used(crystals):
     encoder = make_encoder(n_blocks=2, n_heads=2, element_embedding=3, log_coulomb=True)
     batch = make_batch(crystals)
-    local = encoder.local(batch, encoder.site_state(batch), encoder.pair_term(batch))
+    local = encoder.local(batch, encoder.site_terms(batch), encoder.pair_term(batch))
     crystal = encoder.pool(batch, local.mean)
     sum(part.square().sum() for part in (*local, *crystal)).backward()
     assert [name for name, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().sum()] == []
@@ -80,7 +80,7 @@ def test_compression_changes_nothing(pooling, crystals):
 def test_attention_adds_up_to_one_for_every_site_and_head(crystals):
     encoder, batch = make_encoder(n_blocks=2, n_heads=3), make_batch(crystals)
     attention = []
-    encoder.local(batch, encoder.site_state(batch), encoder.pair_term(batch), attention)
+    encoder.local(batch, encoder.site_terms(batch), encoder.pair_term(batch), attention)
     assert [a.shape for a in attention] == [(len(batch.row), 3)] * 2
     for weights in attention:
         total = torch.zeros(len(batch.numbers), 3).index_add_(0, batch.row, weights)

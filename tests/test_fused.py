@@ -21,10 +21,8 @@ pytest.importorskip("numba", reason="compiled loops need the extra [fast]")
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
 def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
+    with fused.threads(request.param):
+        yield request.param
 
 
 @pytest.fixture
@@ -89,7 +87,7 @@ def test_encoder_and_its_gradient(settings, batch, threads):
     attention = []
 
     def value(encoder, data, weights):
-        local = encoder.local(data, encoder.site_state(data), encoder.pair_term(data), attention).mean
+        local = encoder.local(data, encoder.site_terms(data), encoder.pair_term(data), attention).mean
         return (encoder.pool(data, local).mean * weights).sum()
 
     found = gradients(single, lambda: value(single, batch, weights.float()))

@@ -118,7 +118,7 @@ def test_without_the_kl_term_there_is_no_noise(batch):
     model = make_model(kl_weight=0.0, negatives=("composition", "permuted"))
     assert not model.encoder.spread
     assert "kl" not in model(batch, generator())
-    state = model.encoder.local(batch, model.encoder.site_state(batch), model.encoder.pair_term(batch))
+    state = model.encoder.local(batch, model.encoder.site_terms(batch), model.encoder.pair_term(batch))
     assert state.log_var is None
     assert torch.equal(state.sample(generator(1)), state.sample(generator(2)))
 
@@ -141,7 +141,7 @@ def test_engineered_vectors_are_those_of_crystals_put_together_wrongly(log_coulo
     model = make_model(kl_weight=0.0, encoder=settings)
     encoder = model.encoder
     with torch.no_grad():
-        sites, term = encoder.site_state(batch), encoder.pair_term(batch)
+        sites, term = encoder.site_terms(batch), encoder.pair_term(batch)
         got = model._engineered(batch, sites, term, generator(5))
     (composition, for_geometry, _), (structure, for_species, _), (permuted, for_own, _) = got
 
@@ -214,7 +214,7 @@ def test_global_loss_is_a_loop_over_crystals_and_sites(negatives, batch):
     with torch.no_grad():
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
         g = torch.randn(len(batch), SMALL["n_components"], dtype=torch.float64, generator=generator(2))
-        sites, term = model.encoder.site_state(batch), model.encoder.pair_term(batch)
+        sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
         wrong = model._engineered(batch, sites, term, generator(3))
         got = model._global_loss(batch, g, z, wrong)
 

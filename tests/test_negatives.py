@@ -86,7 +86,7 @@ def test_a_crystal_of_one_element_gives_no_permuted_negative():
     batch = toy_batch([[3, 3], [11, 17], [8]], [[1, 1], [1, 1], [2]])
     assert draw.of_one_element(batch).tolist() == [True, False, True]
     model = make_model(negatives=("permuted",))
-    sites, term = model.encoder.site_state(batch), model.encoder.pair_term(batch)
+    sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
     ((_, owner, share),) = model._engineered(batch, sites, term, generator())
     assert torch.equal(owner, batch.crystal)
     assert share.tolist() == [0, 0, 0.5, 0.5, 0]

@@ -52,21 +52,25 @@ class AttentionBlock(nn.Module):
         self.value = nn.Linear(value_hidden, site_width)
         self.site = Dense(site_width, site_width)
 
-    def forward(self, sites: Tensor, pair_term: PairTerm, batch: Batch):
+    def site_terms(self, sites: Tensor) -> tuple[Tensor, Tensor]:
+        """Terms of sites (C, width) in the bond layer, as centres and as neighbours, (C, hidden) each."""
+        return self.bond.centre(sites), self.bond.neighbour(sites)
+
+    def forward(self, site_terms: tuple[Tensor, Tensor], pair_term: PairTerm, batch: Batch):
         """New sites (C, width), new pairs (P, width) or None, and the attention weights (P, H).
 
         A weight is that of a distinct pair: the sum over the ``count`` equal columns it stands for.
         """
-        parts = self.bond.centre(sites), self.bond.neighbour(sites), pair_term.rows
+        parts = *site_terms, pair_term.rows
         own = sum(self.widths[:2])
-        if fused.fusible(sites):
+        if fused.fusible(parts[0]):
             narrow = [part[:, :own] for part in parts]
             heads, attention = fused.attend(*narrow, pair_term.which, self.logit.weight, batch)
             rest = [part[:, own:] for part in parts]
             for_pairs = mish(self._hidden(*rest, pair_term.which, batch)) if len(self.widths) > 2 else None
         else:
             hidden = mish(self._hidden(*parts, pair_term.which, batch))
-            heads, attention = self._attend(hidden[:, :own], batch, len(sites))
+            heads, attention = self._attend(hidden[:, :own], batch, len(batch.numbers))
             for_pairs = hidden[:, own:] if len(self.widths) > 2 else None
         # Each head has its own share of the value layer's outputs.
         shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), heads, strict=True)
@@ -168,12 +172,15 @@ class SiteNetEncoder(nn.Module):
 
     # ---- sites <- surroundings ----
 
-    def site_state(self, batch: Batch) -> Tensor:
-        """Lifted sites (C, width)."""
+    def site_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Terms of the lifted sites in the first block's bond layer, (C, hidden) each.
+
+        A row is a site's own: of other species on the same places, it is another row of the same terms.
+        """
         inputs = batch.site_inputs
         if self.element is not None:
             inputs = torch.cat([inputs, self.element(batch.numbers)], dim=1)
-        return self.lift_site(inputs)
+        return self.blocks[0].site_terms(self.lift_site(inputs))
 
     def pair_term(self, batch: Batch) -> PairTerm:
         """Term of the lifted pairs in the first block's bond layer.
@@ -183,7 +190,10 @@ class SiteNetEncoder(nn.Module):
         """
         if not self.log_coulomb:
             distances, which = batch.distinct
-            return PairTerm(self.blocks[0].bond.pair(self.lift_pair(distances[:, None])), which)
+            lift, pair = self.lift_pair, self.blocks[0].bond.pair
+            if fused.fusible(distances):
+                return PairTerm(fused.pair_term(distances, lift.linear.weight, lift.linear.bias, pair.weight), which)
+            return PairTerm(pair(lift(distances[:, None])), which)
         z_i, z_j = (batch.numbers[index].to(batch.distance.dtype) for index in (batch.row, batch.neighbour))
         own = batch.distance == 0
         ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))
@@ -195,14 +205,16 @@ class SiteNetEncoder(nn.Module):
         """Term of pairs that are all different."""
         return PairTerm(block.bond.pair(pairs), torch.arange(len(pairs), device=pairs.device))
 
-    def local(self, batch: Batch, sites: Tensor, pair_term: PairTerm, attention: list | None = None) -> Gaussian:
-        """Local vectors (C, local_dim) from lifted sites and the pairs' term of the first block.
+    def local(self, batch: Batch, site_terms: tuple, pair_term: PairTerm, attention: list | None = None) -> Gaussian:
+        """Local vectors (C, local_dim) from the terms of sites and pairs in the first block.
 
         A list given as ``attention`` is filled with each block's weights (P, H).
         """
         outputs = []
         for k, block in enumerate(self.blocks):
-            sites, pairs, weights = block(sites, pair_term, batch)
+            if k:
+                site_terms = block.site_terms(outputs[-1])
+            sites, pairs, weights = block(site_terms, pair_term, batch)
             outputs.append(sites)
             if attention is not None:
                 attention.append(weights)
@@ -215,7 +227,7 @@ class SiteNetEncoder(nn.Module):
 
     def local_mean(self, batch: Batch) -> Tensor:
         """Means of the local vectors (C, local_dim) of a batch."""
-        return self.local(batch, self.site_state(batch), self.pair_term(batch)).mean
+        return self.local(batch, self.site_terms(batch), self.pair_term(batch)).mean
 
     def local_modules(self) -> list[nn.Module]:
         """The modules that local vectors come from; the others make the crystal's vector of them."""

@@ -1,12 +1,15 @@
 """The compiled loops of :mod:`skdim.nn.kernels` as functions that torch can differentiate.
 
 They stand in for the same formulas in torch where numba is installed and the numbers are float32 on the CPU; networks
-ask :func:`fusible`. Threads share a batch crystal by crystal, as no pair reaches beyond its own.
+ask :func:`fusible`. Threads (:func:`threads`) share a batch crystal by crystal, as no pair reaches beyond its own. They
+are not torch's: its threads wait in a loop for the next operation, and would hold up these.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -16,6 +19,9 @@ from torch import Tensor
 
 #: Set to 1, this variable switches the compiled loops off.
 _OFF = "SKDIM_NO_NUMBA"
+#: Rows of the pairs' term in work at a time: they stay in the cache.
+_CHUNK = 512
+_local = threading.local()
 
 
 @cache
@@ -30,9 +36,30 @@ def fusible(values: Tensor) -> bool:
     )
 
 
+@contextlib.contextmanager
+def threads(n: int):
+    """Let the loops that this thread calls use so many threads, inside the block."""
+    before = n_threads()
+    _local.n = n
+    try:
+        yield
+    finally:
+        _local.n = before
+
+
+def n_threads() -> int:
+    """Threads that the loops called from this thread use."""
+    return getattr(_local, "n", 1)
+
+
 def dense(x: Tensor) -> Tensor:
     """Mish and layer normalisation of rows (n, width)."""
     return _Dense.apply(x)
+
+
+def pair_term(distance: Tensor, weight: Tensor, bias: Tensor, pair: Tensor) -> Tensor:
+    """Lifted distances (U,) through a linear layer: dense(distance weight + bias) pair', (U, hidden)."""
+    return _PairTerm.apply(distance, weight, bias, pair)
 
 
 def attend(centre: Tensor, near: Tensor, far: Tensor, which: Tensor, weight: Tensor, batch) -> tuple[Tensor, Tensor]:
@@ -63,6 +90,48 @@ class _Dense(torch.autograd.Function):
         out = torch.empty_like(x)
         _on_rows("dense_gradient", len(x), _array(x), _array(grad.contiguous()), _array(out))
         return out
+
+
+class _PairTerm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, distance, weight, bias, pair):
+        ctx.save_for_backward(distance, weight, bias, pair)
+        out = distance.new_empty(len(distance), len(pair))
+
+        def part(first, last):
+            with torch.no_grad():  # which threads do not inherit
+                for rows in _chunks(first, last):
+                    torch.mm(_lift(distance[rows], weight, bias)[1], pair.T, out=out[rows])
+
+        _share(part, _cuts(len(distance)), [()] * (len(_cuts(len(distance))) - 1))
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        distance, weight, bias, pair = ctx.saved_tensors
+        cuts = _cuts(len(distance))
+        sums = [[torch.zeros_like(each) for each in (weight, bias, pair)] for _ in cuts[1:]]
+
+        def part(first, last, to_weight, to_bias, to_pair):
+            with torch.no_grad():
+                for rows in _chunks(first, last):
+                    x, y = _lift(distance[rows], weight, bias)
+                    to_pair.addmm_(grad[rows].T, y)
+                    back = grad[rows] @ pair
+                    _kernel("dense_gradient")(0, len(x), _array(x), _array(back), _array(y))
+                    to_bias += y.sum(dim=0)
+                    to_weight.addmm_(y.T, distance[rows, None])
+
+        _share(part, cuts, sums)
+        return None, *(sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True))
+
+
+def _lift(distance, weight, bias):
+    """Lifted distances before and after activation and normalisation."""
+    x = torch.addmm(bias, distance[:, None], weight.T)
+    y = torch.empty_like(x)
+    _kernel("dense")(0, len(x), _array(x), _array(y))
+    return x, y
 
 
 class _Attend(torch.autograd.Function):
@@ -126,7 +195,7 @@ def _kernel(name):
 
 def _on_rows(name, n, *arguments):
     """A loop over rows that know nothing of each other."""
-    cuts = [round(n * k / _n_threads(n)) for k in range(_n_threads(n) + 1)]
+    cuts = _cuts(n)
     _share(_kernel(name), cuts, [arguments] * (len(cuts) - 1))
 
 
@@ -135,33 +204,43 @@ def _on_crystals(name, batch, *arguments, shared=None):
 
     ``shared`` is a tensor that all crystals have a gradient for: it is added up by thread, and returned.
     """
-    n_threads = _n_threads(len(batch.row))
+    n = _n_threads(len(batch.row))
     pairs = batch.pair_offsets[batch.class_offsets]
-    aims = torch.arange(1, n_threads) * (len(batch.row) / n_threads)
+    aims = torch.arange(1, n) * (len(batch.row) / n)
     crystals = torch.searchsorted(pairs, aims.to(pairs.dtype))
     cuts = [0, *batch.class_offsets[crystals].tolist(), len(batch.numbers)]
     if shared is None:
-        return _share(_kernel(name), cuts, [arguments] * n_threads)
-    parts = torch.zeros(n_threads, *shared.shape)
+        return _share(_kernel(name), cuts, [arguments] * n)
+    parts = torch.zeros(n, *shared.shape)
     _share(_kernel(name), cuts, [(*arguments, _array(part)) for part in parts])
     return parts.sum(dim=0)
 
 
-def _share(kernel, cuts, arguments):
-    """Call a kernel from cut to cut, each in a thread of its own."""
-    jobs = list(zip(cuts[:-1], cuts[1:], arguments, strict=True))
-    if len(jobs) == 1:
-        first, last, own = jobs[0]
-        kernel(first, last, *own)
-        return
-    pool = _pool(os.getpid(), len(jobs))
-    for job in [pool.submit(kernel, first, last, *own) for first, last, own in jobs]:
+def _share(function, cuts, arguments):
+    """Call a function from cut to cut, each in a thread of its own; the last one in this."""
+    *others, mine = zip(cuts[:-1], cuts[1:], arguments, strict=True)
+    waiting = []
+    if others:
+        pool = _pool(os.getpid(), len(others))
+        waiting = [pool.submit(function, first, last, *own) for first, last, own in others]
+    first, last, own = mine
+    function(first, last, *own)
+    for job in waiting:
         job.result()
 
 
 def _n_threads(n):
     # Waking a thread costs as much as some hundred rows.
-    return max(1, min(torch.get_num_threads(), n // 500))
+    return max(1, min(n_threads(), n // 500))
+
+
+def _cuts(n):
+    """Where n rows are cut for the threads."""
+    return [round(n * k / _n_threads(n)) for k in range(_n_threads(n) + 1)]
+
+
+def _chunks(first, last):
+    return (slice(start, min(start + _CHUNK, last)) for start in range(first, last, _CHUNK))
 
 
 @lru_cache(maxsize=4)

@@ -138,13 +138,13 @@ class DeepInfoMax(nn.Module):
         ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term.
         """
         encoder = self.encoder
-        sites, pair_term = encoder.site_state(batch), encoder.pair_term(batch)
-        local = encoder.local(batch, sites, pair_term)
+        site_terms, pair_term = encoder.site_terms(batch), encoder.pair_term(batch)
+        local = encoder.local(batch, site_terms, pair_term)
         z = local.sample(generator)
         crystal = encoder.pool(batch, z.detach())
         g = crystal.sample(generator)
         with torch.no_grad():
-            wrong = self._engineered(batch, sites, pair_term, generator)
+            wrong = self._engineered(batch, site_terms, pair_term, generator)
         parts = {
             "local": self._local_loss(batch, z, generator),
             "global": self._global_loss(batch, g, z.detach(), wrong),
@@ -180,7 +180,7 @@ class DeepInfoMax(nn.Module):
         # The surroundings of each site meet the local vector of a site of another crystal.
         other = draw.other_crystal(batch, generator)
         stranger = draw.draw_class(batch, other[batch.crystal], generator)
-        true, false = self.neighbour_score.of_rows(batch, queries, queries[stranger])
+        true, false = self.neighbour_score.of_rows(batch, queries, queries.index_select(0, stranger))
         true, false = jensen_shannon_true(true), jensen_shannon_false(false)
         per_site = segment_total(weights * (true + false), batch.row, len(batch.numbers))
         return self._mean(batch, per_site)
@@ -196,7 +196,7 @@ class DeepInfoMax(nn.Module):
         same[own, own] = False
         return self._mean(batch, info_nce(scores.masked_fill(same, -torch.inf), own))
 
-    def _engineered(self, batch, sites, pair_term, generator):
+    def _engineered(self, batch, site_terms, pair_term, generator):
         """False local vectors for the global block: list of (site vectors, crystal they are false for, weights)."""
         wrong = []
         share = batch.site_share
@@ -205,7 +205,8 @@ class DeepInfoMax(nn.Module):
             species = chimera.species_class
             mixed = replace(batch, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
             term = self._pair_term(mixed, pair_term)
-            z = self.encoder.local(mixed, sites[species], term).sample(generator)
+            mixed_terms = tuple(part.index_select(0, species) for part in site_terms)
+            z = self.encoder.local(mixed, mixed_terms, term).sample(generator)
             if "composition" in self.negatives:
                 wrong.append((z, batch.crystal, share))
             if "structure" in self.negatives:
@@ -213,7 +214,7 @@ class DeepInfoMax(nn.Module):
         if "permuted" in self.negatives:
             turn = draw.permute_pairs(batch, generator)
             term = self._pair_term(replace(batch, distance=batch.distance[turn]), pair_term, turn)
-            z = self.encoder.local(batch, sites, term).sample(generator)
+            z = self.encoder.local(batch, site_terms, term).sample(generator)
             # Of a crystal of one element nothing can be mismatched: what it gives is true, not false.
             wrong.append((z, batch.crystal, share * ~draw.of_one_element(batch)[batch.crystal]))
         return wrong
@@ -240,7 +241,7 @@ class DeepInfoMax(nn.Module):
         ]
         if nce:
             return self._global_info_nce(batch, scores, wrong_scores, wrong)
-        loss = self._mean(batch, jensen_shannon_true(scores[own]))
+        loss = self._mean(batch, jensen_shannon_true(scores.gather(1, batch.crystal[:, None])[:, 0]))
         false = []
         if "batch" in self.negatives:
             # Every other crystal of the batch, where one drawn at random would have the same mean.

@@ -62,18 +62,32 @@ def _mish_and_slope(x):
     return x * t, t + _F(4.0) * x * e * (e + _F(1.0)) * q * q
 
 
-@numba.njit(inline="always")
-def _scale(total, squares, width):
-    """Mean and inverse standard deviation from a sum and a sum of squares."""
-    mean = total / width
-    return mean, _F(1.0) / np.sqrt(max(squares / width - mean * mean, _F(0.0)) + _EPS)
+# Loops either store or add up. One that did both would add up in another order where its rows lie close together in
+# memory, and the last bit of a fit would depend on where.
 
 
 @numba.njit(**_OPTIONS)
-def _hidden(a, b, c, value, slope):
-    """Mish of a sum of three rows, and its slope."""
-    for k in range(len(value)):
-        value[k], slope[k] = _mish_and_slope(a[k] + b[k] + c[k])
+def _activate(row):
+    for k in range(len(row)):
+        row[k] = _mish(row[k])
+
+
+@numba.njit(**_OPTIONS)
+def _activate_with_slope(row, slope):
+    for k in range(len(row)):
+        row[k], slope[k] = _mish_and_slope(row[k])
+
+
+@numba.njit(**_OPTIONS)
+def _sum_of_three(a, b, c, row):
+    for k in range(len(row)):
+        row[k] = a[k] + b[k] + c[k]
+
+
+@numba.njit(**_OPTIONS)
+def _line(a, b, factor, row):
+    for k in range(len(row)):
+        row[k] = a[k] + factor * b[k]
 
 
 @numba.njit(**_OPTIONS)
@@ -83,7 +97,8 @@ def _moments(row):
     for k in range(len(row)):
         total += row[k]
         squares += row[k] * row[k]
-    return _scale(total, squares, _F(len(row)))
+    mean = total / _F(len(row))
+    return mean, _F(1.0) / np.sqrt(max(squares / _F(len(row)) - mean * mean, _F(0.0)) + _EPS)
 
 
 @numba.njit(**_OPTIONS)
@@ -120,15 +135,13 @@ def dense(first, last, x, out):
     """Mish, then layer normalisation, of rows."""
     width = x.shape[1]
     for i in range(first, last):
-        total = squares = _F(0.0)
+        row = out[i]
         for k in range(width):
-            m = _mish(x[i, k])
-            out[i, k] = m
-            total += m
-            squares += m * m
-        mean, scale = _scale(total, squares, _F(width))
+            row[k] = x[i, k]
+        _activate(row)
+        mean, scale = _moments(row)
         for k in range(width):
-            out[i, k] = (out[i, k] - mean) * scale
+            row[k] = (row[k] - mean) * scale
 
 
 @_compiled
@@ -137,15 +150,11 @@ def dense_gradient(first, last, x, grad, out):
     width = x.shape[1]
     value, slope = np.empty(width, np.float32), np.empty(width, np.float32)
     for i in range(first, last):
-        total = squares = _F(0.0)
         for k in range(width):
-            m, s = _mish_and_slope(x[i, k])
-            value[k], slope[k] = m, s
-            total += m
-            squares += m * m
-        for k in range(width):
+            value[k] = x[i, k]
             out[i, k] = grad[i, k]
-        mean, scale = _scale(total, squares, _F(width))
+        _activate_with_slope(value, slope)
+        mean, scale = _moments(value)
         _through(out[i], value, slope, mean, scale)
 
 
@@ -157,39 +166,25 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, log_count,
     """
     heads, wide = weight.shape
     width = centre.shape[1]
-    narrow = width - wide
     longest = 1
     for i in range(first, last):
         longest = max(longest, offsets[i + 1] - offsets[i])
-    hidden = np.empty((longest, narrow), np.float32)
+    hidden = np.empty((longest, width), np.float32)
     shift, scale = np.empty(longest, np.float32), np.empty(longest, np.float32)
-    row, total_weight = np.empty(wide, np.float32), np.empty(heads, np.float32)
+    total_weight = np.empty(heads, np.float32)
     for h in range(heads):
         total_weight[h] = weight[h].sum()
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
         for r in range(length):
             p = start + r
-            j, u = neighbour[p], which[p]
-            total = squares = _F(0.0)
-            for k in range(wide):
-                m = _mish(centre[i, k] + near[j, k] + far[u, k])
-                row[k] = m
-                total += m
-                squares += m * m
-            mean, inverse = _scale(total, squares, _F(wide))
+            row = hidden[r]
+            _sum_of_three(centre[i], near[neighbour[p]], far[which[p]], row)
+            _activate(row)
+            mean, inverse = _moments(row[:wide])
             for h in range(heads):
-                dot = _F(0.0)
-                for k in range(wide):
-                    dot += row[k] * weight[h, k]
-                attention[p, h] = (dot - mean * total_weight[h]) * inverse + log_count[p]
-            total = squares = _F(0.0)
-            for k in range(narrow):
-                m = _mish(centre[i, wide + k] + near[j, wide + k] + far[u, wide + k])
-                hidden[r, k] = m
-                total += m
-                squares += m * m
-            shift[r], scale[r] = _scale(total, squares, _F(narrow))
+                attention[p, h] = (_dot(row[:wide], weight[h]) - mean * total_weight[h]) * inverse + log_count[p]
+            shift[r], scale[r] = _moments(row[wide:])
         for h in range(heads):
             top = attention[start, h]
             for r in range(1, length):
@@ -199,14 +194,11 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, log_count,
                 a = _exp(attention[start + r, h] - top)
                 attention[start + r, h] = a
                 total += a
-            for k in range(narrow):
-                summed[h, i, k] = _F(0.0)
+            summed[h, i] = _F(0.0)
             for r in range(length):
                 a = attention[start + r, h] / total
                 attention[start + r, h] = a
-                a *= scale[r]
-                for k in range(narrow):
-                    summed[h, i, k] += a * (hidden[r, k] - shift[r])
+                _add(summed[h, i], a * scale[r], hidden[r, wide:], shift[r])
 
 
 @_compiled
@@ -227,8 +219,9 @@ def attend_gradient(
         start, length = offsets[i], offsets[i + 1] - offsets[i]
         for r in range(length):
             j, u = neighbour[start + r], which[start + r]
-            v, s = value[r], slope[r]
-            _hidden(centre[i], near[j], far[u], v, s)
+            v = value[r]
+            _sum_of_three(centre[i], near[j], far[u], v)
+            _activate_with_slope(v, slope[r])
             stats[r, 0], stats[r, 1] = _moments(v[:wide])
             stats[r, 2], stats[r, 3] = _moments(v[wide:])
         # Softmax: what each weight is worth, less what they are worth on average.
@@ -268,19 +261,11 @@ def scores(first, last, near, step, distance, offsets, neighbour, queries, out):
         for q in range(n):
             total_query[q] = queries[q, i].sum()
         for p in range(offsets[i], offsets[i + 1]):
-            j, d = neighbour[p], distance[p]
-            total = squares = _F(0.0)
-            for k in range(width):
-                m = _mish(near[j, k] + d * step[k])
-                row[k] = m
-                total += m
-                squares += m * m
-            mean, scale = _scale(total, squares, _F(width))
+            _line(near[neighbour[p]], step, distance[p], row)
+            _activate(row)
+            mean, scale = _moments(row)
             for q in range(n):
-                dot = _F(0.0)
-                for k in range(width):
-                    dot += row[k] * queries[q, i, k]
-                out[q, p] = (dot - mean * total_query[q]) * scale
+                out[q, p] = (_dot(row, queries[q, i]) - mean * total_query[q]) * scale
 
 
 @_compiled
@@ -291,22 +276,13 @@ def scores_gradient(first, last, near, step, distance, offsets, neighbour, queri
     for i in range(first, last):
         for p in range(offsets[i], offsets[i + 1]):
             j, d = neighbour[p], distance[p]
-            total = squares = _F(0.0)
-            for k in range(width):
-                m, s = _mish_and_slope(near[j, k] + d * step[k])
-                value[k], slope[k] = m, s
-                total += m
-                squares += m * m
-                pull[k] = _F(0.0)
-            mean, scale = _scale(total, squares, _F(width))
+            _line(near[j], step, d, value)
+            _activate_with_slope(value, slope)
+            mean, scale = _moments(value)
+            pull[:] = _F(0.0)
             for q in range(n):
-                g = grad[q, p]
-                for k in range(width):
-                    pull[k] += g * queries[q, i, k]
-                for k in range(width):
-                    to_queries[q, i, k] += g * (value[k] - mean) * scale
+                _add(pull, grad[q, p], queries[q, i], _F(0.0))
+                _add(to_queries[q, i], grad[q, p] * scale, value, mean)
             _through(pull, value, slope, mean, scale)
-            for k in range(width):
-                to_near[j, k] += pull[k]
-            for k in range(width):
-                to_step[k] += d * pull[k]
+            _add(to_near[j], _F(1.0), pull, _F(0.0))
+            _add(to_step, d, pull, _F(0.0))
