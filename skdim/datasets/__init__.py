@@ -1,7 +1,7 @@
-"""Crystals to learn from: two bundled data sets and a generator.
+"""Crystals to learn from: two bundled data sets, a generator, and more from the network.
 
-Every function returns crystals as a list of :class:`pymatgen.core.Structure` with one number each, and needs no
-network.
+Every function but :func:`fetch_file` returns crystals as a list of :class:`pymatgen.core.Structure` with one number
+each. The bundled sets and the generator need no network.
 
 - :func:`load_formation_energy`: 3938 crystals of the Materials Project with their formation energy, from 1 to 25 sites
   and across 86 elements. Formation energy is a property of the bonds: the mean of many local environments.
@@ -9,6 +9,9 @@ network.
   crystal, and harder to learn from few labels.
 - :func:`make_crystals`: as many synthetic crystals as wanted, with a target that is a known formula of the structure.
   For tests and for trying things out; a model's error on it says nothing about real crystals.
+- :func:`fetch_matbench`: the nine tasks of Matbench that are about structures, 636 to 132 752 crystals, with its folds.
+- :func:`fetch_crystals`: a table of crystals from any URL, in the form that matminer writes.
+- :func:`fetch_file`: any file, checked by its sha256, resumed after a break, kept in :func:`get_data_home`.
 
 Self-supervised learning uses more structures than labels, and its results are easily flattered by a structure that was
 seen in pre-training and is met again in the test. Polymorphs make this worse: two crystals of one formula have nearly
@@ -22,11 +25,22 @@ of the other.
 >>> int(train.sum()), int(test.sum())
 (828, 228)
 
-The data files are flat columns of numbers in NumPy's ``.npz`` format. Loading one compares its checksum and executes
-nothing from it.
+The bundled files are flat columns of numbers in NumPy's ``.npz`` format; those from the network are JSON. Loading one
+compares its checksum and executes nothing from it.
 """
 
 from ._bundled import load_band_gap, load_formation_energy
+from ._crystals import fetch_crystals
+from ._fetch import fetch_file, get_data_home
+from ._matbench import fetch_matbench
 from ._synthetic import make_crystals
 
-__all__ = ["load_band_gap", "load_formation_energy", "make_crystals"]
+__all__ = [
+    "fetch_crystals",
+    "fetch_file",
+    "fetch_matbench",
+    "get_data_home",
+    "load_band_gap",
+    "load_formation_energy",
+    "make_crystals",
+]

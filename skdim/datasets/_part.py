@@ -1,0 +1,135 @@
+"""A file on its way: what has come so far, kept for the next try, and written by one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+
+from .._files import replaced_file
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+@contextlib.contextmanager
+def part_of(path):
+    """Open ``NAME.part`` beside ``path``, and wait for another process that has it.
+
+    The lock ends with the process, however that ends. Where there are no locks (Windows, some network file systems)
+    the part has a name of its own, and does not outlive the block.
+
+    Yields
+    ------
+    Part or None
+        None where ``path`` is there: another process has just finished it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = path.with_name(f"{path.name}.part")
+    while True:
+        file = open(place, "a+b")  # noqa: SIM115
+        try:
+            locked = _lock(file)
+            if not locked:
+                file.close()
+                place.unlink(missing_ok=True)
+                place = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+                file = open(place, "a+b")  # noqa: SIM115
+            if _is_at(file, place):
+                part = Part(file, place)
+                try:
+                    yield None if path.exists() else part
+                finally:
+                    if not locked or not part.size or path.exists():
+                        part.discard()
+                return
+            # The one who had the lock has renamed or removed the file: begin with a new one.
+        finally:
+            file.close()
+
+
+class Part:
+    """The beginning of a file.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of it.
+    source : dict
+        What :meth:`start_over` was given when they began to come; empty if that is not known.
+    """
+
+    def __init__(self, file, place):
+        self._file, self._place = file, place
+        self._note = place.with_name(f"{place.name}.json")
+        self.source = _read_note(self._note)
+        self._hash = hashlib.sha256()
+        file.seek(0)
+        while piece := file.read(2**20):
+            self._hash.update(piece)
+        self.size = file.tell()
+
+    @property
+    def sha256(self):
+        return self._hash.hexdigest()
+
+    def start_over(self, source=None):
+        """Throw away what is there; ``source`` says where the new bytes come from."""
+        # In this order: a kill in between leaves no bytes that the note says come from somewhere else.
+        self._file.truncate(0)
+        self.size, self._hash, self.source = 0, hashlib.sha256(), source or {}
+        with replaced_file(self._note) as file:
+            file.write_text(json.dumps(self.source), encoding="utf-8")
+
+    def append(self, piece):
+        self._file.write(piece)
+        self._hash.update(piece)
+        self.size += len(piece)
+
+    def finish(self, path):
+        """Put the file, which is complete, in its place."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        if fcntl is None:  # Windows renames no open file
+            self._file.close()
+        os.replace(self._place, path)
+        self._note.unlink(missing_ok=True)
+
+    def discard(self):
+        if fcntl is None:
+            self._file.close()
+        for file in (self._place, self._note):
+            with contextlib.suppress(OSError):  # a stray file does no harm
+                file.unlink(missing_ok=True)
+
+
+def _lock(file):
+    """Wait for the file to be free. False where the file system has no locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
+
+
+def _is_at(file, place):
+    """Whether an open file still is what its name says."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), place.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _read_note(note):
+    try:
+        source = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = isinstance(source, dict) and all(isinstance(text, str) for text in source.values())
+    return source if known else {}
