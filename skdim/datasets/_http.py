@@ -166,7 +166,7 @@ class _Paced(io.RawIOBase):
 
     def __init__(self, raw, period, limit):
         self._raw, self._period, self._left = raw, period, limit
-        self._since, self._count = time.monotonic(), 0
+        self._since, self._count = None, 0
 
     def readable(self):
         return True
@@ -175,13 +175,16 @@ class _Paced(io.RawIOBase):
         n = self._raw.readinto(buffer)
         self._left -= n
         self._count += n
-        elapsed = time.monotonic() - self._since
+        now = time.monotonic()
+        if self._since is None:  # A server may think first; the socket's time-out counts that.
+            self._since = now
+        elapsed = now - self._since
         if self._left < 0:
             raise OSError("the server does not stop sending")
         if elapsed > self._period:
             if self._count < MIN_RATE * self._period:
                 raise TimeoutError(f"only {self._count} bytes in {elapsed:.0f} s")
-            self._since, self._count = time.monotonic(), 0
+            self._since, self._count = now, 0
         return n
 
     def close(self):
