@@ -9,6 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Server(contextlib.AbstractContextManager):
     """Answers each request with the next of ``answers``, and the last one again and again.
 
+    Parameters
+    ----------
+    *answers : callables
+    tls : ssl.SSLContext, default=None
+        To serve https.
+
     Attributes
     ----------
     answers : list of callables
@@ -17,7 +23,7 @@ class Server(contextlib.AbstractContextManager):
         Path and headers (names in lower case) of those that came.
     """
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, tls=None):
         self.answers, self.requests = list(answers), []
         self.ended = threading.Event()
         self._lock = threading.Lock()
@@ -37,7 +43,10 @@ class Server(contextlib.AbstractContextManager):
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        if tls is not None:
+            # The handshake waits for the thread of the connection.
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"http{'' if tls is None else 's'}://127.0.0.1:{self._http.server_address[1]}"
         # Asked often whether to end: the tests are many.
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 

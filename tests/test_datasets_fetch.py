@@ -4,7 +4,9 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -142,6 +144,28 @@ def test_a_later_call_goes_on(folder):
         assert_fetched(fetch(server, n_retries=0), folder)
     assert server.ranges == [None, "bytes=100000-"]
     assert server.requests[1][1]["if-range"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
+def test_each_try_brings_some_of_it(folder):
+    """As many tries as that takes; but a server that begins anew each time is given up."""
+    content = CONTENT * 20
+    size = 11 * len(CONTENT) // 3
+
+    def some(handler):
+        start = int((handler.headers.get("Range") or "bytes=0-")[len("bytes=") : -1])
+        head = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+        begin(handler, 206 if start else 200, Content_Length=len(content) - start, **head)
+        handler.wfile.write(content[start : start + size])
+
+    with Server(some) as server:
+        path = fetch(server, sha256=hashlib.sha256(content).hexdigest(), n_retries=1)
+        assert path.read_bytes() == content
+        assert len(server.requests) == 6
+        with pytest.raises(OSError, match=r"\(1 try\)"):
+            fetch(server, n_retries=0, filename="another")
+    with Server(broken(content, size)) as server, pytest.raises(OSError, match=r"\(2 tries\)"):
+        fetch(server, n_retries=1, filename="a third")
+    assert len(server.requests) == 2
 
 
 def test_a_weak_etag_is_no_promise(folder):
@@ -469,6 +493,45 @@ def test_no_redirect_from_outside_to_this_machine():
     with pytest.raises(_http.Refusal, match="to this machine"):
         _http._redirected("https://example.org/a", "https://127.0.0.1/admin")
     assert _http._redirected("https://example.org/a/b", "../c") == "https://example.org/c"
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    """A server's TLS, and the file of its certificate, which it has signed itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not there to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
+        "-addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out certificate.pem"
+    )
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context, folder / "certificate.pem"
+
+
+def test_https(folder, tls, monkeypatch):
+    context, certificate = tls
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Server(broken(CONTENT, 100_000, ETag='"a"'), rest(CONTENT, '"a"'), tls=context) as server:
+        assert_fetched(fetch(server), folder)
+    assert server.ranges == [None, "bytes=100000-"]
+
+
+def test_https_of_a_stranger(folder, tls):
+    with Server(whole(CONTENT), tls=tls[0]) as server, pytest.raises(OSError, match="certificate is not valid: self"):
+        fetch(server)
+    assert server.requests == []
+
+
+def test_https_stalling(folder, tls, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))
+    start = time.monotonic()
+    for answer in (silent, dripping(OK + b"\r\n")):
+        with Server(answer, tls=tls[0]) as server, pytest.raises(OSError, match="the server stalls"):
+            fetch(server, n_retries=0, timeout=0.3)
+    assert time.monotonic() - start < 5
 
 
 def test_no_tls_there(folder):

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from ._http import Refusal, Trouble, check_url, chunks, open_url
 from ._part import part_of
 
+#: Bytes that a try must bring to count as a success.
+_PROGRESS = 2**20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -78,7 +80,7 @@ def fetch_file(
     max_bytes : int, default=2**31
         Larger files are refused.
     n_retries : int, default=3
-        Tries after the first, where the trouble is one that may pass.
+        Tries after the first, or after one that brought another 1 MiB, where the trouble is one that may pass.
     delay : float, default=1.0
         Seconds between tries.
     timeout : float, default=30.0
@@ -169,7 +171,7 @@ def _is_there(path, sha256):
 
 def _download(part, url, sha256, max_bytes, n_retries, delay, timeout, bar_name):
     """Bring the part to its end: until its sha256 is the wanted one."""
-    tries = 0
+    tries, best = 0, part.size
     while part.sha256 != sha256:
         if part.source.get("url") != url:
             part.start_over()
@@ -183,7 +185,9 @@ def _download(part, url, sha256, max_bytes, n_retries, delay, timeout, bar_name)
                 continue
             raise Trouble(f"what comes has {size} bytes and the sha256 {found}, so it is not the file that is wanted")
         except Trouble as trouble:
-            tries += 1
+            # A long file on a bad line takes many tries that each bring some of it.
+            tries = 1 if part.size >= best + _PROGRESS else tries + 1
+            best = max(best, part.size)
             if tries > n_retries:
                 raise Trouble(f"{trouble} ({tries} {'tries' if tries > 1 else 'try'})") from trouble
         time.sleep(delay)
