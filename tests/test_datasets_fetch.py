@@ -190,6 +190,22 @@ def test_the_file_has_changed_meanwhile(folder, now, n_requests):
     assert len(server.requests) == n_requests
 
 
+@pytest.mark.parametrize("size", ["300000", "*"])
+def test_less_than_the_whole_rest(folder, size):
+    """A server may send a range in pieces, and need not know the size of the file."""
+
+    def some(handler):
+        start = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        stop = start + 50_000 if size == "300000" else 300_000
+        begin(handler, 206, Content_Range=f"bytes {start}-{stop - 1}/{size}", Content_Length=stop - start)
+        handler.wfile.write(CONTENT[start:stop])
+
+    with Server(broken(CONTENT, 100_000), some) as server:
+        assert_fetched(fetch(server, n_retries=4), folder)
+    starts = [100_000, 150_000, 200_000, 250_000] if size == "300000" else [100_000]
+    assert server.ranges == [None, *(f"bytes={start}-" for start in starts)]
+
+
 @pytest.mark.parametrize("span", ["bytes 0-299999/300000", "bytes 99999-299999/300000", "100000-", "bytes */300000"])
 def test_another_range_than_asked_for(folder, span):
     def wrong(handler):

@@ -204,7 +204,7 @@ def _receive(part, url, max_bytes, timeout, bar_name):
         total = response.length  # None where the server does not say
         goes_on = begun and _goes_on(part, response)
         if goes_on:
-            total = None if total is None else part.size + total
+            total = _size_told(response, None if total is None else part.size + total)
         elif response.status == 200:
             validator = _validator(response)
             part.start_over({"url": url} | ({} if validator is None else {"validator": validator}))
@@ -220,9 +220,19 @@ def _receive(part, url, max_bytes, timeout, bar_name):
 
 def _goes_on(part, response):
     """Whether an answer is the rest of the part."""
-    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    found = _range_of(response)
     changed = "validator" in part.source and _validator(response) not in (None, part.source["validator"])
     return response.status == 206 and found is not None and int(found[1]) == part.size and not changed
+
+
+def _range_of(response):
+    return _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+
+
+def _size_told(response, otherwise):
+    """The size of the whole file that an answer has a range of, where the server knows it."""
+    size = _range_of(response)[3]
+    return otherwise if size == "*" else int(size)
 
 
 def _validator(response):
