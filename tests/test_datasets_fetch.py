@@ -488,7 +488,7 @@ def test_continued_for_ever(folder):
 @pytest.mark.parametrize(
     "where",
     [
-        "file:///etc/hostname",
+        "file:///some/file",
         "ftp://127.0.0.1/a",
         "data:,abc",
         "http://example.org/a",
@@ -570,7 +570,7 @@ def test_disk_full_is_not_called_a_trouble_of_the_network(folder, monkeypatch):
     [
         ("http://example.org/a", "use https"),
         ("ftp://example.org/a", "must start with https"),
-        ("file:///etc/hostname", "must start with https"),
+        ("file:///some/file", "must start with https"),
         ("example.org/a", "must start with https"),
         ("https://example.org/a\r\nHost: b", "write spaces"),
         ("https://me:secret@example.org/a", "user name or password"),
