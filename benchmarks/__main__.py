@@ -7,12 +7,15 @@ import sys
 
 import torch
 
-from . import featurize, memory, speed
+from . import featurize, growth, imports, memory, search, speed
 from ._results import table
 
 BENCHMARKS = {
     "speed": ("Pre-training and embedding against a dense implementation", speed.run),
-    "featurize": ("Featurizing on one core", featurize.run),
+    "growth": ("Larger supercells, more crystals", growth.run),
+    "featurize": ("Featurizing", featurize.run),
+    "search": ("A grid search over structures", search.run),
+    "imports": ("Importing", imports.run),
     "memory": ("Memory of 100 000 crystals", memory.run),
 }
 

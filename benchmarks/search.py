@@ -1,0 +1,65 @@
+"""A grid search over a pipeline on structures: how often each structure is featurized, and what the search takes."""
+
+import tempfile
+import time
+from unittest import mock
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, _featurizer
+from skdim.datasets import load_formation_energy
+
+from ._results import Result
+from .speed import sample
+
+
+def run(quick=False):
+    """The search (5 folds, 8 settings) three ways.
+
+    On structures, each fold of each setting featurizes anew. The pipeline's ``memory`` keeps what ``fit`` made of a
+    fold's training rows, and no more. The featurizer learns nothing, so nothing leaks when it runs once before the
+    search.
+    """
+    n = 40 if quick else 400
+    data = load_formation_energy()
+    structures, y = sample(data.structures, n), np.array(sample(data.target, n))
+    featurizer, embedder = SiteNetFeaturizer(), FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained(device="cpu"))
+    rest = [("embed", embedder), ("ridge", Ridge())]
+    grid = {"ridge__alpha": np.logspace(-3, 4, 8)}
+    best = {}
+
+    def search(pipeline, first=None):
+        featurized = []
+        original = _featurizer.featurize_rows
+
+        def counted(rows, *args):
+            rows = list(rows)
+            featurized.append(len(rows))
+            return original(rows, *args)
+
+        with mock.patch.object(_featurizer, "featurize_rows", counted):
+            start = time.perf_counter()
+            X = structures if first is None else first.fit_transform(structures)
+            fitted = GridSearchCV(pipeline, grid, cv=5, refit=False).fit(X, y)
+            seconds = time.perf_counter() - start
+        best[len(best)] = fitted.cv_results_["mean_test_score"]
+        return sum(featurized) / n, seconds
+
+    whole = [("featurize", featurizer), *rest]
+    plain = search(Pipeline(whole))
+    with tempfile.TemporaryDirectory() as folder:
+        remembered = search(Pipeline(whole, memory=folder))
+    once = search(Pipeline(rest), featurizer)
+    assert all(np.allclose(scores, best[0]) for scores in best.values())
+    return [
+        Result("pipeline on structures: featurized", plain[0], "times each"),
+        Result("pipeline on structures", plain[1], "s"),
+        Result("the same with memory: featurized", remembered[0], "times each"),
+        Result("the same with memory", remembered[1], "s"),
+        Result("featurized before the search", once[0], "times each", ("<=", 1)),
+        Result("featurized before the search", once[1], "s"),
+    ]
