@@ -66,31 +66,33 @@ def _mish_and_slope(x):
 # memory, and the last bit of a fit would depend on where.
 
 
-@numba.njit(**_OPTIONS)
-def _activate(row):
-    for k in range(len(row)):
-        row[k] = _mish(row[k])
+@numba.njit(inline="always")
+def _hidden(a, b, c, value):
+    """Activation of a sum of three rows."""
+    for k in range(len(value)):
+        value[k] = _mish(a[k] + b[k] + c[k])
 
 
-@numba.njit(**_OPTIONS)
-def _activate_with_slope(row, slope):
-    for k in range(len(row)):
-        row[k], slope[k] = _mish_and_slope(row[k])
+@numba.njit(inline="always")
+def _hidden_and_slope(a, b, c, value, slope):
+    for k in range(len(value)):
+        value[k], slope[k] = _mish_and_slope(a[k] + b[k] + c[k])
 
 
-@numba.njit(**_OPTIONS)
-def _sum_of_three(a, b, c, row):
-    for k in range(len(row)):
-        row[k] = a[k] + b[k] + c[k]
+@numba.njit(inline="always")
+def _line(a, b, factor, value):
+    """Activation of a + factor b."""
+    for k in range(len(value)):
+        value[k] = _mish(a[k] + factor * b[k])
 
 
-@numba.njit(**_OPTIONS)
-def _line(a, b, factor, row):
-    for k in range(len(row)):
-        row[k] = a[k] + factor * b[k]
+@numba.njit(inline="always")
+def _line_and_slope(a, b, factor, value, slope):
+    for k in range(len(value)):
+        value[k], slope[k] = _mish_and_slope(a[k] + factor * b[k])
 
 
-@numba.njit(**_OPTIONS)
+@numba.njit(inline="always")
 def _moments(row):
     """Mean and inverse standard deviation of a row."""
     total = squares = _F(0.0)
@@ -101,7 +103,7 @@ def _moments(row):
     return mean, _F(1.0) / np.sqrt(max(squares / _F(len(row)) - mean * mean, _F(0.0)) + _EPS)
 
 
-@numba.njit(**_OPTIONS)
+@numba.njit(inline="always")
 def _dot(a, b):
     total = _F(0.0)
     for k in range(len(a)):
@@ -109,14 +111,14 @@ def _dot(a, b):
     return total
 
 
-@numba.njit(**_OPTIONS)
+@numba.njit(inline="always")
 def _add(to, factor, row, shift):
     """Add factor (row - shift) to a row."""
     for k in range(len(to)):
         to[k] += factor * (row[k] - shift)
 
 
-@numba.njit(**_OPTIONS)
+@numba.njit(inline="always")
 def _through(pull, value, slope, mean, scale):
     """Take a gradient through normalisation and activation of one row, in place."""
     width = len(pull)
@@ -137,8 +139,7 @@ def dense(first, last, x, out):
     for i in range(first, last):
         row = out[i]
         for k in range(width):
-            row[k] = x[i, k]
-        _activate(row)
+            row[k] = _mish(x[i, k])
         mean, scale = _moments(row)
         for k in range(width):
             row[k] = (row[k] - mean) * scale
@@ -151,9 +152,9 @@ def dense_gradient(first, last, x, grad, out):
     value, slope = np.empty(width, np.float32), np.empty(width, np.float32)
     for i in range(first, last):
         for k in range(width):
-            value[k] = x[i, k]
+            value[k], slope[k] = _mish_and_slope(x[i, k])
+        for k in range(width):
             out[i, k] = grad[i, k]
-        _activate_with_slope(value, slope)
         mean, scale = _moments(value)
         _through(out[i], value, slope, mean, scale)
 
@@ -179,8 +180,7 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, log_count,
         for r in range(length):
             p = start + r
             row = hidden[r]
-            _sum_of_three(centre[i], near[neighbour[p]], far[which[p]], row)
-            _activate(row)
+            _hidden(centre[i], near[neighbour[p]], far[which[p]], row)
             mean, inverse = _moments(row[:wide])
             for h in range(heads):
                 attention[p, h] = (_dot(row[:wide], weight[h]) - mean * total_weight[h]) * inverse + log_count[p]
@@ -220,8 +220,7 @@ def attend_gradient(
         for r in range(length):
             j, u = neighbour[start + r], which[start + r]
             v = value[r]
-            _sum_of_three(centre[i], near[j], far[u], v)
-            _activate_with_slope(v, slope[r])
+            _hidden_and_slope(centre[i], near[j], far[u], v, slope[r])
             stats[r, 0], stats[r, 1] = _moments(v[:wide])
             stats[r, 2], stats[r, 3] = _moments(v[wide:])
         # Softmax: what each weight is worth, less what they are worth on average.
@@ -262,7 +261,6 @@ def scores(first, last, near, step, distance, offsets, neighbour, queries, out):
             total_query[q] = queries[q, i].sum()
         for p in range(offsets[i], offsets[i + 1]):
             _line(near[neighbour[p]], step, distance[p], row)
-            _activate(row)
             mean, scale = _moments(row)
             for q in range(n):
                 out[q, p] = (_dot(row, queries[q, i]) - mean * total_query[q]) * scale
@@ -276,8 +274,7 @@ def scores_gradient(first, last, near, step, distance, offsets, neighbour, queri
     for i in range(first, last):
         for p in range(offsets[i], offsets[i + 1]):
             j, d = neighbour[p], distance[p]
-            _line(near[j], step, d, value)
-            _activate_with_slope(value, slope)
+            _line_and_slope(near[j], step, d, value, slope)
             mean, scale = _moments(value)
             pull[:] = _F(0.0)
             for q in range(n):
