@@ -273,14 +273,16 @@ class Crystals:
         save_crystals(self, path)
 
     @staticmethod
-    def load(path, mmap_mode=None):
-        """Read what :meth:`save` wrote.
+    def load(path, mmap_mode=None, *, verify=False):
+        """Read what :meth:`save` or :meth:`SiteNetFeaturizer.transform_to_disk` wrote.
 
         Parameters
         ----------
         path : str or Path
         mmap_mode : {None, "r", "c"}, default=None
             "r" maps the arrays instead of reading them: opening takes no time, and rows are read as they are used.
+        verify : bool, default=False
+            Read all and compare it with the checksums in the header.
 
         Returns
         -------
@@ -289,8 +291,8 @@ class Crystals:
         Raises
         ------
         ValueError
-            If the folder is no Crystals store, is damaged, or has another schema version.
+            If the folder is no Crystals store, is damaged, or has another schema version; or has no checksums to verify.
         """
         from ._store import load_crystals
 
-        return load_crystals(path, mmap_mode)
+        return load_crystals(path, mmap_mode, verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from ._crystals import COLUMNS, Crystals
 from ._files import new_folder
+from ._mapped import blocks
+from ._store_writer import StoreWriter
 from ._version import __version__
 
 SCHEMA_VERSION = 1
@@ -18,25 +21,35 @@ _HEADER = "header.json"
 def save_crystals(crystals, path):
     """Write ``crystals`` to the new folder ``path``; see :meth:`Crystals.save`."""
     with new_folder(path) as folder:
-        for name in COLUMNS:
-            np.save(folder / f"{name}.npy", np.asarray(getattr(crystals, name)), allow_pickle=False)
-        header = {
-            "format": "skdim.Crystals",
-            "schema_version": SCHEMA_VERSION,
-            "skdim_version": __version__,
-            "n_crystals": len(crystals),
-            "site_features": list(crystals.site_features),
-            "settings": crystals.settings,
-            "columns": {
-                name: {"dtype": np.dtype(dtype).name, "length": len(getattr(crystals, name))}
-                for name, dtype in COLUMNS.items()
-            },
-            "errors": {str(row): why for row, why in crystals.errors_.items()},
-        }
-        (folder / _HEADER).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        with StoreWriter(folder) as writer:
+            for block in blocks(crystals):
+                writer.append(block)
+        write_header(folder, writer.lengths, crystals.site_features, crystals.settings, crystals.errors_)
 
 
-def load_crystals(path, mmap_mode=None):
+def write_header(folder, lengths, site_features, settings, errors):
+    """Complete the store in ``folder``, whose columns are all written, by its header."""
+    header = {
+        "format": "skdim.Crystals",
+        "schema_version": SCHEMA_VERSION,
+        "skdim_version": __version__,
+        "n_crystals": lengths["class_offsets"] - 1,
+        "site_features": list(site_features),
+        "settings": settings,
+        "columns": {
+            name: {
+                "dtype": np.dtype(dtype).name,
+                "length": lengths[name],
+                "sha256": _sha256(folder / f"{name}.npy"),
+            }
+            for name, dtype in COLUMNS.items()
+        },
+        "errors": {str(row): why for row, why in errors.items()},
+    }
+    (folder / _HEADER).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+
+
+def load_crystals(path, mmap_mode=None, verify=False):
     """Read the folder ``path``; see :meth:`Crystals.load`."""
     path = Path(path)
     if mmap_mode not in (None, "r", "c"):
@@ -57,10 +70,14 @@ def load_crystals(path, mmap_mode=None):
         )
     try:
         lengths = {name: header["columns"][name]["length"] for name in COLUMNS}
+        # Stores of the first releases have none.
+        checksums = {name: header["columns"][name].get("sha256") for name in COLUMNS}
         errors = {int(row): why for row, why in header["errors"].items()}
         site_features, settings = header["site_features"], header["settings"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path / _HEADER} is damaged: it lacks entries ({error!r})") from error
+    if verify:
+        _verify(path, checksums)
     columns = {name: _load_column(path / f"{name}.npy", lengths[name], mmap_mode) for name in COLUMNS}
     n_rows = lengths["class_offsets"] - 1
     # The ends of the offsets alone: a check of every value would read the store.
@@ -82,3 +99,28 @@ def _load_column(file, length, mmap_mode):
             f"{np.dtype(COLUMNS[file.stem])} ({length},)"
         )
     return column
+
+
+def _verify(path, checksums):
+    """Read all columns and compare what they hold with the header's checksums."""
+    if None in checksums.values():
+        raise ValueError(
+            f"{path} has no checksums to verify, as its skdim wrote none: load it without verify, and save it again "
+            "under another name"
+        )
+    for name, expected in checksums.items():
+        file = path / f"{name}.npy"
+        try:
+            found = _sha256(file)
+        except OSError as error:
+            raise ValueError(f"{file} is damaged or missing ({error})") from error
+        if found != expected:
+            raise ValueError(
+                f"{file} is damaged: its checksum is not that of the header. Take the store from a copy, or featurize "
+                "again"
+            )
+
+
+def _sha256(file):
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
