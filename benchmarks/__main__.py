@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from . import featurize, growth, imports, memory, search, speed
+from . import featurize, growth, imports, memory, out_of_core, search, speed
 from ._results import table
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "search": ("A grid search over structures", search.run),
     "imports": ("Importing", imports.run),
     "memory": ("Memory of 100 000 crystals", memory.run),
+    "out_of_core": ("A store of a million crystals", out_of_core.run),
 }
 
 

@@ -6,7 +6,11 @@ import numpy as np
 import torch
 
 from ._featurizer import site_inputs
+from ._mapped import release_pages, rows_within
 from .nn.batch import Batch
+
+#: Bytes of crystals that are shuffled among each other, at most.
+_WINDOW = 2**30
 
 
 def make_batch(crystals):
@@ -66,10 +70,37 @@ def split_by_sites(n_sites, batch_sites, min_crystals=1):
     return batches
 
 
+def shuffled(n, window, generator=None):
+    """Rows 0 to n - 1 in random order, such that any ``window`` of them in turn are read from few places.
+
+    Parameters
+    ----------
+    n : int
+    window : int
+        Where all rows fit in it, every order is as likely as any other. Otherwise blocks of consecutive rows, 64 to a
+        window, are put in random order, and then the rows of each window of blocks.
+    generator : torch.Generator, default=None
+
+    Returns
+    -------
+    ndarray of int64 of shape (n,)
+    """
+    if n <= window:
+        return torch.randperm(n, generator=generator).numpy()
+    block = max(1, window // 64)
+    starts = torch.randperm(-(-n // block), generator=generator).numpy() * block
+    order = np.concatenate([np.arange(start, min(start + block, n)) for start in starts])
+    for start in range(0, n, window):
+        part = order[start : start + window]
+        part[:] = part[torch.randperm(len(part), generator=generator).numpy()]
+    return order
+
+
 class RaggedLoader:
     """Iterate over (batch, targets) of a dataset of crystals, at most ``batch_sites`` sites at a time.
 
     Takes the place of torch's DataLoader in skorch: what is batched is a slice of flat arrays, not a list of items.
+    Of crystals that are mapped from files, what was read is given back after each window of rows.
 
     Parameters
     ----------
@@ -79,31 +110,57 @@ class RaggedLoader:
     shuffle : bool
     generator : torch.Generator or None
         Orders the rows when ``shuffle``.
+    window : int
+        Rows to shuffle among each other; None takes those of about 1 GB, at least half of it.
     """
 
-    def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None):
+    def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None, window=None):
         self.dataset = dataset
         self.batch_sites = batch_sites
         self.min_crystals = min_crystals
         self.shuffle = shuffle
         self.generator = generator
+        self.window = rows_within(dataset.crystals, _WINDOW) if window is None else window
 
     def __iter__(self):
-        crystals, targets = self.dataset.crystals, self.dataset.targets
-        rows = np.arange(len(crystals))
+        crystals, targets, rows = self.dataset.crystals, self.dataset.targets, self.dataset.rows
+        window, n_sites = self.window, self.dataset.n_sites
         if self.shuffle:
-            rows = torch.randperm(len(crystals), generator=self.generator).numpy()
-        for part in split_by_sites(crystals.n_sites[rows], self.batch_sites, self.min_crystals):
+            order = shuffled(len(rows), window, self.generator)
+            rows, n_sites = rows[order], n_sites[order]
+        else:
+            window = max(1, window // 64)
+        read = 0
+        for part in split_by_sites(n_sites, self.batch_sites, self.min_crystals):
+            if part.start // window > read:
+                read = part.start // window
+                release_pages(crystals)
             chosen = rows[part]
             yield make_batch(crystals[chosen]), targets[chosen]
+        release_pages(crystals)
 
 
 class CrystalDataset(torch.utils.data.Dataset):
-    """Crystals and a tensor of targets, row by row the same."""
+    """Rows of crystals with their targets, none of them copied.
 
-    def __init__(self, crystals, targets=None):
+    Parameters
+    ----------
+    crystals : Crystals of shape (n,)
+    rows : ndarray of int of shape (k,), default=None
+        Those that belong to the data set; None takes all.
+    targets : Tensor of shape (n, ...), default=None
+        Of all crystals.
+    """
+
+    def __init__(self, crystals, rows=None, targets=None):
         self.crystals = crystals
+        self.rows = np.arange(len(crystals)) if rows is None else rows
         self.targets = torch.zeros(len(crystals)) if targets is None else targets
 
     def __len__(self):
-        return len(self.crystals)
+        return len(self.rows)
+
+    @property
+    def n_sites(self):
+        """Sites of each primitive cell, ndarray of int64 of shape (k,)."""
+        return self.crystals.n_sites[self.rows]

@@ -28,7 +28,7 @@ class OneCycle(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         dataset = X[0] if isinstance(X, tuple) else X
-        self.n_batches_ = max(1, math.ceil(dataset.crystals.n_sites.sum() / net.batch_sites))
+        self.n_batches_ = max(1, math.ceil(dataset.n_sites.sum() / net.batch_sites))
         self.first_epoch_ = len(net.history)
         self.peaks_ = [group["lr"] for group in net.optimizer_.param_groups]
 

@@ -15,8 +15,10 @@ from skorch.history import History
 from ._callbacks import OneCycle
 from ._crystals import COLUMNS
 from ._files import as_json, replaced_file
+from ._mapped import blocks
 
-SCHEMA_VERSION = 1
+#: 2 has another fingerprint of the crystals.
+SCHEMA_VERSION = 2
 #: Parameters of an estimator that do not change its weights, or not more than rounding does.
 _FREE = {"callbacks", "checkpoint", "device", "n_jobs", "representation", "verbose", "warm_start"}
 #: What the callbacks know beside the history.
@@ -187,12 +189,18 @@ def digest_of(dataset):
     """Fingerprint of the crystals and targets of a CrystalDataset; of None, the empty text."""
     if dataset is None:
         return ""
-    crystals = dataset.crystals
-    digest = hashlib.sha256(repr(crystals.site_features).encode())
-    for name in COLUMNS:
-        digest.update(np.ascontiguousarray(getattr(crystals, name)))
-    digest.update(np.ascontiguousarray(dataset.targets.numpy()))
-    return digest.hexdigest()
+    # Column by column: so it does not matter how large the blocks are.
+    columns = {name: hashlib.sha256() for name in COLUMNS}
+    for block in blocks(dataset.crystals, dataset.rows):
+        for name, digest in columns.items():
+            column = getattr(block, name)
+            # Of offsets the lengths, which are the same wherever a block begins.
+            digest.update(np.ascontiguousarray(np.diff(column) if name.endswith("_offsets") else column))
+    whole = hashlib.sha256(repr(dataset.crystals.site_features).encode())
+    for digest in columns.values():
+        whole.update(digest.digest())
+    whole.update(np.ascontiguousarray(dataset.targets[dataset.rows].numpy()))
+    return whole.hexdigest()
 
 
 def weights_digest(module):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
+
 from ._crystals import Crystals
 
 
@@ -27,12 +29,19 @@ def check_crystals(X, caller, *, site_features=None, min_crystals=1):
     return X
 
 
-def without_failed(crystals, caller):
-    """The rows that were featurized, with a warning if some were not."""
-    if not crystals.errors_:
-        return crystals
-    warnings.warn(
-        f"{caller} leaves out {len(crystals.errors_)} of {len(crystals)} rows that could not be featurized",
-        stacklevel=3,
-    )
-    return crystals[~crystals.failed]
+def usable_rows(crystals, caller, least):
+    """The rows that were featurized, ndarray of int, with a warning if some were not.
+
+    Raises
+    ------
+    ValueError
+        If they are fewer than ``least``.
+    """
+    if crystals.errors_:
+        warnings.warn(
+            f"{caller} leaves out {len(crystals.errors_)} of {len(crystals)} rows that could not be featurized",
+            stacklevel=3,
+        )
+    rows = np.flatnonzero(~crystals.failed)
+    check_crystals(crystals[rows[:least]], caller.partition(".")[0], min_crystals=least)
+    return rows

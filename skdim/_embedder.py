@@ -9,7 +9,7 @@ from typing import ClassVar
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._checks import check_crystals, without_failed
+from ._checks import check_crystals, usable_rows
 from ._embedding import EmbeddingMixin
 from ._parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
 from ._pretrained import PretrainedMixin
@@ -270,8 +270,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
         self : DeepInfoMaxEmbedder
         """
         self._validate_params()
-        X = without_failed(check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2), "DeepInfoMaxEmbedder.fit")
-        check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2)
+        rows = usable_rows(X, "DeepInfoMaxEmbedder.fit", least=2)
         from ._pretraining import pretrain  # torch takes seconds to import, and only what trains or embeds needs it
 
-        return pretrain(self, X)
+        return pretrain(self, X, rows)

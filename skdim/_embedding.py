@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_crystals, without_failed
+from ._checks import check_crystals, usable_rows
+from ._vectors_file import write_vectors
 
 
 class EmbeddingMixin(TransformerMixin):
@@ -26,18 +27,66 @@ class EmbeddingMixin(TransformerMixin):
             ``n_components`` columns for the global vector, ``2 * local_dim`` for mean and standard deviation of the
             local ones, or both. NaN for rows that failed to featurize.
         """
-        from .nn.sitenet import embed, embedding_width  # imports torch
+        from .nn.sitenet import embedding_width  # imports torch
 
         check_is_fitted(self)
         X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
         width = embedding_width(self.net_.module_.encoder, self.representation)
         vectors = np.full((len(X), width), np.nan, dtype=np.float32)
-        good = ~X.failed
-        if good.any():
-            vectors[good] = self.net_.map_batches(
-                lambda module, batch: embed(module.encoder, batch, self.representation), X[good]
-            )
+        for rows, part in self._embed(X):
+            vectors[rows] = part
         return vectors
+
+    def transform_to_disk(self, X, path):
+        """Embed crystals, also more than fit into memory, into a file.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+            Of a store that is mapped (``Crystals.load(path, mmap_mode="r")``), what was read is given back, so that
+            the memory in use stays the same however many there are.
+        path : str or Path
+            Ends in ".npy" (``numpy.load(path, mmap_mode="r")`` opens it) or ".parquet" (a column for each of
+            :meth:`get_feature_names_out`; needs ``pip install "skdim-crystals[parquet]"``). It must not exist yet, and
+            appears under its name once it is complete.
+
+        Returns
+        -------
+        Path
+            Of the file, which holds what :meth:`transform` returns.
+
+        Raises
+        ------
+        FileExistsError
+            If ``path`` exists.
+        ValueError
+            If it ends otherwise.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+        >>> from skdim.datasets import make_crystals
+        >>> structures, y = make_crystals(20, random_state=0)
+        >>> X = SiteNetFeaturizer().fit_transform(structures)
+        >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.load(embedder.transform_to_disk(X, f"{folder}/vectors.npy")).shape
+        (20, 192)
+        """
+        check_is_fitted(self)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
+        return write_vectors(path, self._embed(X), len(X), self.get_feature_names_out())
+
+    def _embed(self, X):
+        """Row numbers and vectors of one batch after the other, in order; without rows that failed to featurize."""
+        from .nn.sitenet import embed
+
+        good, done = np.flatnonzero(~X.failed), 0
+        for part in self.net_.map_batches(lambda m, batch: embed(m.encoder, batch, self.representation), X, good):
+            yield good[done : done + len(part)], part
+            done += len(part)
 
     def transform_sites(self, X):
         """Embed every site of every input structure.
@@ -58,9 +107,10 @@ class EmbeddingMixin(TransformerMixin):
         X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
         rows = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
         local = np.zeros((0, self.net_.module_.encoder.local_dim), dtype=np.float32)
-        good = ~X.failed
-        if good.any():
-            local = self.net_.map_batches(lambda module, batch: module.encoder(batch)[0], X[good])
+        good = np.flatnonzero(~X.failed)
+        if len(good):
+            parts = self.net_.map_batches(lambda module, batch: module.encoder(batch)[0], X, good)
+            local = np.concatenate(list(parts))
         # Failed rows have neither classes nor sites, so classes count the same with and without them.
         return local[X.class_offsets[rows] + X.site_class], rows
 
@@ -83,8 +133,7 @@ class EmbeddingMixin(TransformerMixin):
         """
         check_is_fitted(self)
         X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_, min_crystals=2)
-        X = check_crystals(without_failed(X, "DeepInfoMaxEmbedder.score"), "DeepInfoMaxEmbedder", min_crystals=2)
-        return -self.net_.evaluate_loss(X)
+        return -self.net_.evaluate_loss(X, usable_rows(X, "DeepInfoMaxEmbedder.score", least=2))
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns of :meth:`transform`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ._mapped import copied_rows
 from ._net import InfoMaxCriterion
 from ._training import encoder_settings, make_crystal_net
 from .nn.choices import NEGATIVES
@@ -45,12 +46,13 @@ def loss_parts(embedder):
     return ("local", "global", *(name for name, weight in optional.items() if weight))
 
 
-def net_maker(embedder, site_features, seed, crystals=None):
-    """What makes the untrained net, given the settings of the training run; ``crystals`` are those it will see."""
+def net_maker(embedder, site_features, seed, crystals=None, rows=None):
+    """What makes the untrained net, given the settings of the training run, and which rows of ``crystals`` it will see.
+    """
     settings = module_settings(embedder, site_features)
     prepare = None
     if embedder.descriptor_weight and crystals is not None:
-        prepare = partial(_standardise, crystals=crystals[:: max(1, len(crystals) // _ENOUGH)])
+        prepare = partial(_standardise, crystals=copied_rows(crystals, rows[:: max(1, len(rows) // _ENOUGH)]))
     return partial(
         make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2, prepare=prepare
     )

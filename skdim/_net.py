@@ -132,26 +132,29 @@ class CrystalNet(skorch.NeuralNet):
 
     # ---- use after training ----
 
-    def batches(self, crystals, min_crystals=1):
-        """Batches of rows in order, on the device."""
-        for batch, _ in RaggedLoader(CrystalDataset(crystals), self.batch_sites, min_crystals):
+    def batches(self, crystals, rows=None, min_crystals=1):
+        """Batches of all rows, or of some, in order, on the device."""
+        for batch, _ in RaggedLoader(CrystalDataset(crystals, rows), self.batch_sites, min_crystals):
             yield batch.to(self.device)
 
-    def map_batches(self, function, crystals):
-        """``function(module, batch)`` of all rows in order, one below the other, float32 ndarray."""
+    def map_batches(self, function, crystals, rows=None):
+        """``function(module, batch)`` of all rows, or of some, in order: a float32 ndarray for each batch."""
         module = self.module_.eval()
-        with torch.no_grad(), torch_threads(self.threads):
-            return torch.cat([function(module, batch).cpu() for batch in self.batches(crystals)]).numpy()
+        for batch in self.batches(crystals, rows):
+            # Entered anew for each: between two of them, others may use torch.
+            with torch.no_grad(), torch_threads(self.threads):
+                result = function(module, batch).cpu().numpy()
+            yield result
 
-    def evaluate_loss(self, crystals):
+    def evaluate_loss(self, crystals, rows):
         """Loss of held-out crystals, averaged over them, with the negatives that validation uses."""
         self.seed_epoch(-1)
         module, generator = self.module_.eval(), self._generators()[1]
         total = 0.0
         with torch.no_grad(), torch_threads(self.threads):
-            for batch in self.batches(crystals, self.min_crystals):
+            for batch in self.batches(crystals, rows, self.min_crystals):
                 total += len(batch) * float(module(batch, generator)["loss"])
-        return total / len(crystals)
+        return total / len(rows)
 
 
 class InfoMaxCriterion(torch.nn.Module):

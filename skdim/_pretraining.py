@@ -11,19 +11,19 @@ from ._net import seed_of
 from ._training import dataset, hold_out, starts_warm, train
 
 
-def pretrain(embedder, crystals):
-    """Fit an embedder of valid parameters to crystals that were featurized; returns it."""
+def pretrain(embedder, crystals, rows):
+    """Fit an embedder of valid parameters to those rows of crystals, which were featurized; returns it."""
     if starts_warm(embedder):
         check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", site_features=embedder.site_features_)
     rng = check_random_state(embedder.random_state)
     seed = seed_of(rng)
-    rows, held_out = hold_out(len(crystals), embedder, rng, least=2)
-    make_net = net_maker(embedder, crystals.site_features, seed, crystals[rows])
-    sets = dataset(crystals[rows]), dataset(crystals[held_out])
+    kept, held_out = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
+    make_net = net_maker(embedder, crystals.site_features, seed, crystals, kept)
+    sets = dataset(crystals, kept), dataset(crystals, held_out)
     checkpoint = checkpoint_of(embedder, seed, *sets)
     train(embedder, "pre-train", make_net, *sets, loss_parts(embedder), checkpoint)
     embedder.site_features_ = crystals.site_features
     embedder.featurizer_settings_ = crystals.settings
-    embedder.n_crystals_ = len(crystals)
+    embedder.n_crystals_ = len(rows)
     vars(embedder).pop("pretrained_info_", None)  # it was about other weights
     return embedder

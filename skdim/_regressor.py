@@ -267,6 +267,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         prediction = np.full((len(X), self.n_outputs_), np.nan)
         good = ~X.failed
         if good.any():
-            prediction[good] = self.net_.map_batches(lambda module, batch: module(batch), X[good])
+            parts = self.net_.map_batches(lambda module, batch: module(batch), X, np.flatnonzero(good))
+            prediction[good] = np.concatenate(list(parts))
         prediction += self._offset
         return prediction[:, 0] if self._one_dimensional else prediction

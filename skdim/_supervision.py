@@ -23,12 +23,11 @@ def supervise(regressor, crystals, y, weight, kinds):
 
     ``kinds`` are the classes of estimators that it may start from.
     """
-    used = weight > 0
-    crystals, targets, weight = crystals[used], y[used].reshape(int(used.sum()), -1), weight[used]
+    used, targets = np.flatnonzero(weight > 0), y.reshape(len(crystals), -1)
     source = pretrained_source(regressor, crystals, kinds)
     rng = check_random_state(regressor.random_state)
     seed = seed_of(rng)
-    rows, held_out = hold_out(len(crystals), regressor, rng, least=_LEAST_VALIDATION)
+    rows, held_out = (used[part] for part in hold_out(len(used), regressor, rng, least=_LEAST_VALIDATION))
 
     warm = starts_warm(regressor)
     if warm:
@@ -57,7 +56,7 @@ def supervise(regressor, crystals, y, weight, kinds):
         WeightedLoss,
         module_params,
         prepare=partial(
-            start_from, source=source, freeze=regressor.freeze, crystals=crystals[rows], weight=weight[rows]
+            start_from, source=source, freeze=regressor.freeze, crystals=crystals, rows=rows, weight=weight[rows]
         ),
         criterion__loss=regressor.loss,
         criterion__scale=scale,
@@ -65,7 +64,7 @@ def supervise(regressor, crystals, y, weight, kinds):
         seed=seed,
     )
     packed = torch.from_numpy(np.column_stack([targets - offset, weight]).astype(np.float32))
-    sets = (dataset(crystals[part], packed[part]) for part in (rows, held_out))
+    sets = (dataset(crystals, part, packed) for part in (rows, held_out))
     train(regressor, "train", make_net, *sets)
     regressor.site_features_ = crystals.site_features
     regressor.n_outputs_ = targets.shape[1]

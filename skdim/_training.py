@@ -149,9 +149,9 @@ def set_rate(net, rate):
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * (rate / net.lr)
 
 
-def dataset(crystals, targets=None):
-    """Crystals and targets as skorch is given them; None where there are no rows."""
-    return CrystalDataset(crystals, targets) if len(crystals) else None
+def dataset(crystals, rows, targets=None):
+    """Rows of crystals and targets as skorch is given them; None where there are no rows."""
+    return CrystalDataset(crystals, rows, targets) if len(rows) else None
 
 
 def make_crystal_net(module, criterion, module_params, **options):

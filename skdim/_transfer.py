@@ -47,13 +47,14 @@ def pretrained_source(regressor, crystals, kinds):
     return source
 
 
-def start_from(module, device_batches, source, freeze, crystals, weight):
+def start_from(module, device_batches, source, freeze, crystals, rows, weight):
     """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
     encoder = module.encoder
     if source is not None:
         encoder.load_state_dict(source.net_.module_.encoder.state_dict())
     with torch.no_grad():
-        vectors = torch.cat([embed(encoder, batch, module.representation) for batch in device_batches(crystals)])
+        batches = device_batches(crystals, rows)
+        vectors = torch.cat([embed(encoder, batch, module.representation) for batch in batches])
         module.standardise_features(vectors, torch.as_tensor(weight, dtype=vectors.dtype, device=vectors.device))
     frozen = {"local": encoder.local_modules(), "encoder": [encoder], None: []}[freeze]
     for part in frozen:

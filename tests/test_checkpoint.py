@@ -239,7 +239,7 @@ def test_wrong_content(X, tmp_path):
         with pytest.raises(ValueError, match=match):
             clone(model).fit(X)
 
-    refused("'other' of schema version 1", format="other")
+    refused("'other' of schema version 2", format="other")
     refused("schema version 2, and this skdim reads version 1", schema_version=2)
     for key in ("run", "history", "n_done", "stopped", "best", "module", "optimizer", "callbacks"):
         refused("is damaged", **{key: "leave out"})

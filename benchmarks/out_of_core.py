@@ -1,0 +1,95 @@
+"""A million crystals: embedded and pre-trained on from a memory-mapped store, each in a process of its own."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim._crystals import COLUMNS
+from skdim._files import new_folder
+from skdim._store import write_header
+from skdim._store_writer import StoreWriter
+from skdim.datasets import load_formation_energy
+
+from ._results import Result
+
+#: Resident memory at its highest, mapped pages included, in MB.
+_BOUND = ("<=", 2000)
+#: How far distances are jittered, as a share of them.
+_JITTER = 0.02
+
+
+def run(quick=False):
+    """Crystals per second and peak memory, embedding all of a store into a .npy file and training one epoch on a part.
+
+    A few hundred real crystals stand in the store many times over, each time with other distances.
+    """
+    n_distinct, n_crystals, n_train = (20, 1000, 300) if quick else (500, 1_000_000, 200_000)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "crystals"
+        make_store(store, n_distinct, n_crystals // n_distinct)
+        size = sum(file.stat().st_size for file in store.iterdir())
+        embedded = _in_process("embed", store, n_crystals)
+        trained = _in_process("train", store, n_train)
+    return [
+        Result("crystals in the store", n_crystals, ""),
+        Result("size of the store", size / 1e6, "MB"),
+        Result("embedding", n_crystals / embedded["seconds"], "crystals/s"),
+        Result("embedding, memory at its highest", embedded["peak"] / 1e6, "MB", _BOUND),
+        Result("crystals trained on", n_train, ""),
+        Result("one epoch of pre-training", n_train / trained["seconds"], "crystals/s"),
+        Result("pre-training, memory at its highest", trained["peak"] / 1e6, "MB", _BOUND),
+    ]
+
+
+def make_store(path, n_distinct, n_times):
+    """Write ``n_distinct`` real crystals ``n_times`` over, jittered."""
+    structures = load_formation_energy().structures
+    X = SiteNetFeaturizer().fit_transform([structures[k] for k in np.linspace(0, len(structures) - 1, n_distinct).astype(int)])
+    rng = np.random.default_rng(0)
+    columns = {name: getattr(X, name) for name in COLUMNS}
+    with new_folder(path) as folder:
+        with StoreWriter(folder) as writer:
+            for _ in range(n_times):
+                jitter = 1 + _JITTER * rng.standard_normal(len(X.distance), dtype=np.float32)
+                writer.append(Crystals({**columns, "distance": X.distance * jitter}, X.site_features, X.settings))
+        write_header(folder, writer.lengths, X.site_features, X.settings, {})
+
+
+def _in_process(what, store, n_crystals):
+    """Its seconds and its peak memory in bytes."""
+    command = [sys.executable, "-m", "benchmarks.out_of_core", what, str(store), str(n_crystals)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def _measure(what, store, n_crystals):
+    X = Crystals.load(store, mmap_mode="r")[:n_crystals]
+    embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu").fit(X[:100])
+    start = time.perf_counter()
+    if what == "embed":
+        embedder.transform_to_disk(X, store.parent / "vectors.npy")
+    else:
+        embedder.set_params(max_epochs=1).fit(X)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "peak": peak_bytes()}
+
+
+def peak_bytes():
+    """The most resident memory that this process has had, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # What getrusage says begins with the memory of the process that started this one.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    json.dump(_measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])), sys.stdout)
