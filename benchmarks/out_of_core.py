@@ -51,7 +51,8 @@ def run(quick=False):
 def make_store(path, n_distinct, n_times):
     """Write ``n_distinct`` real crystals ``n_times`` over, jittered."""
     structures = load_formation_energy().structures
-    X = SiteNetFeaturizer().fit_transform([structures[k] for k in np.linspace(0, len(structures) - 1, n_distinct).astype(int)])
+    chosen = [structures[k] for k in np.linspace(0, len(structures) - 1, n_distinct).astype(int)]
+    X = SiteNetFeaturizer().fit_transform(chosen)
     rng = np.random.default_rng(0)
     columns = {name: getattr(X, name) for name in COLUMNS}
     with new_folder(path) as folder:
@@ -59,6 +60,7 @@ def make_store(path, n_distinct, n_times):
             for _ in range(n_times):
                 jitter = 1 + _JITTER * rng.standard_normal(len(X.distance), dtype=np.float32)
                 writer.append(Crystals({**columns, "distance": X.distance * jitter}, X.site_features, X.settings))
+            writer.finish()
         write_header(folder, writer.lengths, X.site_features, X.settings, {})
 
 

@@ -9,6 +9,7 @@ from ._elements import SYMBOLS
 from ._geometry import Cell, GeometryError, nearest_pair, primitive_cell, supercell_distances
 from ._oxidation import oxidation_states
 from ._ragged import offsets_of
+from ._source_rows import UNLOADED
 from ._structures import StructureError, formula_of, read_structure, site_numbers
 
 #: Sites nearer than this, in angstrom, are one site written twice; no two nuclei in a solid are (H-H: 0.74).
@@ -31,7 +32,7 @@ def featurize_rows(raws, first_row, options):
     -------
     columns : dict of str to ndarray
         The columns of a Crystals.
-    errors : dict of int to str
+    errors : dict of int to StructureError
         Which of these rows failed, counted from 0, and why; empty unless ``keep_errors``.
     """
     sites, errors = [], {}
@@ -41,13 +42,18 @@ def featurize_rows(raws, first_row, options):
         except StructureError as error:
             if not options["keep_errors"]:
                 raise
-            errors[k] = str(error)
+            errors[k] = error
             sites.append(None)
     return _to_columns(sites), errors
 
 
 def _featurize(raw, row, options):
     """Numbers and oxidation states of the classes, compressed sites, and class of each input site, of one structure."""
+    if isinstance(raw, UNLOADED):
+        try:
+            raw = raw.load()
+        except ValueError as error:
+            raise StructureError(row, None, str(error)) from error
     structure = read_structure(raw, row, disordered=options["disordered"])
     numbers = site_numbers(structure)
     if options["oxidation_states"] is None:

@@ -291,7 +291,7 @@ class Crystals:
         Raises
         ------
         ValueError
-            If the folder is no Crystals store, is damaged, or has another schema version; or has no checksums to verify.
+            If the folder is no Crystals store, is damaged, or has another schema version, or no checksums to verify.
         """
         from ._store import load_crystals
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
-from sklearn.utils import gen_even_slices
+from sklearn.utils import check_scalar, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._columns import MIN_DISTANCE, featurize_rows
@@ -172,27 +173,97 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             ValueError with the attributes ``row``, ``formula`` and ``reason``.)
         """
         features = self._checked_features()
-        rows = as_rows(X)
-        settings = self._settings()
-        options = {**settings, "guess_time_limit": self.guess_time_limit, "keep_errors": self.on_error == "warn"}
+        parts = list(self._parts(as_rows(X), verbose=self.verbose))
+        result = Crystals.concatenate(
+            Crystals(columns, features, self._settings(), {row: str(error) for row, error in errors.items()})
+            for columns, errors in parts
+        )
+        _warn_of_failures(result, "errors_ of the Crystals says why")
+        return result
+
+    def transform_to_disk(self, source, path, *, chunk_size=1000):
+        """Featurize any number of structures into a store on disk, in memory that does not grow with them.
+
+        The store appears as ``path`` once it is complete. Until then what is done lies in a hidden folder beside it: a
+        run that was killed, at whatever moment, goes on from there when it is started again with the same source and
+        settings. (It reads the source from the start to see that it is the same, which takes little time.)
+
+        Parameters
+        ----------
+        source : str, Path, iterator, or sequence of structures
+            One of
+
+            - a folder, in which all files ``*.cif`` are read, at any depth;
+            - a zip file, of which the members ``*.cif`` are read, and none is extracted;
+            - a Parquet table (``*.parquet``) with the columns "lattice" (9 numbers, row-major, angstrom), "species"
+              (atomic numbers) and "frac_coords" (3 numbers a site), or a column "cif" or "structure" with CIF texts or
+              pymatgen dicts as JSON; and, if it likes, "id" or "material_id";
+            - an ASE database (``*.db``);
+            - what :meth:`transform` takes, or an iterator over it.
+
+            A CIF in a folder or an archive of more than 64 MB fails.
+        path : str or Path
+            The new store. Beside its columns it has ``failures.csv`` (row, id, formula and reason of each row that
+            failed) and, if rows of the source have names, ``ids.csv``: a file's name, a material's id, or the id in the
+            database, row by row.
+        chunk_size : int, default=1000
+            Rows that are read, featurized by ``n_jobs`` processes and written at a time; a kill loses at most as many.
+
+        Returns
+        -------
+        Crystals of shape (n_crystals,)
+            Memory-mapped.
+
+        Raises
+        ------
+        FileExistsError
+            If ``path`` exists. It is complete then: ``Crystals.load(path, mmap_mode="r")`` opens it.
+        StructureError
+            With ``on_error="raise"``, where a row cannot be featurized. A run with ``on_error="warn"`` goes on there.
+        ValueError
+            If the source holds nothing, is nothing of these kinds, or is not what the run began with.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from skdim import SiteNetFeaturizer
+        >>> from skdim.datasets import make_crystals
+        >>> structures, y = make_crystals(20, random_state=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     SiteNetFeaturizer().transform_to_disk(iter(structures), f"{folder}/crystals").shape
+        (20,)
+        """
+        from ._to_disk import featurize_to_disk
+
+        features = self._checked_features()
+        check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
+        result = featurize_to_disk(
+            partial(self._parts, function=_quietly),
+            source,
+            path,
+            site_features=features,
+            settings=self._settings(),
+            identity={"guess_time_limit": self.guess_time_limit},
+            chunk_size=chunk_size,
+            verbose=self.verbose,
+        )
+        _warn_of_failures(result, f"{path}/failures.csv says why")
+        return result
+
+    def _parts(self, rows, first_row=0, *, function=featurize_rows, verbose=0):
+        """What ``featurize_rows`` returns for consecutive parts of the rows."""
+        options = {
+            **self._settings(), "guess_time_limit": self.guess_time_limit, "keep_errors": self.on_error == "warn"
+        }  # fmt: skip
         n_jobs = effective_n_jobs(self.n_jobs)
         if n_jobs == 1:
-            parts = [featurize_rows(_progress(rows, self.verbose, "structure"), 0, options)]
-        else:
-            # Several chunks a process even out slow structures.
-            chunks = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
-            results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-                delayed(featurize_rows)(rows[chunk], chunk.start, options) for chunk in chunks
-            )
-            parts = list(_progress(results, self.verbose, "chunk", total=len(chunks)))
-        result = Crystals.concatenate([Crystals(columns, features, settings, errors) for columns, errors in parts])
-        if result.errors_:
-            warnings.warn(
-                f"{len(result.errors_)} of {len(result)} structures could not be featurized; their rows stay, empty, "
-                f"and errors_ of the Crystals says why. The first: {next(iter(result.errors_.values()))}",
-                stacklevel=2,
-            )
-        return result
+            return [function(_progress(rows, verbose, "structure"), first_row, options)]
+        # Several parts a process even out slow structures.
+        parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
+        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            delayed(function)(rows[part], first_row + part.start, options) for part in parts
+        )
+        return _progress(results, verbose, "chunk", total=len(parts))
 
     def get_feature_names_out(self, input_features=None):
         """Name of the one column that a Crystals is to a Pipeline.
@@ -235,6 +306,22 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
 
 def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _quietly(rows, first_row, options):
+    """``featurize_rows`` without its remarks on single CIF files, of which there may be a million."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return featurize_rows(rows, first_row, options)
+
+
+def _warn_of_failures(crystals, where):
+    if crystals.errors_:
+        warnings.warn(
+            f"{len(crystals.errors_)} of {len(crystals)} structures could not be featurized; their rows stay, empty, "
+            f"and {where}. The first: {next(iter(crystals.errors_.values()))}",
+            stacklevel=3,
+        )
 
 
 def _progress(iterable, verbose, unit, total=None):

@@ -47,10 +47,11 @@ def row_fingerprint(X):
         rows = as_rows(X)
     except (TypeError, ValueError):  # Crystals or a table of numbers
         return fingerprint(X)
-    return fingerprint([_content(row) for row in rows])
+    return fingerprint([row_content(row) for row in rows])
 
 
-def _content(row):
+def row_content(row):
+    """What is in the file that a row names; any other row itself."""
     if isinstance(row, os.PathLike) or (isinstance(row, str) and "\n" not in row and os.path.isfile(row)):
         return Path(row).read_bytes()
     return row

@@ -9,12 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ._files import lock_file
 from ._version import __version__
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 #: What a fit is called by, and what is measured.
 DRAW = ("arm", "n_labels", "repeat")
@@ -85,7 +81,10 @@ class ResultsFile(contextlib.AbstractContextManager):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(self._path, "ab")  # noqa: SIM115
         try:
-            self._lock()
+            lock_file(
+                self._file,
+                f"{self._path} is in use by another run: wait for its end, or pass another results_file",
+            )
             if _has_no_header_yet(self._path.read_bytes()):
                 self._file.truncate(0)
                 self._write({**_HEAD, "skdim_version": __version__, **comparison})
@@ -111,19 +110,6 @@ class ResultsFile(contextlib.AbstractContextManager):
         self._file.write(_line(entry))
         self._file.flush()
         os.fsync(self._file.fileno())
-
-    def _lock(self):
-        """Keep other runs out; the lock ends with the process, however that ends."""
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RuntimeError(
-                f"{self._path} is in use by another run: wait for its end, or pass another results_file"
-            ) from None
-        except OSError:  # a file system without locks
-            pass
 
     def _check(self, header, comparison, known, arms):
         other = [what for part, what in _PARTS.items() if header.get(part) != comparison[part]]

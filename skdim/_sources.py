@@ -1,71 +1,66 @@
-"""Structures in bulk: from Parquet tables and folders of CIF files, without making them all at once."""
+"""Structures in bulk: tables, folders, archives, databases and iterators, read row by row."""
 
 from __future__ import annotations
 
 import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
+from ._source_rows import FlatStructure, Text, Unreadable
+from ._structures import as_rows
 
-_FLAT = ("lattice", "species", "frac_coords")
+#: Bytes of the largest CIF that is read: a thousand times a large one. What inflates to more is a mistake, or a trap.
+MAX_BYTES = 64 * 2**20
+_FLAT = FlatStructure._fields
 #: Columns that may hold whole structures, and those that may hold a material's id.
 _WHOLE, _IDS = ("cif", "structure"), ("id", "material_id")
+#: Rows that a table or a database is asked for at a time.
+_AT_ONCE = 500
 
 
-class FlatStructure(NamedTuple):
-    """A structure as a row of flat numbers.
-
-    ``lattice`` (9,), row-major, in angstrom; ``species`` (n,) atomic numbers; ``frac_coords`` (3 n,).
-    """
-
-    lattice: np.ndarray
-    species: np.ndarray
-    frac_coords: np.ndarray
-
-    def to_structure(self):
-        """The pymatgen Structure."""
-        from pymatgen.core import Lattice, Structure
-
-        lattice = Lattice(np.reshape(self.lattice, (3, 3)))
-        return Structure(lattice, [int(z) for z in self.species], np.reshape(self.frac_coords, (-1, 3)))
-
-
-@dataclass
+@dataclass(frozen=True)
 class Source:
-    """Rows of one file or folder.
+    """Where rows come from.
 
     Attributes
     ----------
     name : str
-        Of the file or folder.
-    rows : list
-        What :func:`skdim._chunks.featurize_in_chunks` takes.
-    ids : list of str
-        A material's id, where the source has one, else where the row comes from; unique for each material.
+        Of the file or folder, or of the type.
+    what : str
+        What its rows are called, for messages.
+    read : callable
+        Gives an iterator over (id, raw), where ``raw`` is what :func:`skdim._columns.featurize_rows` takes.
+    n_rows : int or None
+        How many, where that is known beforehand.
+    has_names : bool
+        Whether rows have ids (else None): a material's id, or the name of a file.
     has_ids : bool
-        Whether these are ids that another source may have too.
+        Whether these are a material's, that another source may have too.
     n_test : int
         Rows left out, as the table says that they are for testing.
     """
 
     name: str
-    rows: list
-    ids: list
-    has_ids: bool
+    what: str
+    read: Callable[[], Iterator]
+    n_rows: int | None = None
+    has_names: bool = False
+    has_ids: bool = False
     n_test: int = 0
 
 
-def read_source(path):
-    """Open a Parquet table or a folder of CIF files.
+def open_source(source, *, without_test=False):
+    """Find out what ``source`` is; see :meth:`SiteNetFeaturizer.transform_to_disk`.
 
     Parameters
     ----------
-    path : str or Path
-        A table has the columns "lattice", "species" and "frac_coords" (see :class:`FlatStructure`), or "cif" or
-        "structure" with CIF texts or pymatgen dicts (also as JSON); and may have "id" or "material_id", and "split":
-        rows with "test" there are left out. In a folder all files ``*.cif`` are read, at any depth.
+    source : str, Path, iterator, collection or Source
+    without_test : bool, default=False
+        Leave out the rows of a Parquet table whose column "split" says "test".
 
     Returns
     -------
@@ -73,57 +68,175 @@ def read_source(path):
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If there is nothing, or nothing of this kind.
+    FileNotFoundError, TypeError, ValueError
+        If there is nothing, or nothing of these kinds.
     """
-    path = Path(path)
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, Iterator):
+        return Source(type(source).__name__, "structures", lambda: ((None, raw) for raw in source))
+    if not isinstance(source, str | os.PathLike):
+        rows = as_rows(source)
+        return Source(type(source).__name__, "structures", lambda: ((None, raw) for raw in rows), len(rows))
+    if isinstance(source, str) and "\n" in source:
+        raise TypeError("the source is a text, not a path: to featurize CIF texts, pass a list of them")
+    path = Path(source)
     if path.is_dir():
-        files = sorted(path.rglob("*.cif"))
-        if not files:
-            raise ValueError(f"{path} holds no files *.cif")
-        return Source(path.name, files, [str(file.relative_to(path)) for file in files], has_ids=False)
+        return Source(path.name, "files *.cif", lambda: _read_folder(path), has_names=True)
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
-    if path.suffix != ".parquet":
-        raise ValueError(f"{path} is neither a Parquet table (*.parquet) nor a folder of CIF files")
-    return _read_parquet(path)
+    if path.suffix == ".zip":
+        return Source(path.name, "files *.cif", lambda: _read_zip(path), has_names=True)
+    if path.suffix == ".parquet":
+        return _parquet_source(path, without_test)
+    if path.suffix == ".db":
+        return _ase_source(path)
+    raise ValueError(
+        f"{path} is neither a folder nor a zip file of CIFs (*.zip), nor a Parquet table (*.parquet), nor an ASE "
+        f"database (*.db){'; pass a single CIF in a list: [path]' if path.suffix == '.cif' else ''}"
+    )
 
 
-def _read_parquet(path):
-    import pandas as pd
+def _read_folder(folder):
+    """CIF files at any depth, in an order that is the same everywhere."""
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            if not name.lower().endswith(".cif"):
+                continue
+            file = Path(parent, name)
+            try:
+                with file.open("rb") as content:
+                    raw = _text(content.read(MAX_BYTES + 1))
+            except OSError as error:
+                raw = Unreadable(f"cannot open the file ({error.strerror})")
+            yield file.relative_to(folder).as_posix(), raw
 
-    table = pd.read_parquet(path)
-    is_test = (table["split"] == "test").to_numpy() if "split" in table else np.zeros(len(table), dtype=bool)
-    table = table[~is_test]
-    id_column = next((name for name in _IDS if name in table), None)
-    ids = [f"{path.name} row {row}" for row in table.index] if id_column is None else table[id_column].astype(str)
-    if set(_FLAT) <= set(table.columns):
-        _check_flat(table, path)
-        rows = [FlatStructure(*row) for row in zip(*(table[name] for name in _FLAT), strict=True)]
+
+def _read_zip(path):
+    """CIF files of an archive, in its order; each is inflated in memory, as far as the limit, and none is extracted."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is not a zip file, or damaged ({error})") from error
+    with archive:
+        for member in archive.infolist():
+            hidden = member.filename.startswith("__MACOSX/")  # attributes of files, kept under the files' names
+            if member.is_dir() or hidden or not member.filename.lower().endswith(".cif"):
+                continue
+            try:
+                with archive.open(member) as content:
+                    raw = _text(content.read(MAX_BYTES + 1))
+            except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, ValueError) as error:
+                # RuntimeError: a password is asked for; NotImplementedError, one of them: an unknown compression.
+                raw = Unreadable(f"the archive's member cannot be read ({error})")
+            yield member.filename, raw
+
+
+def _text(content):
+    if len(content) > MAX_BYTES:
+        return Unreadable(f"it is larger than {MAX_BYTES // 2**20} MB, which no CIF is")
+    return Text(content.decode("utf-8", errors="replace"))
+
+
+def _parquet_source(path, without_test):
+    try:
+        import pyarrow.lib
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise ImportError('Parquet tables need pyarrow: pip install "skdim-crystals[parquet]"') from error
+    try:
+        with pq.ParquetFile(path) as table:
+            columns, n_rows = table.schema_arrow.names, table.metadata.num_rows
+            types = {name: table.schema_arrow.field(name).type for name in columns}
+    except (pyarrow.lib.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path} is not a Parquet table, or damaged ({error})") from error
+    if set(_FLAT) <= set(columns):
+        wrong = [name for name in _FLAT if not _is_list_of_numbers(types[name])]
+        if wrong:
+            raise ValueError(f"{path}: {', '.join(_FLAT)} must be lists of numbers; {wrong[0]} is {types[wrong[0]]}")
+        content = _FLAT
     else:
-        column = next((name for name in _WHOLE if name in table), None)
-        if column is None:
+        content = tuple(name for name in _WHOLE if name in columns)[:1]
+        if not content:
             raise ValueError(
-                f"{path} has the columns {list(table.columns)}; it needs {', '.join(_FLAT)}, or one of "
-                f"{' and '.join(_WHOLE)}"
+                f"{path} has the columns {columns}; it needs {', '.join(_FLAT)}, or one of {' and '.join(_WHOLE)}"
             )
-        rows = [_from_text(raw) for raw in table[column]]
-    return Source(path.name, rows, list(ids), has_ids=id_column is not None, n_test=int(is_test.sum()))
+    id_column = next((name for name in _IDS if name in columns), None)
+    split = "split" if without_test and "split" in columns else None
+    n_test = 0
+    if split:
+        n_test = sum(batch.column(0).to_pylist().count("test") for batch in _batches(path, [split]))
+
+    def read():
+        wanted = [name for name in (*content, id_column, split) if name]
+        for batch in _batches(path, wanted):
+            cells = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for k in range(batch.num_rows):
+                if split and cells[split][k].as_py() == "test":
+                    continue
+                own = None if id_column is None else str(cells[id_column][k].as_py())
+                yield own, _from_cells([cells[name][k] for name in content])
+
+    has_ids = id_column is not None
+    return Source(path.name, "rows", read, n_rows - n_test, has_names=has_ids, has_ids=has_ids, n_test=n_test)
 
 
-def _check_flat(table, path):
-    """Each row must be flat numbers of the right count."""
-    for row, lattice, species, coords in zip(table.index, *(table[name] for name in _FLAT), strict=True):
-        if any(not isinstance(part, np.ndarray) or part.dtype.kind not in "iuf" for part in (lattice, species, coords)):
-            raise ValueError(f"{path}, row {row}: {', '.join(_FLAT)} must be lists of numbers")
-        if len(lattice) != 9 or len(coords) != 3 * len(species):
-            raise ValueError(
-                f"{path}, row {row}: lattice must have 9 numbers (it has {len(lattice)}) and frac_coords 3 for each of "
-                f"the {len(species)} species (it has {len(coords)})"
-            )
-        if len(species) == 0 or not np.isin(species, np.arange(1, 119)).all():
-            raise ValueError(f"{path}, row {row}: species must be atomic numbers, 1 to 118")
+def _batches(path, columns):
+    import pyarrow.parquet as pq
+
+    # Buffered, so that not even one group of rows, which may be the whole table, is read at once.
+    with pq.ParquetFile(path, buffer_size=2**20) as table:
+        yield from table.iter_batches(batch_size=_AT_ONCE, columns=columns)
 
 
-def _from_text(raw):
-    return json.loads(raw) if isinstance(raw, str) and raw.lstrip().startswith("{") else raw
+def _is_list_of_numbers(kind):
+    from pyarrow import types
+
+    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+        return False
+    return types.is_integer(kind.value_type) or types.is_floating(kind.value_type)
+
+
+def _from_cells(cells):
+    if len(cells) == len(_FLAT):
+        return FlatStructure(
+            *(None if cell.values is None else cell.values.to_numpy(zero_copy_only=False) for cell in cells)
+        )
+    value = cells[0].as_py()
+    if isinstance(value, dict):
+        return Text(json.dumps(value, default=str))
+    return None if value is None else Text(str(value))
+
+
+def _ase_source(path):
+    try:
+        import ase.db
+    except ImportError as error:
+        raise ImportError('ASE databases need ase: pip install "skdim-crystals[ase]"') from error
+    database = ase.db.connect(path, type="db")
+    try:
+        n_rows = len(database)
+    except Exception as error:  # of sqlite3, or of ase where the tables are others
+        raise ValueError(f"{path} is not an ASE database, or damaged ({error})") from error
+
+    def read():
+        last = 0
+        while True:
+            # By id, in small numbers: a single selection would fetch them all.
+            rows = list(database.select(f"id>{last}", sort="id", limit=_AT_ONCE, include_data=False))
+            for row in rows:
+                yield str(row.key_value_pairs.get("material_id", row.id)), _atoms(row)
+            if len(rows) < _AT_ONCE:
+                return
+            last = rows[-1].id
+
+    return Source(path.name, "rows", read, n_rows, has_names=True)
+
+
+def _atoms(row):
+    try:
+        # Without a calculator: of results nothing is needed.
+        return row.toatoms(attach_calculator=False)
+    except Exception as error:
+        return Unreadable(f"ase cannot read the row ({type(error).__name__}: {error})")

@@ -24,6 +24,7 @@ def save_crystals(crystals, path):
         with StoreWriter(folder) as writer:
             for block in blocks(crystals):
                 writer.append(block)
+            writer.finish()
         write_header(folder, writer.lengths, crystals.site_features, crystals.settings, crystals.errors_)
 
 

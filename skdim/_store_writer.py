@@ -18,7 +18,7 @@ _POINT_INTO = {"class_offsets": "numbers", "site_offsets": "site_class", "row_of
 
 
 class StoreWriter(contextlib.AbstractContextManager):
-    """Appends crystals to the column files of a store; their .npy headers are written on leaving.
+    """Appends crystals to the column files of a store; :meth:`finish` makes them .npy files.
 
     Parameters
     ----------
@@ -70,13 +70,15 @@ class StoreWriter(contextlib.AbstractContextManager):
             file.flush()
             os.fsync(file.fileno())
 
-    def __exit__(self, kind, error, trace):
-        with self._opened:
-            if kind is None:
-                for name, file in self._files.items():
-                    file.seek(0)
-                    file.write(_npy_head(COLUMNS[name], self.lengths[name]))
-                self.sync()
+    def finish(self):
+        """Write the .npy headers, which have the lengths in them; returns when all is on the disk."""
+        for name, file in self._files.items():
+            file.seek(0)
+            file.write(_npy_head(COLUMNS[name], self.lengths[name]))
+        self.sync()
+
+    def __exit__(self, *exception):
+        self._opened.close()
 
     def _write(self, name, column):
         self._files[name].write(memoryview(np.ascontiguousarray(column, dtype=COLUMNS[name])).cast("B"))

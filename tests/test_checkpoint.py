@@ -209,7 +209,7 @@ class Evil:
 def test_no_code_is_run(X, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for write in (torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))):
-        write({"format": "skdim.checkpoint", "schema_version": 1, "evil": Evil()}, tmp_path / "run.pt")
+        write({"format": "skdim.checkpoint", "schema_version": 2, "evil": Evil()}, tmp_path / "run.pt")
         with pytest.raises(ValueError, match=r"run\.pt is damaged \(it is no file of tensors and numbers\): remove it"):
             DeepInfoMaxEmbedder(**SETTINGS, checkpoint="run.pt").fit(X)
     assert not (tmp_path / "evil").exists()
@@ -240,7 +240,7 @@ def test_wrong_content(X, tmp_path):
             clone(model).fit(X)
 
     refused("'other' of schema version 2", format="other")
-    refused("schema version 2, and this skdim reads version 1", schema_version=2)
+    refused("schema version 3, and this skdim reads version 2", schema_version=3)
     for key in ("run", "history", "n_done", "stopped", "best", "module", "optimizer", "callbacks"):
         refused("is damaged", **{key: "leave out"})
     refused("is damaged", history="{")

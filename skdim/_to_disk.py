@@ -1,0 +1,110 @@
+"""Featurizing to disk: chunk by chunk into a store, so that a run that was killed goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from ._chunk_journal import ChunkJournal
+from ._crystals import Crystals
+from ._files import as_json
+from ._fingerprint import fingerprint, row_content
+from ._source_rows import UNLOADED
+from ._sources import open_source
+from ._structures import StructureError
+from ._version import __version__
+
+
+def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk_size, identity, verbose=0):
+    """Featurize a source into the new store ``path``; see :meth:`SiteNetFeaturizer.transform_to_disk`.
+
+    Parameters
+    ----------
+    featurize : callable
+        Given rows and the position of the first, returns a list of (columns, errors), as from ``featurize_rows``.
+    source, path, chunk_size
+        As there.
+    settings, site_features
+        For the header of the store.
+    identity : dict
+        Whatever else a run must share with one that it goes on with.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    Crystals
+        Memory-mapped.
+    """
+    from tqdm import tqdm
+
+    path, source = Path(path), open_source(source)
+    work = path.with_name(f".{path.name}.partial")
+    if path.exists():
+        shutil.rmtree(work, ignore_errors=True)  # what a kill in the last step of a run has left
+        raise FileExistsError(
+            f"{path} exists, and so is complete: open it with Crystals.load({str(path)!r}, mmap_mode='r'); to "
+            "featurize anew, remove it first"
+        )
+    head = as_json({**identity, "settings": settings, "site_features": site_features, "skdim_version": __version__})
+    rows = source.read()
+    with (
+        ChunkJournal(work, head, names=source.has_names) as journal,
+        tqdm(total=source.n_rows, desc="featurize", unit="crystal", disable=not verbose) as bar,
+    ):
+        first = 0
+        for n, expected in journal.chunks:
+            ids, raws = _take(rows, n)
+            if _digest(ids, raws) != expected:
+                raise ValueError(
+                    f"{source.name} has changed since the run in {work}: rows {first} to {first + n - 1} are others. "
+                    "Pass what it began with, or remove that folder to begin anew"
+                )
+            first += n
+            bar.update(n)
+        while (taken := _take(rows, chunk_size))[1]:
+            ids, raws = taken
+            try:
+                parts = (
+                    (Crystals(columns, site_features, settings), errors)
+                    for columns, errors in featurize(raws, first)
+                )
+                journal.append(ids, _digest(ids, raws), parts)
+            except StructureError as error:
+                if first:
+                    error.add_note(f"{first} rows before it are kept in {work}; with on_error='warn' the run goes on")
+                raise
+            first += len(raws)
+            bar.update(len(raws))
+        if not first:
+            raise ValueError(f"{source.name} holds no {source.what}")
+        journal.complete(path, site_features, settings)
+    return Crystals.load(path, mmap_mode="r")
+
+
+def _take(rows, n):
+    """Ids and contents of the next rows."""
+    taken = list(islice(rows, n))
+    return [own for own, _ in taken], [raw for _, raw in taken]
+
+
+def _digest(ids, raws):
+    """Fingerprint of some rows."""
+    digest = hashlib.sha256()
+    for own, raw in zip(ids, raws, strict=True):
+        if isinstance(raw, UNLOADED):
+            parts = [part if isinstance(part, str) else np.asarray(part).tobytes() for part in raw]
+            content = hashlib.sha256(type(raw).__name__.encode())
+            for part in parts:
+                part = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+                content.update(len(part).to_bytes(8, "big") + part)
+            content = content.hexdigest()
+        else:
+            content = fingerprint(row_content(raw))
+        digest.update(json.dumps([own, content]).encode() + b"\n")
+    return digest.hexdigest()
