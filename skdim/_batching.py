@@ -9,8 +9,8 @@ from ._featurizer import site_inputs
 from ._mapped import release_pages, rows_within
 from .nn.batch import Batch
 
-#: Bytes of crystals that are shuffled among each other, at most.
-_WINDOW = 2**30
+#: Bytes of crystals that are shuffled among each other, at most: 100 000 and more, of at most 50 sites.
+_WINDOW = 2**28
 
 
 def make_batch(crystals):
@@ -111,7 +111,7 @@ class RaggedLoader:
     generator : torch.Generator or None
         Orders the rows when ``shuffle``.
     window : int
-        Rows to shuffle among each other; None takes those of about 1 GB, at least half of it.
+        Rows to shuffle among each other; None takes those of 128 to 256 MB.
     """
 
     def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None, window=None):

@@ -20,12 +20,28 @@ _HEADER = "header.json"
 
 def save_crystals(crystals, path):
     """Write ``crystals`` to the new folder ``path``; see :meth:`Crystals.save`."""
+    save_rows([(crystals, None)], path, crystals.errors_)
+
+
+def save_rows(parts, path, errors=None):
+    """Write rows of several Crystals of the same settings to the new folder ``path``, block by block.
+
+    Parameters
+    ----------
+    parts : sequence of (Crystals of shape (n,), ndarray of int of shape (k,) or None)
+        With the rows of each; None takes all.
+    path : str or Path
+    errors : dict of int to str, default=None
+        ``errors_`` of the whole.
+    """
+    first = parts[0][0]
     with new_folder(path) as folder:
         with StoreWriter(folder) as writer:
-            for block in blocks(crystals):
-                writer.append(block)
+            for crystals, rows in parts:
+                for block in blocks(crystals, rows):
+                    writer.append(block)
             writer.finish()
-        write_header(folder, writer.lengths, crystals.site_features, crystals.settings, crystals.errors_)
+        write_header(folder, writer.lengths, first.site_features, first.settings, errors or {})
 
 
 def write_header(folder, lengths, site_features, settings, errors):

@@ -94,7 +94,7 @@ def test_slow_features_are_made_once(folder, monkeypatch):
     first = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)
     assert np.isfinite(first[wanted]).all()
     assert np.isnan(np.delete(first, wanted, axis=0)).all()
-    expected = XRDPattern(n_bins=5).transform([table.rows[row].to_structure() for row in wanted])
+    expected = XRDPattern(n_bins=5).transform([table.rows[row].load() for row in wanted])
     np.testing.assert_allclose(first[wanted], expected, rtol=1e-6)
     monkeypatch.setattr(XRDPattern, "transform", lambda self, X: pytest.fail("they are there"))
     again = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)

@@ -14,7 +14,7 @@ from skdim import DeepInfoMaxEmbedder
 from skdim.model_selection import formula_split
 from skdim.nn.infomax import DeepInfoMax
 from tests.small_estimators import NARROW
-from tests.test_chunks import table_of
+from tests.test_sources import table_of
 
 TOOL = Path(__file__).parents[1] / "tools" / "train_weights.py"
 PARAMS = json.dumps({"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60})

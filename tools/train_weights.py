@@ -1,11 +1,12 @@
-"""Pre-train the weights that skdim ships, or your own, from Parquet tables and folders of CIF files.
+"""Pre-train the weights that skdim ships, or your own, from tables, databases, folders and archives of crystals.
 
-A table has one row a crystal: lattice (9 numbers, row-major, angstrom), species (atomic numbers) and frac_coords
-(3 numbers a site); or a column "cif" or "structure" with CIF texts or pymatgen dicts. It may have an id or material_id,
-and a split: rows with split "test" are never used. In a folder all files *.cif are read.
+A table (*.parquet) has one row a crystal: lattice (9 numbers, row-major, angstrom), species (atomic numbers) and
+frac_coords (3 numbers a site); or a column "cif" or "structure" with CIF texts or pymatgen dicts. It may have an id or
+material_id, and a split: rows with split "test" are never used. A database is one of ASE (*.db). In a folder or a zip
+file all files *.cif are read.
 
-What is done is kept in the work folder: featurized chunks, and the state of the training after every epoch. The same
-command goes on from there after a kill, and ends with the same weights.
+What is done is kept in the work folder: featurized crystals, and the state of the training after every epoch. The same
+command goes on from there after a kill, and ends with the same weights. Nothing is ever whole in memory.
 """
 
 import argparse
@@ -14,14 +15,18 @@ import json
 import shlex
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
-from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._chunks import featurize_in_chunks, first_of_each
-from skdim._sources import read_source
+from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, __version__
+from skdim._mapped import blocks
+from skdim._repetitions import first_of_each
+from skdim._sources import open_source
+from skdim._store import save_rows
 from skdim._weights_folder import DEFAULT_WEIGHTS
 from skdim.model_selection import formula_split
 
@@ -32,11 +37,9 @@ def main(argv=None):
     args = parse(argv)
     if args.output.exists():
         raise SystemExit(f"{args.output} exists: remove it first, or give another --output")
-    crystals, sources = load(args)
+    train, valid, sources = load(args)
     if args.paper:
-        crystals = crystals.with_site_features(PAPER_SITE_FEATURES)
-    held_out = formula_split(crystals, test_size=args.held_out, salt=args.salt)
-    train, valid = crystals[~held_out], crystals[held_out]
+        train, valid = (crystals.with_site_features(PAPER_SITE_FEATURES) for crystals in (train, valid))
     if min(len(train), len(valid)) < 2:
         raise SystemExit(f"{len(train)} crystals to train on and {len(valid)} held out: at least 2 of each are needed")
     print(f"{len(train)} crystals to train on; {len(valid)} of other formulas are held out", flush=True)
@@ -80,7 +83,7 @@ def main(argv=None):
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help="table (*.parquet) or folder of CIF files")
+    parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help="table, database, folder or archive")
     parser.add_argument("--epochs", type=int, help="passes over the crystals (default: the embedder's)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and negatives (default: %(default)s)")
     parser.add_argument("--paper", action="store_true", help="the paper's settings, on its eight site features")
@@ -97,7 +100,9 @@ def parse(argv):
     parser.add_argument("--jobs", type=int, default=-1, help="processes that featurize (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="threads that train (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="to train on (default: %(default)s)")
-    parser.add_argument("--chunk-size", type=int, default=1000, help="crystals a saved chunk (default: %(default)s)")
+    parser.add_argument(
+        "--chunk-size", type=int, default=1000, help="crystals to featurize and save at a time (default: %(default)s)"
+    )
     parser.add_argument(
         "--work", type=Path, default=Path("weights_work"), help="folder for what is kept (default: %(default)s)"
     )
@@ -110,38 +115,68 @@ def parse(argv):
 
 
 def load(args):
-    """Crystals of all sources without failures and repetitions, and what is to be said of each source."""
-    featurizer = SiteNetFeaturizer(max_sites=args.max_sites, n_jobs=args.jobs)
-    parts, ids, told = [], [], []
+    """Crystals to train on and held out, without failures and repetitions, and what is to be said of each source.
+
+    All are stores in the work folder, memory-mapped.
+    """
+    parts, told = [], []
     for path in args.data:
-        source = read_source(path)
-        print(f"{source.name}: {len(source.rows)} crystals, {source.n_test} test rows left out", flush=True)
-        X = featurize_in_chunks(
-            source.rows, args.work / "chunks", featurizer, chunk_size=args.chunk_size, verbose=1
-        )
-        for row, why in list(X.errors_.items())[:3]:
-            print(f"  cannot be used: {source.ids[row]}: {why}")
-        if X.errors_:
-            print(f"  {len(X.errors_)} in all cannot be used")
-        good = ~X.failed
-        parts.append(X[good])
-        ids += [name if source.has_ids else None for name, use in zip(source.ids, good, strict=True) if use]
-        told.append(
-            {
-                "name": source.name,
-                "sha256": fingerprint(path),
-                "n_rows": len(source.rows),
-                "n_test_left_out": source.n_test,
-                "n_failed": len(X.errors_),
-            }
-        )
-    crystals = Crystals.concatenate(parts)
-    first = first_of_each(crystals, ids)
-    print(f"{np.sum(~first)} crystals left out: they repeat the id or the content of another", flush=True)
-    ends = np.cumsum([len(part) for part in parts])
-    for entry, rows in zip(told, np.split(first, ends[:-1]), strict=True):
-        entry["n_used"] = int(rows.sum())
-    return crystals[first], told
+        X, ids, entry = featurized(path, args)
+        parts.append((X, ids))
+        told.append(entry)
+    first = first_of_each(parts)
+    n_repeated = sum(np.sum(~mask & ~X.failed) for mask, (X, _) in zip(first, parts, strict=True))
+    print(f"{n_repeated} crystals left out: they repeat the id or the content of another", flush=True)
+    chosen = {"train": [], "held-out": []}
+    for entry, mask, (X, _) in zip(told, first, parts, strict=True):
+        rows = np.flatnonzero(mask)
+        entry["n_used"] = len(rows)
+        split = [formula_split(block, test_size=args.held_out, salt=args.salt) for block in blocks(X, rows)]
+        held_out = np.concatenate([np.zeros(0, dtype=bool), *split])
+        for name, mine in (("train", rows[~held_out]), ("held-out", rows[held_out])):
+            chosen[name].append((X, mine))
+    key = key_of([args.held_out, args.salt, args.max_sites, [entry["sha256"] for entry in told]])
+    return *(stored(args.work / f"{name}-{key}", partial(save_rows, some)) for name, some in chosen.items()), told
+
+
+def featurized(path, args):
+    """Crystals of a source, the ids of its materials if it has them, and what is to be said of it."""
+    source, digest = open_source(path, without_test=True), fingerprint(path)
+    n_rows = "" if source.n_rows is None else f"{source.n_rows} crystals, "
+    print(f"{source.name}: {n_rows}{source.n_test} test rows left out", flush=True)
+    featurizer = SiteNetFeaturizer(max_sites=args.max_sites, n_jobs=args.jobs, on_error="warn", verbose=1)
+    store = args.work / f"{source.name}-{key_of([args.max_sites, digest])}"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* could not be featurized")  # said below
+        X = stored(store, lambda path: featurizer.transform_to_disk(source, path, chunk_size=args.chunk_size))
+    failures = pd.read_csv(store / "failures.csv", dtype=str, keep_default_na=False)
+    for row, own, why in failures[["row", "id", "reason"]].head(3).itertuples(index=False):
+        print(f"  cannot be used: {own or f'row {row}'}: {why}")
+    if X.errors_:
+        print(f"  {len(X.errors_)} in all cannot be used")
+    ids = None
+    if source.has_ids:
+        ids = pd.read_csv(store / "ids.csv", dtype=str, keep_default_na=False)["id"].tolist()
+    entry = {
+        "name": source.name,
+        "sha256": digest,
+        "n_rows": len(X),
+        "n_test_left_out": source.n_test,
+        "n_failed": len(X.errors_),
+    }
+    return X, ids, entry
+
+
+def stored(path, make):
+    """The store that ``make`` writes, or has written in an earlier run."""
+    if not path.exists():
+        make(path)
+    return Crystals.load(path, mmap_mode="r")
+
+
+def key_of(what):
+    """A few letters that are others for other settings."""
+    return hashlib.sha256(json.dumps([what, __version__]).encode()).hexdigest()[:12]
 
 
 def fingerprint(path):

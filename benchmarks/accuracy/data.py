@@ -1,5 +1,7 @@
 """A labelled table of crystals: rows to draw labels from, fixed test rows, and features that cost time."""
 
+import hashlib
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +9,8 @@ import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from tqdm import tqdm
 
-from skdim import SiteNetFeaturizer
-from skdim._chunks import featurize_in_chunks
-from skdim._sources import FlatStructure
+from skdim import Crystals, SiteNetFeaturizer
+from skdim._source_rows import FlatStructure
 
 MAX_SITES = 50
 _CHUNK = 250
@@ -37,7 +38,14 @@ def load(path, targets, work, n_test, jobs):
     frame = frame[frame["species"].map(len) <= MAX_SITES].reset_index(drop=True)
     columns = (frame[name] for name in ("lattice", "species", "frac_coords"))
     rows = [FlatStructure(*row) for row in zip(*columns, strict=True)]
-    X = featurize_in_chunks(rows, work / "chunks", SiteNetFeaturizer(max_sites=MAX_SITES, n_jobs=jobs), verbose=1)
+    with path.open("rb") as file:
+        store = work / f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+    if not store.exists():
+        featurizer = SiteNetFeaturizer(max_sites=MAX_SITES, on_error="warn", n_jobs=jobs, verbose=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* could not be featurized")  # the message below counts them
+            featurizer.transform_to_disk(rows, store)
+    X = Crystals.load(store)
     usable = ~X.failed
     train = np.flatnonzero(usable & (frame["split"] == "train"))
     test = np.random.default_rng(0).permutation(np.flatnonzero(usable & (frame["split"] == "test")))
@@ -78,7 +86,7 @@ def _chunk(structures, rows, path, transformer):
             done, values = file["rows"], file["values"]
     missing = ~np.isin(rows, done)
     if missing.any():
-        new = transformer.transform([s.to_structure() for s, needed in zip(structures, missing, strict=True) if needed])
+        new = transformer.transform([s.load() for s, needed in zip(structures, missing, strict=True) if needed])
         values = np.concatenate([values, new.astype(np.float32)]) if len(done) else new.astype(np.float32)
         done = np.concatenate([done, rows[missing]])
         half = path.with_suffix(".part.npz")

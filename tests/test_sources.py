@@ -1,0 +1,244 @@
+"""Structures in bulk: what tables, folders, archives, databases and iterators hold."""
+
+import json
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from ase import Atoms
+from ase.db import connect
+
+from skdim import SiteNetFeaturizer
+from skdim import _sources as sources
+from skdim._crystals import COLUMNS
+from skdim._source_rows import FlatStructure, Text
+from skdim._sources import open_source
+
+
+def flat(structure):
+    return FlatStructure(
+        structure.lattice.matrix.ravel(), np.array(structure.atomic_numbers), structure.frac_coords.ravel()
+    )
+
+
+def table_of(structures, **columns):
+    rows = [flat(structure) for structure in structures]
+    return pd.DataFrame({**{name: [row[k] for row in rows] for k, name in enumerate(FlatStructure._fields)}, **columns})
+
+
+def read(source, **options):
+    source = open_source(source, **options)
+    rows = list(source.read())
+    assert source.n_rows in (None, len(rows))
+    assert source.has_names == (rows[0][0] is not None)
+    return source, [own for own, _ in rows], [raw for _, raw in rows]
+
+
+def assert_rows(raws, expected):
+    X = SiteNetFeaturizer().transform(raws)
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(X, name), getattr(expected, name))
+
+
+def reason(raw):
+    """Why a row cannot be used."""
+    X = SiteNetFeaturizer(on_error="warn")._parts([raw])[0]
+    return X[1][0].reason
+
+
+# ---- tables ----
+
+
+def test_a_table_of_flat_numbers(structures, X, tmp_path):
+    path = tmp_path / "some.parquet"
+    table_of(structures, id=[f"mp-{k}" for k in range(40)], split=["train", "test"] * 20).to_parquet(path)
+    source, ids, raws = read(path)
+    assert (source.name, source.n_test, source.has_ids) == ("some.parquet", 0, True)
+    assert ids == [f"mp-{k}" for k in range(40)]
+    assert_rows(raws, X)
+    source, ids, raws = read(str(path), without_test=True)
+    assert (source.n_test, ids) == (20, [f"mp-{k}" for k in range(0, 40, 2)])
+    assert_rows(raws, X[::2])
+    table_of(structures[:3]).to_parquet(path)
+    assert read(path, without_test=True)[1] == [None] * 3
+
+
+def test_tables_of_whole_structures(structures, X, tmp_path):
+    path = tmp_path / "some.parquet"
+    pd.DataFrame({"cif": [s.to(fmt="cif") for s in structures[:5]], "material_id": range(5)}).to_parquet(path)
+    _, ids, raws = read(path)
+    assert ids == list("01234")
+    assert SiteNetFeaturizer().transform(raws).formulas == X[:5].formulas
+    pd.DataFrame({"structure": [json.dumps(s.as_dict()) for s in structures[:5]]}).to_parquet(path)
+    assert_rows(read(path)[2], X[:5])
+
+
+def test_a_table_is_read_in_batches(structures, X, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_AT_ONCE", 7)
+    table_of(structures).to_parquet(tmp_path / "a.parquet")
+    assert_rows(read(tmp_path / "a.parquet")[2], X)
+
+
+@pytest.mark.parametrize("kind", [pa.large_list(pa.float32()), pa.list_(pa.float64(), 9)])
+def test_other_kinds_of_lists(kind, structures, X, tmp_path):
+    table = pa.Table.from_pandas(table_of(structures[:5]))
+    table = table.set_column(0, "lattice", table["lattice"].cast(kind))
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert SiteNetFeaturizer().transform(read(tmp_path / "a.parquet")[2]).formulas == X[:5].formulas
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "match"),
+    [
+        ("lattice", np.eye(3).ravel()[:8], "lattice must have 9 numbers (it has 8)"),
+        ("frac_coords", np.zeros(4), "frac_coords 3 for each of the"),
+        ("species", np.zeros(0, dtype=int), "frac_coords 3 for each of the 0 species"),
+        ("lattice", None, "the structure is missing"),
+    ],
+)
+def test_wrong_rows_of_a_table_fail_alone(column, value, match, structures, tmp_path):
+    table = table_of(structures[:3])
+    table.at[1, column] = value
+    table.to_parquet(tmp_path / "a.parquet")
+    good, wrong, _ = read(tmp_path / "a.parquet")[2]
+    assert match in reason(wrong)
+    assert good.load() == structures[0]
+
+
+@pytest.mark.parametrize("number", [0, 119, 8.5])
+def test_wrong_elements(number, structures):
+    wrong = flat(structures[0])._replace(species=np.full(len(structures[0]), number))
+    assert "species must be atomic numbers" in reason(wrong)
+
+
+def test_texts_that_are_no_structures(tmp_path):
+    secret = tmp_path / "secret.cif"
+    secret.write_text("data_x")
+    for text in (str(secret), "", "no crystal"):
+        assert "is not CIF" in reason(Text(text)), "a text is never taken for the name of a file"
+    assert "begins like JSON and is none" in reason(Text("{"))
+    assert "begins like JSON and is none" in reason(Text('{"a":' * 100_000))
+    assert "pymatgen cannot read the dict" in reason(Text('{"sites": 3, "lattice": 4}'))
+
+
+def test_json_names_no_classes(structures):
+    content = structures[0].as_dict()
+    content["sites"][0]["properties"] = content["properties"] = {"a": {"@module": "antigravity", "@class": "x"}}
+    structure = SiteNetFeaturizer()._parts([Text(json.dumps(content))])
+    assert structure[0][1] == {}
+    assert "properties" not in Text(json.dumps(content)).load()
+
+
+# ---- CIFs ----
+
+
+def test_a_folder_of_cifs(structures, X, tmp_path):
+    (tmp_path / "cifs" / "more").mkdir(parents=True)
+    for k, name in enumerate(["b.cif", "a.CIF", "more/c.cif"]):
+        (tmp_path / "cifs" / name).write_text(structures[k].to(fmt="cif"))
+    (tmp_path / "cifs" / "notes.txt").write_text("no crystal")
+    source, ids, raws = read(tmp_path / "cifs")
+    assert ids == ["a.CIF", "b.cif", "more/c.cif"]
+    assert not source.has_ids
+    assert SiteNetFeaturizer().transform(raws).formulas == X[[1, 0, 2]].formulas
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    (tmp_path / "a.cif").symlink_to(tmp_path / "nowhere")
+    assert "cannot open the file (No such file" in reason(read(tmp_path)[2][0])
+
+
+def test_an_archive(structures, X, tmp_path):
+    path = tmp_path / "some.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k, name in enumerate(["b.cif", "../../a.cif", "more/c.cif"]):
+            archive.writestr(name, structures[k].to(fmt="cif"))
+        archive.writestr("notes.txt", "no crystal")
+        archive.writestr("__MACOSX/b.cif", "attributes")
+        archive.mkdir("x.cif")
+    _, ids, raws = read(path)
+    assert ids == ["b.cif", "../../a.cif", "more/c.cif"]
+    assert SiteNetFeaturizer().transform(raws).formulas == X[:3].formulas
+    assert list(tmp_path.iterdir()) == [path], "nothing is extracted"
+
+
+def test_a_member_that_inflates(structures, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("bomb.cif", "w") as member:
+            for _ in range(65):
+                member.write(bytes(2**20))
+        archive.writestr("good.cif", structures[0].to(fmt="cif"))
+    assert (tmp_path / "a.zip").stat().st_size < 2**18
+    bomb, good = read(tmp_path / "a.zip")[2]
+    assert reason(bomb) == "it is larger than 64 MB, which no CIF is"
+    assert SiteNetFeaturizer().transform([good])
+
+
+def test_a_damaged_member(structures, tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for k in range(2):
+            archive.writestr(f"{k}.cif", structures[k].to(fmt="cif"))
+    content = bytearray(path.read_bytes())
+    content[60] ^= 255
+    path.write_bytes(content)
+    damaged, good = read(path)[2]
+    assert "cannot be read (Bad CRC-32" in reason(damaged)
+    assert SiteNetFeaturizer().transform([good])
+    path.write_bytes(content[:-30])
+    with pytest.raises(ValueError, match=r"a\.zip is not a zip file, or damaged"):
+        read(path)
+
+
+# ---- databases and collections ----
+
+
+def test_an_ase_database(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_AT_ONCE", 2)
+    with connect(tmp_path / "a.db") as database:
+        for k in range(5):
+            atoms = Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4 + k / 10], pbc=True)
+            database.write(atoms, **({"material_id": "mp-22865"} if k == 3 else {}))
+        database.write(Atoms("H"))
+    del database[2]
+    _, ids, raws = read(tmp_path / "a.db")
+    assert ids == ["1", "3", "mp-22865", "5", "6"]
+    assert [raw.cell[2, 2] for raw in raws[:4]] == pytest.approx([4, 4.2, 4.3, 4.4])
+    assert "periodic" in reason(raws[4])
+    (tmp_path / "a.db").write_bytes(b"no database" * 100)
+    with pytest.raises(ValueError, match=r"a\.db is not an ASE database, or damaged"):
+        read(tmp_path / "a.db")
+
+
+def test_collections_and_iterators(structures, X):
+    for given in (structures[:3], tuple(structures[:3]), pd.Series(structures[:3]), iter(structures[:3])):
+        source, ids, raws = read(given)
+        assert ids == [None] * 3
+        assert_rows(raws, X[:3])
+    assert open_source(source) is source
+
+
+def test_what_is_no_source(structures, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        open_source(tmp_path / "nowhere")
+    for name, match in (("data.csv", "is neither a folder nor a zip file"), ("a.cif", r"in a list: \[path\]")):
+        (tmp_path / name).write_text("a,b\n")
+        with pytest.raises(ValueError, match=match):
+            open_source(tmp_path / name)
+    with pytest.raises(TypeError, match="a text, not a path"):
+        open_source(structures[0].to(fmt="cif"))
+    with pytest.raises(TypeError, match="a single row; pass a list of one"):
+        open_source(structures[0])
+    path = tmp_path / "a.parquet"
+    path.write_text("x")
+    with pytest.raises(ValueError, match=r"a\.parquet is not a Parquet table, or damaged"):
+        open_source(path)
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"has the columns \['a'\]; it needs lattice, species, frac_coords, or one of"):
+        open_source(path)
+    table_of(structures[:3]).assign(lattice="x").to_parquet(path)
+    with pytest.raises(ValueError, match="must be lists of numbers; lattice is"):
+        open_source(path)
