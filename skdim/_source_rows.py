@@ -85,7 +85,8 @@ UNLOADED = (FlatStructure, Text, Unreadable)
 def _without_properties(structure):
     """Leave out what pymatgen would make objects of, of whatever class the file names."""
     structure.pop("properties", None)
-    for site in structure.get("sites") or []:
+    sites = structure.get("sites")
+    for site in sites if isinstance(sites, list) else []:
         if isinstance(site, dict):
             site.pop("properties", None)
     return structure

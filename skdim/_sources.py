@@ -235,8 +235,10 @@ def _ase_source(path):
 
 
 def _atoms(row):
+    from ase import Atoms
+
     try:
-        # Without a calculator: of results nothing is needed.
-        return row.toatoms(attach_calculator=False)
+        # Not row.toatoms(): of constraints and results nothing is needed.
+        return Atoms(row.numbers, row.positions, cell=row.cell, pbc=row.pbc)
     except Exception as error:
         return Unreadable(f"ase cannot read the row ({type(error).__name__}: {error})")

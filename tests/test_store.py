@@ -102,6 +102,44 @@ def test_opening_does_not_read(crystals, tmp_path):
     assert not mapped.distance.flags.writeable
 
 
+# ---- checksums ----
+
+
+@pytest.mark.parametrize("mmap_mode", [None, "r"])
+def test_checksums_are_verified_on_request(mmap_mode, store, crystals):
+    assert_equal(Crystals.load(store, mmap_mode, verify=True), crystals)
+    for name in COLUMNS:
+        file = store / f"{name}.npy"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(ValueError, match=rf"{name}\.npy is damaged: its checksum is not that of the header"):
+            Crystals.load(store, mmap_mode, verify=True)
+        file.write_bytes(whole)
+    (store / "count.npy").unlink()
+    with pytest.raises(ValueError, match=r"count\.npy is damaged or missing"):
+        Crystals.load(store, verify=True)
+
+
+def test_stores_of_earlier_releases_have_none(store, crystals):
+    columns = json.loads((store / "header.json").read_text())["columns"]
+    edit_header(store, columns={name: {**entry, "sha256": None} for name, entry in columns.items()})
+    assert_equal(Crystals.load(store), crystals)
+    for entry in columns.values():
+        del entry["sha256"]
+    edit_header(store, columns=columns)
+    assert_equal(Crystals.load(store, "r"), crystals)
+    with pytest.raises(ValueError, match="has no checksums to verify"):
+        Crystals.load(store, verify=True)
+
+
+def test_a_mapped_store_is_saved_again(store, crystals, tmp_path, monkeypatch):
+    monkeypatch.setattr("skdim._mapped._BLOCK", 10_000)
+    Crystals.load(store, "r").save(tmp_path / "again")
+    assert_equal(Crystals.load(tmp_path / "again", verify=True), crystals)
+    for file in store.iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
 # ---- refusals ----
 
 

@@ -215,7 +215,7 @@ def test_no_kill_loses_or_doubles_anything(cifs, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     stores = sorted(out.glob("killed*"))
     assert len(stores) >= 15
-    assert int(done.stdout) > 100, "moments in a run"
+    assert int(done.stdout) > 80, "moments in a run"
     names = [file.name for file in (out / "whole").iterdir()]
     assert {"ids.csv", "failures.csv", "header.json"} < set(names)
     for store in stores:
