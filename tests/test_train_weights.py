@@ -19,7 +19,7 @@ from tests.test_sources import table_of
 TOOL = Path(__file__).parents[1] / "tools" / "train_weights.py"
 PARAMS = json.dumps({"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60})
 
-#: Runs the tool, and kills itself at the n-th chunk or the n-th checkpoint.
+#: Runs the tool, and kills itself at the n-th store or the n-th checkpoint.
 KILLED = """
 import os, pathlib, runpy, signal, sys
 
@@ -34,7 +34,7 @@ def counted(function):
         return function(source, target)
     return call
 
-if what == "chunk":
+if what == "store":
     pathlib.Path.rename = counted(pathlib.Path.rename)
 else:
     os.replace = counted(os.replace)
@@ -89,17 +89,19 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
     assert 0 < held_out.sum() <= info["n_held_out"]
 
 
-def test_a_run_that_was_killed_twice(sources, tmp_path, X):
+def test_a_run_that_was_killed_three_times(sources, tmp_path, X):
     run(sources, tmp_path / "whole")
     broken = arguments(sources, tmp_path / "broken")
-    for what, n in (("chunk", 3), ("checkpoint", 2)):
+    for what, n, kept in (("store", 2, 1), ("store", 3, 3), ("checkpoint", 2, 6)):
         command = [sys.executable, "-c", KILLED, what, str(n), str(TOOL), *broken]
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == -9, result.stderr
         work = [path.name for path in (tmp_path / "broken" / "work").glob("[!.]*")]
-        assert sorted(work) == (["chunks"] if what == "chunk" else ["chunks", "training.pt"])
+        assert len(work) == kept
+        assert ("training.pt" in work) == (what == "checkpoint")
         assert not (tmp_path / "broken" / "weights").exists()
-    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken" / "work" / "chunks").glob("[!.]*")}
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken" / "work").glob("[!.]*/header.json")}
+    assert len(made) == 5
     run(sources, tmp_path / "broken")
     assert all(path.stat().st_mtime_ns == when for path, when in made.items())
     whole, resumed = (tmp_path / name / "weights" / "weights.safetensors" for name in ("whole", "broken"))
