@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from skdim._batching import split_by_sites
-from skdim._featurizer import site_inputs
+from skdim._elements import site_inputs
 
 
 class PaddedBatch(NamedTuple):

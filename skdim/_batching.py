@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ._featurizer import site_inputs
+from ._elements import site_inputs
 from ._mapped import release_pages, rows_within
 from .nn.batch import Batch
 

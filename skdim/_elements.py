@@ -21,6 +21,7 @@ __all__ = [
     "SYMBOLS",
     "element_sources",
     "element_table",
+    "site_inputs",
     "table_hash",
 ]
 
@@ -270,3 +271,17 @@ def _table(names, scaled):
     table[1:] = values
     table.flags.writeable = False
     return table
+
+
+def site_inputs(crystals):
+    """Features of every class as the networks take them, float32 ndarray of shape (n_classes, n_features).
+
+    Elemental properties are standardised over the periodic table; an oxidation state is divided by 4.
+    """
+    names = crystals.site_features
+    elemental = tuple(n for n in names if n != OXIDATION_FEATURE)
+    table = element_table(elemental).astype(np.float32)
+    inputs = table[crystals.numbers]
+    if OXIDATION_FEATURE in names:
+        inputs = np.column_stack([inputs, crystals.oxidation_states / np.float32(4)])
+    return inputs

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
-from ._elements import OXIDATION_FEATURE, check_features, element_table
+from ._elements import OXIDATION_FEATURE, check_features
 from ._stateless import StatelessTransformer
 from ._structures import as_rows
 
@@ -330,17 +330,3 @@ def _progress(iterable, verbose, unit, total=None):
     from tqdm import tqdm
 
     return tqdm(iterable, total=total, desc="featurize", unit=unit)
-
-
-def site_inputs(crystals):
-    """Features of every class as the networks take them, float32 ndarray of shape (n_classes, n_features).
-
-    Elemental properties are standardised over the periodic table; an oxidation state is divided by 4.
-    """
-    names = crystals.site_features
-    elemental = tuple(n for n in names if n != OXIDATION_FEATURE)
-    table = element_table(elemental).astype(np.float32)
-    inputs = table[crystals.numbers]
-    if OXIDATION_FEATURE in names:
-        inputs = np.column_stack([inputs, crystals.oxidation_states / np.float32(4)])
-    return inputs

@@ -101,9 +101,9 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         names = check_features(self.site_features)
         X = check_crystals(X, "StructureStatistics")
         result = np.full((len(X), 4 * len(names) + 2 * len(GEOMETRY)), np.nan, dtype=np.float32)
-        good = ~X.failed
-        if good.any():
-            result[good] = _statistics(X[good].with_site_features(names))
+        good = np.flatnonzero(~X.failed)
+        if len(good):
+            result[good] = _statistics(X.with_site_features(names), good)
         return result
 
     def get_feature_names_out(self, input_features=None):
@@ -125,8 +125,8 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         return np.array([f"{statistic}_{column}" for statistic in ("mean", "std") for column in columns], dtype=object)
 
 
-def _statistics(crystals):
-    """Statistics of crystals that were featurized, float32 ndarray."""
+def _statistics(crystals, rows):
+    """Statistics of those rows of crystals, which were featurized, float32 ndarray."""
     # torch takes seconds to import, and making the estimator does not need it.
     import torch
 
@@ -136,5 +136,5 @@ def _statistics(crystals):
 
     # One thread, as the estimators train: these operations are small.
     with torch.no_grad(), torch_threads(1):
-        batches = RaggedLoader(CrystalDataset(crystals), _BATCH_SITES)
+        batches = RaggedLoader(CrystalDataset(crystals, rows), _BATCH_SITES)
         return torch.cat([crystal_statistics(batch) for batch, _ in batches]).numpy()

@@ -17,8 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals import COLUMNS
-from skdim._elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES, element_table
-from skdim._featurizer import site_inputs
+from skdim._elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES, element_table, site_inputs
 
 
 def assert_equal(a, b, atol=0):

@@ -5,7 +5,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
-from skdim._featurizer import site_inputs
+from skdim._elements import site_inputs
 from tests import assertions
 
 CHANGES = [
