@@ -47,22 +47,28 @@ class ChunkJournal(contextlib.AbstractContextManager):
     """
 
     def __init__(self, folder, head, names):
-        self._folder, self._ids = folder, None
+        self._folder, self._ids, self._is_complete = folder, None, False
         (folder / _STORE).mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as opened:
-            self._journal = opened.enter_context(open(folder / _JOURNAL, "a+b"))
+        self._journal = open(folder / _JOURNAL, "a+b")  # noqa: SIM115
+        self._columns = contextlib.ExitStack()
+        try:
             lock_file(self._journal, f"{folder} is in use by another run: wait for its end")
             lengths, n_bytes = self._resume(head)
             try:
-                self._writer = opened.enter_context(StoreWriter(folder / _STORE, lengths))
+                self._writer = self._columns.enter_context(StoreWriter(folder / _STORE, lengths))
             except (OSError, ValueError) as error:
                 raise self._damaged(error) from error
             if names:
-                self._ids = opened.enter_context(open(folder / _STORE / "ids.csv", "ab"))
+                self._ids = self._columns.enter_context(open(folder / _STORE / "ids.csv", "ab"))  # noqa: SIM115
+                if self._ids.tell() < n_bytes:
+                    raise self._damaged(f"{self._ids.name} is shorter than it was")
                 self._ids.truncate(n_bytes)
                 if not n_bytes:
                     self._ids.write(b"id\r\n")
-            self._opened = opened.pop_all()
+        except BaseException:
+            self._columns.close()
+            self._journal.close()
+            raise
 
     def _resume(self, head):
         """Read the journal: how much of each column, and how many bytes of the ids, count."""
@@ -132,8 +138,9 @@ class ChunkJournal(contextlib.AbstractContextManager):
                 table.writerow([row, own, formula, reason])
                 errors[row] = str(StructureError(row, formula, reason))
         write_header(store, self._writer.lengths, site_features, settings, errors)
+        self._columns.close()  # not every system renames a folder with open files
         store.rename(path)
-        shutil.rmtree(self._folder)
+        self._is_complete = True
 
     def _failures(self):
         self._journal.seek(0)
@@ -142,8 +149,9 @@ class ChunkJournal(contextlib.AbstractContextManager):
                 yield from json.loads(line)["failures"]
 
     def __exit__(self, *exception):
-        self._opened.close()
-        if not self.chunks:
+        self._columns.close()
+        self._journal.close()
+        if self._is_complete or not self.chunks:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _write(self, entry):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,11 @@ def write_header(folder, lengths, site_features, settings, errors):
         },
         "errors": {str(row): why for row, why in errors.items()},
     }
-    (folder / _HEADER).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(header, indent=1) + "\n"
+    with open(folder / _HEADER, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_crystals(path, mmap_mode=None, verify=False):

@@ -182,7 +182,6 @@ def in_another_process(n, path):
         os.fsync = counted(os.fsync)
         Path.rename = counted(Path.rename)
         shutil.rmtree = counted(shutil.rmtree)
-        Path.write_text = counted(Path.write_text)
         _chunk_journal.ChunkJournal._write = counted(_chunk_journal.ChunkJournal._write, half_a_line)
         _store_writer.StoreWriter._write = counted(_store_writer.StoreWriter._write, half_a_column)
         run(path)
