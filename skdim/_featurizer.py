@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -260,7 +261,9 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             return [function(_progress(rows, verbose, "structure"), first_row, options)]
         # Several parts a process even out slow structures.
         parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+        # One by one the progress bar and the disk want them; ray and multiprocessing only return all at once.
+        one_by_one = get_active_backend()[0].supports_return_generator
+        results = Parallel(n_jobs=self.n_jobs, return_as="generator" if one_by_one else "list")(
             delayed(function)(rows[part], first_row + part.start, options) for part in parts
         )
         return _progress(results, verbose, "chunk", total=len(parts))
