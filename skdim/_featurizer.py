@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -181,7 +182,9 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         else:
             # Several chunks a process even out slow structures.
             chunks = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
-            results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
+            # One by one the progress bar wants them; ray and multiprocessing only return all at once.
+            one_by_one = get_active_backend()[0].supports_return_generator
+            results = Parallel(n_jobs=self.n_jobs, return_as="generator" if one_by_one else "list")(
                 delayed(featurize_rows)(rows[chunk], chunk.start, options) for chunk in chunks
             )
             parts = list(_progress(results, self.verbose, "chunk", total=len(chunks)))

@@ -68,6 +68,15 @@ def test_featurize_takes_the_workers_of_the_context(backend, structures, X):
     assert_same_crystals(found, X)
 
 
+# Python 3.12 and newer warn of a fork beside threads; here it is what is asked for.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
+def test_featurize_on_the_backends_of_joblib(name, structures, X):
+    with joblib.parallel_config(backend=name):
+        found = SiteNetFeaturizer(n_jobs=2).transform(structures)
+    assert_same_crystals(found, X)
+
+
 def test_cross_validate(backend, pipeline, structures, y):
     serial = cross_validate(pipeline, structures, y, cv=2)
     with joblib.parallel_config(backend=backend):
