@@ -11,6 +11,7 @@ import torch
 from joblib import cpu_count
 
 from ._batching import CrystalDataset, RaggedLoader
+from ._devices import device_turn
 from .nn import fused
 from .nn.sitenet import LOSSES
 
@@ -58,6 +59,18 @@ class CrystalNet(skorch.NeuralNet):
         self.loss_parts = loss_parts
         super().__init__(module, *args, **kwargs)
 
+    # ---- device ----
+
+    def on_device(self, device):
+        """This net, taken to a device with all that it trains with."""
+        if device != self.device:
+            self.device = device
+            self.module_.to(device)
+            self.criterion_.to(device)
+            # What the optimiser knows of the weights follows them when it is loaded.
+            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+        return self
+
     # ---- data ----
 
     def get_split_datasets(self, X, y=None, **fit_params):
@@ -101,10 +114,10 @@ class CrystalNet(skorch.NeuralNet):
 
     def _generators(self):
         """Generators on the CPU (order of the rows) and on the device (what the module draws)."""
-        if "_drawn_from" not in vars(self):
-            on_device = torch.Generator(device=self.device)
-            self._drawn_from = (torch.Generator(), on_device)
-        return self._drawn_from
+        made = vars(self).setdefault("_drawn_from", {})
+        if self.device not in made:
+            made[self.device] = (torch.Generator(), torch.Generator(device=self.device))
+        return made[self.device]
 
     def seed_epoch(self, epoch):
         """Set the generators to what they are at the start of an epoch; -1 is the one that validation uses."""
@@ -132,6 +145,16 @@ class CrystalNet(skorch.NeuralNet):
 
     # ---- use after training ----
 
+    @contextlib.contextmanager
+    def working(self):
+        """The module, ready to be used inside the block, on a device that this process has the turn on."""
+        wanted = self.device
+        with device_turn(wanted) as self.device, torch.no_grad(), torch_threads(self.threads):
+            try:
+                yield self.module_.to(self.device).eval()
+            finally:
+                self.device = wanted
+
     def batches(self, crystals, min_crystals=1):
         """Batches of rows in order, on the device."""
         for batch, _ in RaggedLoader(CrystalDataset(crystals), self.batch_sites, min_crystals):
@@ -139,16 +162,15 @@ class CrystalNet(skorch.NeuralNet):
 
     def map_batches(self, function, crystals):
         """``function(module, batch)`` of all rows in order, one below the other, float32 ndarray."""
-        module = self.module_.eval()
-        with torch.no_grad(), torch_threads(self.threads):
+        with self.working() as module:
             return torch.cat([function(module, batch).cpu() for batch in self.batches(crystals)]).numpy()
 
     def evaluate_loss(self, crystals):
         """Loss of held-out crystals, averaged over them, with the negatives that validation uses."""
-        self.seed_epoch(-1)
-        module, generator = self.module_.eval(), self._generators()[1]
         total = 0.0
-        with torch.no_grad(), torch_threads(self.threads):
+        with self.working() as module:
+            self.seed_epoch(-1)
+            generator = self._generators()[1]
             for batch in self.batches(crystals, self.min_crystals):
                 total += len(batch) * float(module(batch, generator)["loss"])
         return total / len(crystals)
@@ -201,13 +223,6 @@ def resolve_threads(n_jobs):
     if n_jobs is None:
         return 1
     return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
-
-
-def resolve_device(device):
-    """Name of the device to train on; "auto" takes a CUDA device where there is one."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def seed_of(random_state):

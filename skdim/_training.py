@@ -10,7 +10,8 @@ import torch
 
 from ._batching import CrystalDataset
 from ._callbacks import close_bars, make_callbacks
-from ._net import CrystalNet, resolve_device, resolve_threads, torch_threads
+from ._devices import device_turn, resolve_device
+from ._net import CrystalNet, resolve_threads, torch_threads
 from .nn.encoder import SiteNetEncoder
 
 _OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
@@ -67,8 +68,10 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
     a run that it holds is taken up where it was.
     """
     callbacks = make_callbacks(estimator, description, loss_parts, valid_set is not None, checkpoint)
-    with torch_threads(resolve_threads(estimator.n_jobs)):
-        net = _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint)
+    wanted = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
+    with torch_threads(resolve_threads(estimator.n_jobs)), device_turn(wanted) as device:
+        net = _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint, device)
+    net.device = wanted  # which of several GPUs it was does not matter later
     history = net.history
     if history and "train_loss" not in history[-1]:
         # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
@@ -88,13 +91,13 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
     return estimator
 
 
-def _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint):
+def _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint, device):
     if starts_warm(estimator):
-        net = estimator.net_
+        net = estimator.net_.on_device(device)
         vars(net).update(_run_options(estimator), callbacks=callbacks)
         net.initialize_callbacks()  # set_params would keep the old ones
     else:
-        net = untrained_net(estimator, make_net, callbacks, loss_parts)
+        net = untrained_net(estimator, make_net, callbacks, loss_parts, device)
     set_rate(net, estimator.learning_rate_init)
     epochs = estimator.max_epochs
     if checkpoint is not None:
@@ -107,10 +110,10 @@ def _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, check
     return net
 
 
-def untrained_net(estimator, make_net, callbacks, loss_parts):
-    """An initialised net with the optimiser that an estimator describes."""
+def untrained_net(estimator, make_net, callbacks, loss_parts, device=None):
+    """An initialised net with the optimiser that an estimator describes, on its device or on another one."""
     return make_net(
-        device=resolve_device(estimator.device),
+        device=device or resolve_device(estimator.device),
         lr=estimator.learning_rate_init,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=estimator.weight_decay,
