@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from ._distributed import LAUNCHED, launched_state
+
 #: Seconds between two looks at whether a device has become free.
 _PAUSE = 0.05
 #: The device that this thread has its turn on.
@@ -21,7 +23,10 @@ _ours = threading.local()
 
 
 def resolve_device(device):
-    """Name of the device to train on; "auto" takes a CUDA device where there is one."""
+    """Name of the device to train on: "auto" takes a CUDA device where there is one, "accelerate" what a launcher gave.
+    """
+    if device == LAUNCHED:
+        return launched_state().device.type  # its number is the current device's
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device

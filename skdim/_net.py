@@ -35,6 +35,8 @@ class CrystalNet(skorch.NeuralNet):
         Further entries that the module's output dict has, recorded in the history.
     threads : int
         Threads of the CPU that torch may use.
+    ranks : Ranks or None
+        The processes that train this net together, each its share of every batch.
     prepare : callable or None
         Called once with the new module and :meth:`batches`, before the optimiser is made.
     """
@@ -47,11 +49,13 @@ class CrystalNet(skorch.NeuralNet):
         batch_sites=1200,
         min_crystals=1,
         loss_parts=(),
+        ranks=None,
         prepare=None,
         threads=1,
         **kwargs,
     ):
         self.seed = seed
+        self.ranks = ranks
         self.prepare = prepare
         self.threads = threads
         self.batch_sites = batch_sites
@@ -89,7 +93,17 @@ class CrystalNet(skorch.NeuralNet):
         )
 
     def infer(self, x, **fit_params):
-        return self.module_(x.to(self.device), self._generators()[1])
+        generator = self._generators()[1]
+        if self.ranks is None:
+            return self.module_(x.to(self.device), generator)
+        share = self.ranks.share(x, self.device)
+        return self.module_(share.batch, generator, share)
+
+    def train_step_single(self, batch, **fit_params):
+        step = super().train_step_single(batch, **fit_params)
+        if self.ranks is not None:
+            self.ranks.sum_gradients(self.module_)
+        return step
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         return self.criterion_(y_pred, y_true.to(self.device))
