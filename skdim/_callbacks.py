@@ -81,7 +81,7 @@ def close_bars(net):
             callback.close()
 
 
-def make_callbacks(estimator, description, loss_parts=(), has_validation=False, checkpoint=None):
+def make_callbacks(estimator, description, verbose, loss_parts=(), has_validation=False, checkpoint=None):
     """skorch callbacks of an estimator: recording, schedule, early stopping, progress, and copies of the user's own."""
     callbacks = []
     for part in loss_parts:
@@ -92,10 +92,10 @@ def make_callbacks(estimator, description, loss_parts=(), has_validation=False, 
         callbacks.append(("schedule", OneCycle()))
     if has_validation:
         stop = EarlyStopping(
-            patience=estimator.n_iter_no_change, load_best=True, sink=_silent if estimator.verbose < 2 else print
+            patience=estimator.n_iter_no_change, load_best=True, sink=_silent if verbose < 2 else print
         )
         callbacks.append(("early_stopping", stop))
-    if estimator.verbose == 1:
+    if verbose == 1:
         callbacks.append(("bar", EpochBar(description, checkpoint.n_done if checkpoint else 0)))
     if checkpoint is not None:
         # After those whose state it keeps.

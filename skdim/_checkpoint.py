@@ -41,12 +41,15 @@ class Checkpoint(Callback):
     path : str
     run : dict
         What makes the run this one; a file of another run is refused.
+    ranks : Ranks or None
+        Where several processes train together: the first one reads and writes for all.
     """
 
-    def __init__(self, path, run):
+    def __init__(self, path, run, ranks=None):
         self.path = path
         self.run = run
-        self.state_ = self._read() if os.path.exists(path) else None
+        self.ranks = ranks
+        self.state_ = self._found() if ranks is None else ranks.of_first(self._found)
 
     @property
     def n_done(self):
@@ -87,7 +90,12 @@ class Checkpoint(Callback):
         if any(stop.misses_ >= stop.patience for stop in stops):
             self._write(net, stopped=True)
 
+    def _found(self):
+        return self._read() if os.path.exists(self.path) else None
+
     def _write(self, net, stopped):
+        if self.ranks is not None and not self.ranks.first:
+            return
         callbacks, best = {}, None
         for name, callback in net.callbacks_:
             for kind, attributes in _STATE.items():
@@ -150,17 +158,18 @@ class Checkpoint(Callback):
         return ValueError(f"the checkpoint {self.path} is damaged ({error}): remove it to train anew")
 
 
-def checkpoint_of(estimator, seed, *datasets):
+def checkpoint_of(estimator, seed, *datasets, ranks=None):
     """The checkpoint that ``estimator.checkpoint`` names, for a fit on these datasets, or None.
 
     Raises
     ------
     ValueError
-        If there is a file that is damaged or of another run, or if no later fit could be the same run.
+        If there is a file that is damaged or of another run, if no later fit could be the same run, or if the processes
+        that are to train together are about to fit different things.
     """
-    if estimator.checkpoint is None:
+    if estimator.checkpoint is None and ranks is None:
         return None
-    if estimator.random_state is None:
+    if estimator.checkpoint is not None and estimator.random_state is None:
         raise ValueError(
             "checkpoint needs a random_state: with None every fit starts from other weights, and none could go on with "
             "another's; pass an integer"
@@ -172,7 +181,15 @@ def checkpoint_of(estimator, seed, *datasets):
         "crystals": [digest_of(dataset) for dataset in datasets],
         "start": weights_digest(estimator.net_.module_) if warm else "",
     }
-    return Checkpoint(os.fspath(estimator.checkpoint), run)
+    if ranks is not None:
+        first, *others = ranks.all_of(run)
+        for number, other in enumerate(others, 1):
+            if different := _differences(first, other):
+                raise ValueError(
+                    f"the processes of a launch have to fit the same, but process 0's fit is another one than that of "
+                    f"process {number}: {'; '.join(different)}"
+                )
+    return Checkpoint(os.fspath(estimator.checkpoint), run, ranks) if estimator.checkpoint is not None else None
 
 
 def epoch_records(history):

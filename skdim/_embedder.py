@@ -86,7 +86,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
         on from there and ends with the same weights as an unbroken run; one with others refuses it. Needs a
         ``random_state``. The state of one's own ``callbacks`` is not in it.
     device : str, default="auto"
-        A torch device; "auto" takes CUDA where there is one.
+        A torch device; "auto" takes CUDA where there is one. "accelerate": the device that ``accelerate launch`` or
+        ``torchrun`` gave this process; all that it started share every batch (docs/scaling.md).
     n_jobs : int, default=None
         Threads of the CPU; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are a
         fifth faster, and on busy ones many times slower. With one, results are the same on every number of cores.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import skorch
@@ -11,6 +13,7 @@ import torch
 from joblib import cpu_count
 
 from ._batching import CrystalDataset, RaggedLoader
+from ._devices import device_turn
 from .nn import fused
 from .nn.sitenet import LOSSES
 
@@ -34,6 +37,8 @@ class CrystalNet(skorch.NeuralNet):
         Further entries that the module's output dict has, recorded in the history.
     threads : int
         Threads of the CPU that torch may use.
+    ranks : Ranks or None
+        The processes that train this net together, each its share of every batch.
     prepare : callable or None
         Called once with the new module and :meth:`batches`, before the optimiser is made.
     """
@@ -46,17 +51,31 @@ class CrystalNet(skorch.NeuralNet):
         batch_sites=1200,
         min_crystals=1,
         loss_parts=(),
+        ranks=None,
         prepare=None,
         threads=1,
         **kwargs,
     ):
         self.seed = seed
+        self.ranks = ranks
         self.prepare = prepare
         self.threads = threads
         self.batch_sites = batch_sites
         self.min_crystals = min_crystals
         self.loss_parts = loss_parts
         super().__init__(module, *args, **kwargs)
+
+    # ---- device ----
+
+    def on_device(self, device):
+        """This net, taken to a device with all that it trains with."""
+        if device != self.device:
+            self.device = device
+            self.module_.to(device)
+            self.criterion_.to(device)
+            # What the optimiser knows of the weights follows them when it is loaded.
+            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+        return self
 
     # ---- data ----
 
@@ -76,7 +95,17 @@ class CrystalNet(skorch.NeuralNet):
         )
 
     def infer(self, x, **fit_params):
-        return self.module_(x.to(self.device), self._generators()[1])
+        generator = self._generators()[1]
+        if self.ranks is None:
+            return self.module_(x.to(self.device), generator)
+        share = self.ranks.share(x, self.device)
+        return self.module_(share.batch, generator, share)
+
+    def train_step_single(self, batch, **fit_params):
+        step = super().train_step_single(batch, **fit_params)
+        if self.ranks is not None:
+            self.ranks.sum_gradients(self.module_)
+        return step
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         return self.criterion_(y_pred, y_true.to(self.device))
@@ -101,10 +130,10 @@ class CrystalNet(skorch.NeuralNet):
 
     def _generators(self):
         """Generators on the CPU (order of the rows) and on the device (what the module draws)."""
-        if "_drawn_from" not in vars(self):
-            on_device = torch.Generator(device=self.device)
-            self._drawn_from = (torch.Generator(), on_device)
-        return self._drawn_from
+        made = vars(self).setdefault("_drawn_from", {})
+        if self.device not in made:
+            made[self.device] = (torch.Generator(), torch.Generator(device=self.device))
+        return made[self.device]
 
     def seed_epoch(self, epoch):
         """Set the generators to what they are at the start of an epoch; -1 is the one that validation uses."""
@@ -132,6 +161,16 @@ class CrystalNet(skorch.NeuralNet):
 
     # ---- use after training ----
 
+    @contextlib.contextmanager
+    def working(self):
+        """The module, ready to be used inside the block, on a device that this process has the turn on."""
+        wanted = self.device
+        with device_turn(wanted) as self.device, torch.no_grad(), torch_threads(self.threads):
+            try:
+                yield self.module_.to(self.device).eval()
+            finally:
+                self.device = wanted
+
     def batches(self, crystals, rows=None, min_crystals=1):
         """Batches of all rows, or of some, in order, on the device."""
         for batch, _ in RaggedLoader(CrystalDataset(crystals, rows), self.batch_sites, min_crystals):
@@ -139,19 +178,22 @@ class CrystalNet(skorch.NeuralNet):
 
     def map_batches(self, function, crystals, rows=None):
         """``function(module, batch)`` of all rows, or of some, in order: a float32 ndarray for each batch."""
-        module = self.module_.eval()
-        for batch in self.batches(crystals, rows):
-            # Entered anew for each: between two of them, others may use torch.
-            with torch.no_grad(), torch_threads(self.threads):
-                result = function(module, batch).cpu().numpy()
-            yield result
+        with self.working() as module:
+            # Where torch has one thread because the compiled loops have the others, batches are worked on side by side.
+            n_threads = fused.n_threads() if torch.get_num_threads() == 1 else 1
+
+            def of_one(batch):
+                with torch.no_grad():  # which threads do not inherit
+                    return function(module, batch).cpu().numpy()
+
+            yield from in_threads(of_one, self.batches(crystals, rows), n_threads)
 
     def evaluate_loss(self, crystals, rows):
         """Loss of held-out crystals, averaged over them, with the negatives that validation uses."""
-        self.seed_epoch(-1)
-        module, generator = self.module_.eval(), self._generators()[1]
         total = 0.0
-        with torch.no_grad(), torch_threads(self.threads):
+        with self.working() as module:
+            self.seed_epoch(-1)
+            generator = self._generators()[1]
             for batch in self.batches(crystals, rows, self.min_crystals):
                 total += len(batch) * float(module(batch, generator)["loss"])
         return total / len(rows)
@@ -199,18 +241,26 @@ def torch_threads(n_threads):
         torch.set_num_threads(before)
 
 
+def in_threads(function, items, n_threads):
+    """``function`` of each item, in order, so many at a time."""
+    if n_threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def resolve_threads(n_jobs):
     """Threads that ``n_jobs`` stands for: None is 1, and -1 all cores, -2 all but one."""
     if n_jobs is None:
         return 1
     return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
-
-
-def resolve_device(device):
-    """Name of the device to train on; "auto" takes a CUDA device where there is one."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def seed_of(random_state):

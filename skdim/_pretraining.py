@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 
 from ._checkpoint import checkpoint_of
 from ._checks import check_crystals
+from ._distributed import ranks_of
 from ._infomax_net import loss_parts, net_maker
 from ._net import seed_of
 from ._training import dataset, hold_out, starts_warm, train
@@ -15,13 +16,16 @@ def pretrain(embedder, crystals, rows):
     """Fit an embedder of valid parameters to those rows of crystals, which were featurized; returns it."""
     if starts_warm(embedder):
         check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", site_features=embedder.site_features_)
+    ranks = ranks_of(embedder.device)
     rng = check_random_state(embedder.random_state)
+    if ranks is not None:
+        rng = ranks.of_first(lambda: rng)
     seed = seed_of(rng)
     kept, held_out = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
     make_net = net_maker(embedder, crystals.site_features, seed, crystals, kept)
     sets = dataset(crystals, kept), dataset(crystals, held_out)
-    checkpoint = checkpoint_of(embedder, seed, *sets)
-    train(embedder, "pre-train", make_net, *sets, loss_parts(embedder), checkpoint)
+    checkpoint = checkpoint_of(embedder, seed, *sets, ranks=ranks)
+    train(embedder, "pre-train", make_net, *sets, loss_parts(embedder), checkpoint, ranks)
     embedder.site_features_ = crystals.site_features
     embedder.featurizer_settings_ = crystals.settings
     embedder.n_crystals_ = len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from inspect import signature
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 
 from ._batching import CrystalDataset
 from ._callbacks import close_bars, make_callbacks
-from ._net import CrystalNet, resolve_device, resolve_threads, torch_threads
+from ._devices import device_turn, resolve_device
+from ._net import CrystalNet, resolve_threads, torch_threads
 from .nn.encoder import SiteNetEncoder
 
 _OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
@@ -60,17 +62,26 @@ def hold_out(n, estimator, rng, least):
     return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
 
-def train(estimator, description, make_net, train_set, valid_set, loss_parts=(), checkpoint=None):
+def train(estimator, description, make_net, train_set, valid_set, loss_parts=(), checkpoint=None, ranks=None):
     """Fit ``estimator.net_``: made by ``make_net(callbacks=..., ...)`` unless a warm start goes on with the old one.
 
     Sets ``net_``, ``history_`` and ``n_iter_``. A :class:`Checkpoint` keeps the state of the run after every epoch, and
-    a run that it holds is taken up where it was.
+    a run that it holds is taken up where it was. With ``ranks`` several processes train the same net, and the first one
+    speaks for all.
     """
-    callbacks = make_callbacks(estimator, description, loss_parts, valid_set is not None, checkpoint)
-    with torch_threads(resolve_threads(estimator.n_jobs)):
-        net = _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint)
+    verbose = estimator.verbose if ranks is None or ranks.first else 0
+    callbacks = make_callbacks(estimator, description, verbose, loss_parts, valid_set is not None, checkpoint)
+    options = {**run_options(estimator), "callbacks": callbacks, "ranks": ranks, "verbose": int(verbose > 1)}
+    wanted = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
+    # Processes that train together must not wait for each other's turns.
+    turn = device_turn(wanted) if ranks is None else nullcontext(wanted)
+    with torch_threads(options["threads"]), turn as device:
+        net = _run(estimator, make_net, options, train_set, valid_set, loss_parts, checkpoint, device)
+    net.device = wanted  # which of several GPUs it was does not matter later
     history = net.history
     if history and "train_loss" not in history[-1]:
+        if ranks is not None:
+            raise KeyboardInterrupt  # the other processes may be an epoch ahead
         # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
         history.pop()
         warnings.warn(
@@ -82,19 +93,22 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
             f"training diverged: the loss is {history[-1, 'train_loss']} after {len(history)} epochs; lower "
             f"learning_rate_init={estimator.learning_rate_init}"
         )
+    if ranks is not None:
+        # They are the same but for what unlike machines round differently.
+        ranks.send_weights(net.module_)
     estimator.net_ = net
     estimator.history_ = history
     estimator.n_iter_ = len(history)
     return estimator
 
 
-def _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, checkpoint):
+def _run(estimator, make_net, options, train_set, valid_set, loss_parts, checkpoint, device):
     if starts_warm(estimator):
-        net = estimator.net_
-        vars(net).update(_run_options(estimator), callbacks=callbacks)
+        net = estimator.net_.on_device(device)
+        vars(net).update(options)
         net.initialize_callbacks()  # set_params would keep the old ones
     else:
-        net = untrained_net(estimator, make_net, callbacks, loss_parts)
+        net = untrained_net(estimator, make_net, loss_parts, **options, device=device)
     set_rate(net, estimator.learning_rate_init)
     epochs = estimator.max_epochs
     if checkpoint is not None:
@@ -107,10 +121,10 @@ def _run(estimator, make_net, callbacks, train_set, valid_set, loss_parts, check
     return net
 
 
-def untrained_net(estimator, make_net, callbacks, loss_parts):
-    """An initialised net with the optimiser that an estimator describes."""
+def untrained_net(estimator, make_net, loss_parts, device=None, **options):
+    """An initialised net with the optimiser that an estimator describes, on its device or on another one."""
     return make_net(
-        device=resolve_device(estimator.device),
+        device=device or resolve_device(estimator.device),
         lr=estimator.learning_rate_init,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=estimator.weight_decay,
@@ -120,18 +134,19 @@ def untrained_net(estimator, make_net, callbacks, loss_parts):
         optimizer__fused=True,
         train_split=None,
         loss_parts=loss_parts,
-        callbacks=callbacks,
-        **_run_options(estimator),
+        **options,
     ).initialize()
 
 
-def _run_options(estimator):
+def run_options(estimator):
     """Settings of a net that another run may change."""
     return {
         "max_epochs": estimator.max_epochs,
         "batch_sites": estimator.batch_sites,
         "threads": resolve_threads(estimator.n_jobs),
         "verbose": int(estimator.verbose > 1),
+        "callbacks": [],
+        "ranks": None,
     }
 
 

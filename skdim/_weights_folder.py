@@ -12,7 +12,7 @@ from safetensors.torch import save
 from ._checkpoint import epoch_records, restored_history
 from ._files import as_json, new_folder, refuse_existing
 from ._infomax_net import loss_parts, module_settings, net_maker
-from ._training import untrained_net
+from ._training import run_options, untrained_net
 from ._version import __version__
 from ._weights import (
     CONFIG,
@@ -85,7 +85,8 @@ def load_weights(cls, path, params):
     check_override(module_settings(embedder, features), settings, params)
     weights = read_weights(folder / WEIGHTS, embedder, features, params)
 
-    net = untrained_net(embedder, net_maker(embedder, features, config["seed"]), [], loss_parts(embedder))
+    make_net = net_maker(embedder, features, config["seed"])
+    net = untrained_net(embedder, make_net, loss_parts(embedder), **run_options(embedder))
     net.module_.load_state_dict(weights)
     net.history = restored_history(config["training"]["history"])
     embedder.net_, embedder.history_, embedder.n_iter_ = net, net.history, len(net.history)

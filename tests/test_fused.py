@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,19 @@ def test_they_are_used_for_single_precision_on_the_cpu_alone(monkeypatch):
     assert not fused.fusible(torch.zeros(2, device="meta"))
     monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
     assert not fused.fusible(torch.zeros(2))
+
+
+def test_distinct_distances(batch, monkeypatch):
+    values, which = batch.distinct
+    assert torch.equal(values[which], batch.distance)
+    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
+    expected, which_expected = replace(batch).distinct  # a copy has not made them yet
+    assert torch.equal(expected[which_expected], batch.distance)
+    assert len(values) == len(expected) < 0.7 * len(batch.distance)
+    # No two crystals share one.
+    of = torch.full((len(values),), -1)
+    of[which] = batch.crystal[batch.row]
+    assert torch.equal(of[which], batch.crystal[batch.row])
 
 
 @pytest.mark.parametrize("width", [1, 7, 64])

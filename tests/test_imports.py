@@ -98,7 +98,7 @@ def test_data_knows_no_networks(name):
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("nn")])
 def test_networks_know_only_torch(name):
-    assert foreign(name) <= ({"numba", "numpy"} if name == "nn.kernels" else {"torch"})
+    assert foreign(name) <= ({"numba", "numpy"} if name in ("nn.kernels", "nn.rows") else {"torch"})
     assert all(module.startswith("nn") for module in own(name))
 
 

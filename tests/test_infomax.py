@@ -14,6 +14,7 @@ from skdim.nn import negatives as draw
 from skdim.nn.encoder import Gaussian
 from skdim.nn.infomax import NEGATIVES
 from skdim.nn.losses import info_nce, kl_gaussian, kl_reference
+from skdim.nn.parallel import Whole
 from tests.small_networks import SMALL, generator, make_model, toy_batch
 
 
@@ -142,7 +143,7 @@ def test_engineered_vectors_are_those_of_crystals_put_together_wrongly(log_coulo
     encoder = model.encoder
     with torch.no_grad():
         sites, term = encoder.site_terms(batch), encoder.pair_term(batch)
-        got = model._engineered(batch, sites, term, generator(5))
+        got = model._engineered(Whole(batch), sites, term, generator(5))
     (composition, for_geometry, _), (structure, for_species, _), (permuted, for_own, _) = got
 
     source = generator(5)
@@ -188,7 +189,7 @@ def test_local_loss_is_a_loop_over_sites_and_neighbours(distance_power, self_wei
     batch = batch.to(torch.float64)
     with torch.no_grad():
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
-        got = model._local_loss(batch, z, generator(7))
+        got = model._local_loss(Whole(batch), z, generator(7))
         source = generator(7)
         stranger = draw.draw_class(batch, draw.other_crystal(batch, source)[batch.crystal], source)
         assert (batch.crystal[stranger] != batch.crystal).all()
@@ -215,8 +216,8 @@ def test_global_loss_is_a_loop_over_crystals_and_sites(negatives, batch):
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
         g = torch.randn(len(batch), SMALL["n_components"], dtype=torch.float64, generator=generator(2))
         sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
-        wrong = model._engineered(batch, sites, term, generator(3))
-        got = model._global_loss(batch, g, z, wrong)
+        wrong = model._engineered(Whole(batch), sites, term, generator(3))
+        got = model._global_loss(Whole(batch), g, z, wrong)
 
         def score(k, vectors):
             return model.crystal_score.site(vectors) @ model.crystal_score.crystal(g[k])
@@ -257,7 +258,7 @@ def test_candidates_of_the_own_crystal_and_equal_neighbours_are_masked(monkeypat
         return info_nce(scores, target)
 
     monkeypatch.setattr("skdim.nn.infomax.info_nce", recording)
-    model._local_loss(three, torch.randn(5, SMALL["local_dim"], generator=generator()), generator())
+    model._local_loss(Whole(three), torch.randn(5, SMALL["local_dim"], generator=generator()), generator())
     ((scores, target),) = seen
     masked = torch.isinf(scores)
     assert target.tolist() == [0, 1, 2, 3, 4]

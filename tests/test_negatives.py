@@ -10,6 +10,7 @@ from skdim._batching import make_batch
 from skdim.datasets import make_crystals
 from skdim.nn import negatives as draw
 from skdim.nn.infomax import NEGATIVES
+from skdim.nn.parallel import Whole
 from tests.small_networks import generator, make_model, toy_batch
 
 
@@ -87,7 +88,7 @@ def test_a_crystal_of_one_element_gives_no_permuted_negative():
     assert draw.of_one_element(batch).tolist() == [True, False, True]
     model = make_model(negatives=("permuted",))
     sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
-    ((_, owner, share),) = model._engineered(batch, sites, term, generator())
+    ((_, owner, share),) = model._engineered(Whole(batch), sites, term, generator())
     assert torch.equal(owner, batch.crystal)
     assert share.tolist() == [0, 0, 0.5, 0.5, 0]
     # With none but such crystals the loss of the false ones is 0, not NaN.

@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from . import fused
+
 #: In angstrom: more than any distance within a supercell.
 _APART = 4096.0
 
@@ -77,6 +79,8 @@ class Batch:
 
         i has from j what j has from i, so there are about half as many as pairs.
         """
+        if fused.fusible(self.distance):
+            return fused.distinct(self.pair_offsets[self.class_offsets], self.distance)
         # One sort for all crystals; double precision holds both numbers.
         key = self.crystal.index_select(0, self.row).to(torch.float64) * _APART + self.distance
         values, which = torch.unique(key, return_inverse=True)

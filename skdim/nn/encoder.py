@@ -19,11 +19,16 @@ class Gaussian(NamedTuple):
     mean: Tensor
     log_var: Tensor | None
 
-    def sample(self, generator=None) -> Tensor:
-        """mean + exp(log_var / 2) * noise, or the mean where there is no spread."""
+    def sample(self, generator=None, total: int | None = None, part: slice = slice(None)) -> Tensor:
+        """mean + exp(log_var / 2) * noise, or the mean where there is no spread.
+
+        Where the rows are the ``part`` of ``total`` rows, their noise is what it is when all are drawn at once.
+        """
         if self.log_var is None:
             return self.mean
-        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)
+        total = len(self.mean) if total is None else total
+        shape = (total, *self.mean.shape[1:])
+        noise = torch.randn(shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)[part]
         return self.mean + torch.exp(self.log_var / 2) * noise
 
 

@@ -57,6 +57,13 @@ def dense(x: Tensor) -> Tensor:
     return _Dense.apply(x)
 
 
+def distinct(offsets: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances of each crystal without repetition (U,), and which of them each pair has (P,)."""
+    values, which = torch.empty_like(distance), torch.empty(len(distance), dtype=torch.int64)
+    n = _kernel("distinct")(*map(_array, (offsets, distance.contiguous(), values, which)))
+    return values[:n], which
+
+
 def pair_term(distance: Tensor, weight: Tensor, bias: Tensor, pair: Tensor) -> Tensor:
     """Lifted distances (U,) through a linear layer: dense(distance weight + bias) pair', (U, hidden)."""
     return _PairTerm.apply(distance, weight, bias, pair)

@@ -22,6 +22,7 @@ from .encoder import Gaussian, SiteNetEncoder
 from .functional import mish, moments, segment_total
 from .layers import dense_stack
 from .losses import KL_FORMS, info_nce, jensen_shannon_false, jensen_shannon_true
+from .parallel import Whole
 
 #: Neighbours of one element whose distances differ by less, in angstrom, are the same thing: no false partners.
 _SAME_DISTANCE = 0.05
@@ -130,33 +131,39 @@ class DeepInfoMax(nn.Module):
         widths = encoder["n_site_inputs"], self.encoder.local_dim, self.encoder.n_components
         self.descriptors = Descriptors(*widths) if descriptor_weight else None
 
-    def forward(self, batch: Batch, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, batch: Batch, generator: torch.Generator | None = None, share: Whole | None = None
+    ) -> dict[str, Tensor]:
         """Losses of a batch of at least two crystals.
 
         "loss" is the total of "local", "global" and the weighted "kl" and "descriptors".
 
-        ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term.
+        ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term. ``share`` is what this
+        process computes of the batch, where several work on it: their losses are the same, that of the whole batch, and
+        their gradients add up to its gradient.
         """
-        encoder = self.encoder
-        site_terms, pair_term = encoder.site_terms(batch), encoder.pair_term(batch)
-        local = encoder.local(batch, site_terms, pair_term)
-        z = local.sample(generator)
-        crystal = encoder.pool(batch, z.detach())
-        g = crystal.sample(generator)
+        share = share or Whole(batch)
+        encoder, own = self.encoder, share.own
+        # The terms of all sites: other crystals lend their species.
+        site_terms, pair_term = encoder.site_terms(batch), encoder.pair_term(own)
+        local = encoder.local(own, tuple(part[share.classes] for part in site_terms), pair_term)
+        z = local.sample(generator, len(batch.numbers), share.classes)
+        crystal = encoder.pool(own, z.detach())
+        g = crystal.sample(generator, len(batch), share.crystals)
         with torch.no_grad():
-            wrong = self._engineered(batch, site_terms, pair_term, generator)
+            wrong = self._engineered(share, site_terms, pair_term, generator)
         parts = {
-            "local": self._local_loss(batch, z, generator),
-            "global": self._global_loss(batch, g, z.detach(), wrong),
+            "local": self._local_loss(share, z, generator),
+            "global": self._global_loss(share, g, z.detach(), wrong),
         }
-        total = parts["local"] + parts["global"]
+        weights = {"local": 1.0, "global": 1.0}
         if self.kl_weight:
-            parts["kl"] = self._kl(batch, local, crystal)
-            total = total + self.kl_weight * parts["kl"]
+            parts["kl"], weights["kl"] = self._kl(share, local, crystal), self.kl_weight
         if self.descriptors is not None:
-            parts["descriptors"] = self.descriptors(batch, z, g)
-            total = total + self.descriptor_weight * parts["descriptors"]
-        return {"loss": total, **parts}
+            parts["descriptors"] = self.descriptors(own, z, g) * (len(own) / len(batch)) if len(own) else z.sum()
+            weights["descriptors"] = self.descriptor_weight
+        parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))
+        return {"loss": sum(weight * parts[name] for name, weight in weights.items()), **parts}
 
     # ---- parts ----
 
@@ -172,51 +179,60 @@ class DeepInfoMax(nn.Module):
         """Scores (P,) of local vectors with their own neighbours."""
         return self.neighbour_score.of_rows(batch, self.neighbour_score.queries(z))[0]
 
-    def _local_loss(self, batch, z, generator):
-        weights = self.neighbour_weights(batch)
+    def _local_loss(self, share, z, generator):
+        batch, own = share.batch, share.own
         queries = self.neighbour_score.queries(z)
         if self.objective == "infonce":
-            return self._local_info_nce(batch, weights, queries, generator)
+            return self._local_info_nce(share, queries, generator)
         # The surroundings of each site meet the local vector of a site of another crystal.
         other = draw.other_crystal(batch, generator)
-        stranger = draw.draw_class(batch, other[batch.crystal], generator)
-        true, false = self.neighbour_score.of_rows(batch, queries, queries.index_select(0, stranger))
+        stranger = draw.draw_class(batch, other[batch.crystal], generator)[share.classes]
+        strange = share.gather(queries, share.classes, len(batch.numbers)).index_select(0, stranger)
+        true, false = self.neighbour_score.of_rows(own, queries, strange)
         true, false = jensen_shannon_true(true), jensen_shannon_false(false)
-        per_site = segment_total(weights * (true + false), batch.row, len(batch.numbers))
-        return self._mean(batch, per_site)
+        per_site = segment_total(self.neighbour_weights(own) * (true + false), own.row, len(own.numbers))
+        return self._mean(share, per_site)
 
-    def _local_info_nce(self, batch, weights, queries, generator):
-        chosen = draw.draw_pair(batch, weights, generator)
-        keys = functional.normalize(self.neighbour_score.keys(batch, chosen), dim=1)
+    def _local_info_nce(self, share, queries, generator):
+        batch = share.batch
+        chosen = draw.draw_pair(batch, self.neighbour_weights(batch), generator)
+        keys = self.neighbour_score.keys(share.own, chosen[share.classes] - share.pairs.start)
+        keys = share.gather(functional.normalize(keys, dim=1), share.classes, len(chosen))
         scores = functional.normalize(queries, dim=1) @ keys.T / self.temperature
         element, distance = batch.numbers[batch.neighbour[chosen]], batch.distance[chosen]
-        same = batch.crystal[:, None] == batch.crystal
-        same |= (element[:, None] == element) & ((distance[:, None] - distance).abs() < _SAME_DISTANCE)
-        own = torch.arange(len(chosen), device=chosen.device)
-        same[own, own] = False
-        return self._mean(batch, info_nce(scores.masked_fill(same, -torch.inf), own))
+        rows = torch.arange(len(chosen), device=chosen.device)[share.classes]
+        same = batch.crystal[rows, None] == batch.crystal
+        same |= (element[rows, None] == element) & ((distance[rows, None] - distance).abs() < _SAME_DISTANCE)
+        same[torch.arange(len(rows), device=rows.device), rows] = False
+        return self._mean(share, info_nce(scores.masked_fill(same, -torch.inf), rows))
 
-    def _engineered(self, batch, site_terms, pair_term, generator):
-        """False local vectors for the global block: list of (site vectors, crystal they are false for, weights)."""
+    def _engineered(self, share, site_terms, pair_term, generator):
+        """False local vectors for the global block: list of (site vectors, crystal they are false for, weights).
+
+        The weights add up to 1 over the sites of the whole batch.
+        """
         wrong = []
-        share = batch.site_share
+        batch, own = share.batch, share.own
+        n, classes = len(batch.numbers), share.classes
+        even = batch.site_share / len(batch)
         if {"composition", "structure"} & set(self.negatives):
             chimera = draw.draw_chimera(batch, generator)
-            species = chimera.species_class
-            mixed = replace(batch, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
+            species = chimera.species_class[classes]
+            mixed = replace(own, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
             term = self._pair_term(mixed, pair_term)
             mixed_terms = tuple(part.index_select(0, species) for part in site_terms)
-            z = self.encoder.local(mixed, mixed_terms, term).sample(generator)
+            z = self.encoder.local(mixed, mixed_terms, term).sample(generator, n, classes)
             if "composition" in self.negatives:
-                wrong.append((z, batch.crystal, share))
+                wrong.append((z, batch.crystal[classes], even[classes]))
             if "structure" in self.negatives:
-                wrong.append((z, chimera.species_of[batch.crystal], share))
+                wrong.append((z, chimera.species_of[batch.crystal[classes]], even[classes]))
         if "permuted" in self.negatives:
-            turn = draw.permute_pairs(batch, generator)
-            term = self._pair_term(replace(batch, distance=batch.distance[turn]), pair_term, turn)
-            z = self.encoder.local(batch, site_terms, term).sample(generator)
+            turn = draw.permute_pairs(batch, generator)[share.pairs] - share.pairs.start
+            term = self._pair_term(replace(own, distance=own.distance[turn]), pair_term, turn)
+            z = self.encoder.local(own, tuple(part[classes] for part in site_terms), term).sample(generator, n, classes)
             # Of a crystal of one element nothing can be mismatched: what it gives is true, not false.
-            wrong.append((z, batch.crystal, share * ~draw.of_one_element(batch)[batch.crystal]))
+            weight = even * ~draw.of_one_element(batch)[batch.crystal]
+            wrong.append((z, batch.crystal[classes], (weight / weight.sum().clamp(min=1e-12))[classes]))
         return wrong
 
     def _pair_term(self, changed, pair_term, turn=None):
@@ -225,7 +241,8 @@ class DeepInfoMax(nn.Module):
             return self.encoder.pair_term(changed)
         return pair_term if turn is None else pair_term._replace(which=pair_term.which.index_select(0, turn))
 
-    def _global_loss(self, batch, g, z, wrong):
+    def _global_loss(self, share, g, z, wrong):
+        n = len(share.batch)
         crystals = self.crystal_score.crystal(g)
         sites = self.crystal_score.site(z)
         wrong_sites = [self.crystal_score.site(z_wrong) for z_wrong, _, _ in wrong]
@@ -233,43 +250,48 @@ class DeepInfoMax(nn.Module):
         if nce:
             crystals, sites = functional.normalize(crystals, dim=1), functional.normalize(sites, dim=1)
             wrong_sites = [functional.normalize(s, dim=1) for s in wrong_sites]
-        scores = sites @ crystals.T  # (C, K)
-        own = torch.nn.functional.one_hot(batch.crystal, len(batch)).bool()
+        crystals = share.gather(crystals, share.crystals, n)
+        scores = sites @ crystals.T  # own classes, all crystals
         wrong_scores = [
             torch.linalg.vecdot(s, crystals.index_select(0, owner))
             for s, (_, owner, _) in zip(wrong_sites, wrong, strict=True)
         ]
         if nce:
-            return self._global_info_nce(batch, scores, wrong_scores, wrong)
-        loss = self._mean(batch, jensen_shannon_true(scores.gather(1, batch.crystal[:, None])[:, 0]))
+            return self._global_info_nce(share, scores, wrong_scores, wrong)
+        crystal = share.batch.crystal[share.classes]
+        loss = self._mean(share, jensen_shannon_true(scores.gather(1, crystal[:, None])[:, 0]))
         false = []
         if "batch" in self.negatives:
             # Every other crystal of the batch, where one drawn at random would have the same mean.
-            strange = jensen_shannon_false(scores).masked_fill(own, 0).sum(dim=1) / (len(batch) - 1)
-            false.append(self._mean(batch, strange))
-        for score, (_, _, share) in zip(wrong_scores, wrong, strict=True):
-            false.append((share * jensen_shannon_false(score)).sum() / share.sum().clamp(min=1e-12))
+            own = functional.one_hot(crystal, n).bool()
+            strange = jensen_shannon_false(scores).masked_fill(own, 0).sum(dim=1) / (n - 1)
+            false.append(self._mean(share, strange))
+        for score, (_, _, weight) in zip(wrong_scores, wrong, strict=True):
+            false.append((weight * jensen_shannon_false(score)).sum())
         return loss + sum(false) / len(false) if false else loss
 
-    def _global_info_nce(self, batch, scores, wrong_scores, wrong):
+    def _global_info_nce(self, share, scores, wrong_scores, wrong):
         """Each site finds its crystal among the batch's; and each crystal tells its sites from wrong ones."""
-        loss = self._mean(batch, info_nce(scores / self.temperature, batch.crystal))
+        own = share.own
+        crystal = share.batch.crystal[share.classes]
+        loss = self._mean(share, info_nce(scores / self.temperature, crystal))
         if not wrong:
             return loss
-        true = scores.gather(1, batch.crystal[:, None])[:, 0] / self.temperature
-        mean_true = segment_total(batch.site_share * true, batch.crystal, len(batch))
-        for score, (_, owner, share) in zip(wrong_scores, wrong, strict=True):
+        true = scores.gather(1, crystal[:, None])[:, 0] / self.temperature
+        mean_true = segment_total(own.site_share * true, own.crystal, len(own))
+        mean_true = share.gather(mean_true, share.crystals, len(share.batch))
+        for score, (_, owner, weight) in zip(wrong_scores, wrong, strict=True):
             # A binary choice: the true score's mean over the owner's sites against each wrong site's.
             margin = score / self.temperature - mean_true.index_select(0, owner)
-            loss = loss + (share * functional.softplus(margin)).sum() / share.sum().clamp(min=1e-12) / len(wrong)
+            loss = loss + (weight * functional.softplus(margin)).sum() / len(wrong)
         return loss
 
-    def _kl(self, batch, local: Gaussian, crystal: Gaussian):
+    def _kl(self, share, local: Gaussian, crystal: Gaussian):
         form = KL_FORMS[self.kl_form]
-        kl = form(crystal).mean()
-        return kl + self._mean(batch, form(local)) if local.log_var is not None else kl
+        kl = form(crystal).sum() / len(share.batch)
+        return kl + self._mean(share, form(local)) if local.log_var is not None else kl
 
     @staticmethod
-    def _mean(batch, per_site):
-        """Mean over each crystal's sites, then over crystals."""
-        return (batch.site_share * per_site).sum() / len(batch)
+    def _mean(share, per_site):
+        """Own share of a mean over each crystal's sites, then over crystals."""
+        return (share.own.site_share * per_site).sum() / len(share.batch)

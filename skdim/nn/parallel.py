@@ -1,0 +1,130 @@
+"""A batch that several processes share: each computes its own crystals, and all see what a loss needs of the others'.
+
+Every process holds the same whole batch and draws the same random numbers for it, so that nothing that is drawn
+depends on how many there are. What the loss of a crystal needs of other ones' vectors is gathered with its gradient.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributed
+
+from .batch import Batch
+
+
+class Whole:
+    """A batch that one process has for itself: its own part is all of it.
+
+    Attributes
+    ----------
+    batch : Batch
+        All crystals.
+    own : Batch
+        Those that this process computes.
+    crystals, classes, pairs : slice
+        Where these, their site classes and their pairs are in the whole batch.
+    """
+
+    def __init__(self, batch: Batch):
+        self.batch = self.own = batch
+        self.crystals, self.classes, self.pairs = (
+            slice(0, n) for n in (len(batch), len(batch.numbers), len(batch.distance))
+        )
+
+    def gather(self, values: Tensor, part: slice, total: int) -> Tensor:
+        """Rows of all processes, (total, ...), where this one has the rows ``part``."""
+        return values
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over the processes. Its gradient is that of this process's summand: gradients are added up later."""
+        return values
+
+
+class Share(Whole):
+    """The share of one process, by its rank: consecutive crystals with about as many pairs as the others have.
+
+    Parameters
+    ----------
+    batch : Batch
+        On the CPU.
+    rank, n_ranks : int
+    device : str or torch.device
+        Where the batch is to be.
+    """
+
+    def __init__(self, batch: Batch, rank: int, n_ranks: int, device="cpu"):
+        ends = batch.pair_offsets[batch.class_offsets]
+        even = torch.arange(rank, rank + 2) * ends[-1]
+        bounds = torch.searchsorted(ends * n_ranks, even)
+        (k, m), (c, d) = bounds.tolist(), batch.class_offsets[bounds].tolist()
+        p, q = batch.pair_offsets[[c, d]].tolist()
+        self.crystals, self.classes, self.pairs = slice(k, m), slice(c, d), slice(p, q)
+        self.batch = batch = batch.to(device)
+        self.own = Batch(
+            site_inputs=batch.site_inputs[c:d],
+            numbers=batch.numbers[c:d],
+            multiplicity=batch.multiplicity[c:d],
+            crystal=batch.crystal[c:d] - k,
+            class_offsets=batch.class_offsets[k : m + 1] - c,
+            pair_offsets=batch.pair_offsets[c : d + 1] - p,
+            row=batch.row[p:q] - c,
+            neighbour=batch.neighbour[p:q] - c,
+            distance=batch.distance[p:q],
+            count=batch.count[p:q],
+        )
+
+    def gather(self, values, part, total):
+        return _Gather.apply(values, part, total)
+
+    def total(self, values):
+        return _Total.apply(values)
+
+
+class _Gather(torch.autograd.Function):
+    """Rows that the processes have, in one tensor; the gradient of a process's rows is summed over all processes.
+
+    A sum of tensors with zeros in place of the others' rows: shares differ in length, and adding zeros is exact.
+    """
+
+    @staticmethod
+    def forward(ctx, values, part, total):
+        ctx.part = part
+        rows = values.new_zeros((total, *values.shape[1:]))
+        rows[part] = values
+        distributed.all_reduce(rows)
+        return rows
+
+    @staticmethod
+    def backward(ctx, grad):
+        grad = grad.contiguous().clone()
+        distributed.all_reduce(grad)
+        return grad[ctx.part], None, None
+
+
+class _Total(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, values):
+        values = values.clone()
+        distributed.all_reduce(values)
+        return values
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+def sum_gradients(module: torch.nn.Module) -> None:
+    """Add up the gradients of all processes, in every one of them."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    # A process without crystals has none.
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    distributed.all_reduce(flat)
+    for parameter, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = gradient.view_as(parameter)
+
+
+def send_weights(module: torch.nn.Module) -> None:
+    """Give all processes the weights and buffers of the first."""
+    for value in module.state_dict().values():
+        distributed.broadcast(value, src=0)

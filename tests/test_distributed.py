@@ -1,0 +1,176 @@
+"""Two processes that share every batch train as one does: losses, weights, checkpoints, draws."""
+
+import subprocess
+import sys
+
+import joblib
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skdim import DeepInfoMaxEmbedder
+from skdim._batching import make_batch
+from skdim.nn.parallel import Share
+from tests.small_estimators import SMALL
+
+pytest.importorskip("accelerate", reason="accelerate is an extra: pip install 'skdim-crystals[accelerate]'")
+
+MODELS = {
+    "default": DeepInfoMaxEmbedder(**SMALL, batch_sites=60, max_epochs=3, early_stopping=True, validation_fraction=0.3),
+    "paper": DeepInfoMaxEmbedder.paper(
+        **{**SMALL, "local_dim": 4}, batch_sites=60, max_epochs=3, learning_rate_init=1e-2, kl_form="gaussian"
+    ),
+    # Two blocks and pair inputs of both species; batches of two crystals, so that a process often has none.
+    "tiny batches": DeepInfoMaxEmbedder(
+        **{**SMALL, "encoder_params": {**SMALL["encoder_params"], "log_coulomb": True, "pooling": "max"}},
+        n_blocks=2, kl_weight=0.1, batch_sites=1, max_epochs=2,
+    ),
+}  # fmt: skip
+
+#: What each process does; torchrun starts two of them.
+SCRIPT = """
+import contextlib, io, sys, warnings
+warnings.simplefilter("error")
+import joblib
+import torch
+from sklearn.base import clone
+from skdim import DeepInfoMaxEmbedder
+from tests.test_distributed import MODELS
+
+folder = sys.argv[1]
+X = joblib.load(f"{folder}/X")
+result = {}
+
+def fitted(model, X=X, **params):
+    screen = io.StringIO()
+    with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
+        model = clone(model).set_params(device="accelerate", **params).fit(X)
+    return {"history": model.history_, "weights": model.net_.module_.state_dict(), "screen": screen.getvalue(),
+            "vectors": model.transform(X), "score": model.score(X), "device": model.net_.device}
+
+for name, model in MODELS.items():
+    result[name] = fitted(model)
+result["verbose"] = fitted(MODELS["default"], verbose=1)
+# Each process has its own global random state, and would have its own seed.
+result["unseeded"] = fitted(MODELS["default"], random_state=None)
+
+import os
+rank = int(os.environ["RANK"])
+# A file that only the first process can see, as on a machine of its own.
+path = f"{folder}/run.pt" if rank == 0 else f"{folder}/nowhere/run.pt"
+class Stop(Exception): pass
+from skorch.callbacks import Callback
+class StopAfter(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise Stop
+with contextlib.suppress(Stop):
+    fitted(MODELS["default"], checkpoint=path, callbacks=StopAfter())
+assert os.path.exists(path) == (rank == 0)
+result["resumed"] = fitted(MODELS["default"], checkpoint=path)
+
+errors = []
+for changes, rows in (({"kl_weight": 0.1 * rank}, X), ({}, X[rank:])):
+    try:
+        fitted(MODELS["default"], rows, **changes)
+    except ValueError as error:
+        errors.append(str(error))
+if rank == 0:
+    open(f"{folder}/damaged.pt", "w").write("nothing")
+try:
+    fitted(MODELS["default"], checkpoint=f"{folder}/damaged.pt")
+except ValueError as error:
+    errors.append(str(error))
+result["errors"] = errors
+joblib.dump(result, f"{folder}/rank{rank}")
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def results(X, tmp_path_factory):
+    """What the two processes found, by rank."""
+    folder = tmp_path_factory.mktemp("launched")
+    joblib.dump(X, folder / "X")
+    (folder / "script.py").write_text(SCRIPT)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launch, folder / "script.py", folder], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
+
+
+def losses(history):
+    return {name: history[:, name] for name in history[0] if name.endswith(("loss", "local", "global", "kl"))}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_processes_train_as_one(name, results, X):
+    whole = clone(MODELS[name]).fit(X)
+    for result in results:
+        expected, found = losses(whole.history_), losses(result[name]["history"])
+        assert expected.keys() == found.keys()
+        for loss, values in expected.items():
+            assert_allclose(found[loss], values, rtol=1e-4, err_msg=loss)
+        assert_allclose(result[name]["vectors"], whole.transform(X), rtol=1e-3, atol=1e-3)
+        assert result[name]["score"] == pytest.approx(whole.score(X), rel=1e-4)
+        assert result[name]["device"] == "cpu"
+
+
+@pytest.mark.parametrize("name", [*MODELS, "unseeded", "resumed"])
+def test_all_processes_end_with_the_same_weights(name, results):
+    first, second = (result[name]["weights"] for result in results)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_first_process_alone_reports(results):
+    first, second = (result["verbose"]["screen"] for result in results)
+    assert "3/3" in first
+    assert second == ""
+
+
+def test_a_run_goes_on_from_the_file_of_the_first_process(results):
+    for result in results:
+        for key, value in result["resumed"]["weights"].items():
+            assert torch.equal(value, result["default"]["weights"][key])
+
+
+def test_errors_reach_all_processes(results):
+    for result in results:
+        settings, crystals, damaged = result["errors"]
+        assert "process 0's fit is another one than that of process 1: kl_weight=0.0 (here 0.1)" in settings
+        assert "other crystals" in crystals
+        assert "damaged.pt is damaged" in damaged
+
+
+def test_without_a_launcher_one_process_trains(X):
+    model = DeepInfoMaxEmbedder(**SMALL, max_epochs=1)
+    alone = clone(model).set_params(device="accelerate").fit(X)
+    assert alone.net_.ranks is None
+    assert_array_equal(alone.transform(X), model.fit(X).transform(X))
+
+
+def test_a_missing_package_is_named(X, monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ImportError, match=r"skdim-crystals\[accelerate\]"):
+        DeepInfoMaxEmbedder(device="accelerate").fit(X)
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 3, 50])
+def test_shares_are_a_partition(n_ranks, X):
+    batch = make_batch(X)
+    shares = [Share(batch, rank, n_ranks) for rank in range(n_ranks)]
+    assert sum(len(share.own) for share in shares) == len(X)
+    for name in ("site_inputs", "numbers", "multiplicity", "distance", "count"):
+        assert torch.equal(torch.cat([getattr(share.own, name) for share in shares]), getattr(batch, name))
+    for share in shares:
+        if len(share.own):
+            alone = make_batch(X[share.crystals])
+            for name in ("crystal", "class_offsets", "pair_offsets", "row", "neighbour"):
+                assert torch.equal(getattr(share.own, name), getattr(alone, name))
+    # Even, but for the crystal at either end.
+    largest = max(len(row.distance) for row in X)
+    assert max(len(share.own.distance) for share in shares) <= len(X.distance) / n_ranks + largest
