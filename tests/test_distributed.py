@@ -1,7 +1,9 @@
 """Two processes that share every batch train as one does: losses, weights, checkpoints, draws."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import pytest
@@ -95,8 +97,10 @@ def results(X, tmp_path_factory):
     joblib.dump(X, folder / "X")
     (folder / "script.py").write_text(SCRIPT)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    # The script takes its models from here.
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
-        [*launch, folder / "script.py", folder], capture_output=True, text=True, timeout=120, check=False
+        [*launch, folder / "script.py", folder], capture_output=True, text=True, timeout=300, check=False, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
