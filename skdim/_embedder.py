@@ -90,7 +90,7 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
         ``torchrun`` gave this process; all that it started share every batch (docs/scaling.md).
     n_jobs : int, default=None
         Threads of the CPU; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are one
-        and a half times as fast with the extra ``[fast]``, and a fifth faster without. With one, results are the same on
+        and a half times as fast with the extra ``[fast]``, a fifth faster without. With one, results are the same on
         every number of cores.
     random_state : int, RandomState instance or None, default=None
         Weights, order of the crystals, and every draw of negatives and noise.

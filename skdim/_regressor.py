@@ -70,7 +70,7 @@ class SiteNetRegressor(RegressorMixin, BaseEstimator):
         A torch device; "auto" takes CUDA where there is one.
     n_jobs : int, default=None
         Threads of the CPU; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are one
-        and a half times as fast with the extra ``[fast]``, and a fifth faster without. With one, results are the same on
+        and a half times as fast with the extra ``[fast]``, a fifth faster without. With one, results are the same on
         every number of cores.
     random_state : int, RandomState instance or None, default=None
         Weights of what is not pre-trained, and the order of the crystals.

@@ -100,7 +100,12 @@ def results(X, tmp_path_factory):
     # The script takes its models from here.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run(
-        [*launch, folder / "script.py", folder], capture_output=True, text=True, timeout=300, check=False, env=environment
+        [*launch, folder / "script.py", folder],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
