@@ -9,6 +9,7 @@ from typing import ClassVar
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from ._attention import AttentionMixin
 from ._checks import check_crystals, usable_rows
 from ._embedding import EmbeddingMixin
 from ._parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
@@ -16,7 +17,7 @@ from ._pretrained import PretrainedMixin
 from .nn.choices import NEGATIVES
 
 
-class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseEstimator):
     """Learn a vector for each crystal from structures alone, by Deep InfoMax on the Site-Net encoder.
 
     The encoder reads a crystal as sites and distances. Two small score networks train it without labels: one asks

@@ -10,13 +10,14 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ._attention import AttentionMixin
 from ._checks import check_crystals
 from ._embedder import DeepInfoMaxEmbedder
 from ._labels import check_labels
 from ._parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
 
 
-class SiteNetRegressor(RegressorMixin, BaseEstimator):
+class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
     """A supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, all weights trained.
 
     Started from random weights it is the paper's "supervised" arm; with ``pretrained`` it is "transfer", from

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.plotting import EmbeddingDisplay
-from skdim.plotting._embedding import _GREY, COLORS
+from skdim.plotting._style import COLORS, GREY
 
 matplotlib.use("Agg")
 
@@ -180,7 +180,7 @@ def test_more_categories_than_colours(vectors):
     assert [text.get_text() for text in legend.get_texts()] == ["often", "rather", "30 others"]
     assert legend.get_title().get_text() == "prototype"
     points, colors = drawn(display)
-    assert set(colors[:30]) == {_GREY.lower()}  # beneath the others
+    assert set(colors[:30]) == {GREY.lower()}  # beneath the others
     assert_array_equal(np.sort(points[:30]), np.arange(30))
 
 
@@ -189,7 +189,7 @@ def test_missing_values_are_grey_and_beneath(vectors, y):
     display = EmbeddingDisplay.from_vectors(vectors, y, method="pca")
     first = display.ax_.collections[0]
     grey = [to_hex(color) for color in first.get_facecolors()]
-    assert grey[0] == _GREY.lower()
+    assert grey[0] == GREY.lower()
     at = np.asarray(first.get_offsets())[:10]
     assert_array_equal(np.sort(at, axis=0), np.sort(display.positions[:10], axis=0))
     assert sum(len(c.get_offsets()) for c in display.ax_.collections) == 90

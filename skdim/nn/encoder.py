@@ -234,6 +234,12 @@ class SiteNetEncoder(nn.Module):
         """Means of the local vectors (C, local_dim) of a batch."""
         return self.local(batch, self.site_terms(batch), self.pair_term(batch)).mean
 
+    def attention(self, batch: Batch) -> Tensor:
+        """Attention weights of each block and head side by side, (P, n_blocks * n_heads)."""
+        weights = []
+        self.local(batch, self.site_terms(batch), self.pair_term(batch), weights)
+        return torch.cat(weights, dim=1)
+
     def local_modules(self) -> list[nn.Module]:
         """The modules that local vectors come from; the others make the crystal's vector of them."""
         parts = [self.lift_site, self.lift_pair, self.blocks, self.element, self.bottleneck]

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ._embedding_map import choose_rows, make_projection, project, read_targets
+from ._style import COLORS, GREY, as_panels, make_panels, pyplot
 
-#: Okabe and Ito's (2008) colours, told apart by colour-blind readers.
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-#: Points without a label, and of the categories that no colour is left for.
-_GREY = "#C8C8C8"
 #: Side of a panel in inches.
 _PANEL = 4.0
 
@@ -97,7 +94,7 @@ class EmbeddingDisplay:
         -------
         EmbeddingDisplay
         """
-        _pyplot()  # what is missing is said before the work
+        pyplot()  # what is missing is said before the work
         make_projection(method, 100, random_state)
         options = {"method": method, "max_points": max_points, "random_state": random_state, "units": units}
         return cls.from_vectors(embedder.transform(X), y, **options, ax=ax, **plot_params)
@@ -150,7 +147,7 @@ class EmbeddingDisplay:
         ValueError
             If the vectors are infinite or too few, or y does not fit them.
         """
-        _pyplot()
+        pyplot()
         rows, vectors = choose_rows(vectors, max_points, random_state)
         targets = {name: values.iloc[rows] for name, values in read_targets(y, len(vectors)).items()}
         projection, axis_names = make_projection(method, len(rows), random_state)
@@ -193,9 +190,7 @@ class EmbeddingDisplay:
             raise ValueError(f"quantiles must be two ascending numbers within 0 and 1; got {quantiles!r}")
         targets = read_targets(self.targets, len(self.positions))
         names = list(targets) or [None]
-        self.axes_ = _make_axes(len(names), n_columns) if ax is None else list(np.ravel(np.array(ax, dtype=object)))
-        if len(self.axes_) != len(names):
-            raise ValueError(f"{len(names)} panels need as many axes; got {len(self.axes_)}")
+        self.axes_ = _make_axes(len(names), n_columns) if ax is None else as_panels(ax, len(names))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.scatters_, self.colorbars_ = [], []
         order = np.random.default_rng(0).permutation(len(self.positions))
@@ -219,7 +214,7 @@ class EmbeddingDisplay:
         values = values.to_numpy()
         known = order[~np.isnan(values[order])]
         if len(known) < len(order):
-            self._scatter(axes, order[np.isnan(values[order])], size, color=_GREY)
+            self._scatter(axes, order[np.isnan(values[order])], size, color=GREY)
         low, high = np.quantile(values[known], quantiles)
         scatter = self._scatter(axes, known, size, c=values[known], cmap=cmap, vmin=low, vmax=high)
         below, above = values[known].min() < low, values[known].max() > high
@@ -239,16 +234,16 @@ class EmbeddingDisplay:
         # In the order of the categories, which says more than that of the counts.
         shown = [category for category in values.cat.categories if category in shown]
         color_of = dict(zip(shown, colors, strict=False))
-        point_colors = np.array([color_of.get(value, _GREY) for value in values], dtype=object)
-        grey = point_colors[order] == _GREY
+        point_colors = np.array([color_of.get(value, GREY) for value in values], dtype=object)
+        grey = point_colors[order] == GREY
         # Grey ones first, beneath the others.
         order = np.concatenate([order[grey], order[~grey]])
         scatter = self._scatter(axes, order, size, color=point_colors[order].tolist())
         labels = {str(category): color for category, color in color_of.items()}
         if n_other := int((counts > 0).sum()) - len(shown):
-            labels[f"{n_other} others"] = _GREY
+            labels[f"{n_other} others"] = GREY
         elif values.isna().any():
-            labels["unknown"] = _GREY
+            labels["unknown"] = GREY
         handles = [Line2D([], [], linestyle="none", marker="o", markersize=5, color=color) for color in labels.values()]
         axes.legend(
             handles, labels, title=self._label(name), loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
@@ -265,23 +260,7 @@ class EmbeddingDisplay:
 
 
 def _make_axes(n_panels, n_columns):
-    plt = _pyplot()
-    columns = min(n_panels, n_columns)
-    rows = -(-n_panels // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=((_PANEL + 1) * columns, _PANEL * rows), layout="constrained", squeeze=False
-    )
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # inches: what stands at a panel's sides is its own
-    for unused in axes.ravel()[n_panels:]:
-        figure.delaxes(unused)
-    return list(axes.ravel()[:n_panels])
-
-
-def _pyplot():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "EmbeddingDisplay needs matplotlib, which is not installed: pip install 'skdim-crystals[plot]'"
-        ) from error
-    return plt
+    axes = make_panels(n_panels, n_columns, _PANEL + 1, _PANEL)
+    # In inches: what stands at a panel's sides is its own.
+    axes[0].figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
+    return axes

@@ -8,6 +8,7 @@ import pandas as pd
 from .._label_draws import TRAIN_SIZES
 from .._label_efficiency import label_efficiency
 from .._label_summary import check_frame
+from ._style import pyplot
 
 #: Fills that differ in colour, in lightness and in hatch, so that arms are told apart in grey and by colour-blind
 #: readers: the palette of Okabe and Ito (2008), with black made a light grey, so that the median shows on it.
@@ -110,7 +111,7 @@ class LabelEfficiencyDisplay:
         -------
         LabelEfficiencyDisplay
         """
-        _pyplot()  # no hour of training before the news that there is nothing to draw with
+        pyplot()  # no hour of training before the news that there is nothing to draw with
         results = label_efficiency(
             estimators,
             X,
@@ -178,7 +179,7 @@ class LabelEfficiencyDisplay:
         ValueError
             If the results lack a column, or have none of an arm that is asked for.
         """
-        plt = _pyplot()
+        plt = pyplot()
         check_frame(self.results)
         known = pd.unique(self.results["arm"]).tolist()
         arms = known if arms is None else list(arms)
@@ -226,7 +227,7 @@ class LabelEfficiencyDisplay:
         return self
 
     def _draw_arm(self, values, places, step, style, points):
-        plt = _pyplot()
+        plt = pyplot()
         color, hatch = style
         line = {"color": "0.15", "linewidth": 0.9}
         # Thin strokes, so that in small boxes the fill is seen first. matplotlib < 3.10 reads this only when it draws.
@@ -267,13 +268,3 @@ def _fits(arms, columns, ax):
     # matplotlib fills a legend column by column.
     inches = sum(0.5 + 0.075 * max(map(len, part)) for part in np.array_split(np.array(arms, dtype=object), columns))
     return inches <= ax.figure.get_figwidth() * ax.get_position().width * 1.1
-
-
-def _pyplot():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "LabelEfficiencyDisplay needs matplotlib, which is not installed: pip install 'skdim-crystals[plot]'"
-        ) from error
-    return plt

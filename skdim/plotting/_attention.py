@@ -1,0 +1,300 @@
+"""AttentionDistanceDisplay: how much attention sites pay to a neighbour, against its distance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from .._checks import check_crystals
+from ._attention_pairs import bin_edges, binned_quantiles, density, read_attention, weighted_quantiles
+from ._fitted import find_step
+from ._style import COLORS, GREY, MARKERS, as_panels, legend_beside, make_panels, pyplot
+
+KINDS = ("points", "median", "density")
+#: Of a panel, in inches.
+_WIDTH, _HEIGHT = 3.8, 3.2
+#: Of the legend.
+_LEGEND = 1.7
+#: Up to so many elements, all pairs of them are told apart.
+_FEW = 4
+#: Bins of the attention for "density".
+_N_HEIGHTS = 48
+#: Quantile of what a density holds that its colours run to.
+_MOST_SHARES = 0.98
+_QUARTILES = (0.25, 0.5, 0.75)
+
+
+class AttentionDistanceDisplay:
+    """Attention to a neighbour against its distance, a panel for each head of each block.
+
+    Made by :meth:`from_estimator` or :meth:`from_attention`; of one crystal or a set. A pair stands for ``count`` equal
+    neighbours and its attention is that to all of them; what is drawn is the attention to one, attention / count. A
+    dashed line is what a neighbour would get if all sites of the supercell got the same: it falls with the distance in
+    a set, as far neighbours are found in large supercells. At distance 0 is the attention of a site to itself.
+
+    Medians, quartiles and densities are over pairs of sites: each row of the table counts ``multiplicity`` * ``count``
+    times, so that they are the same with and without merging of equal sites.
+
+    Parameters
+    ----------
+    attention : DataFrame
+        As :meth:`skdim.DeepInfoMaxEmbedder.attention` returns it.
+
+    Attributes
+    ----------
+    attention : DataFrame
+    figure_ : matplotlib Figure
+    axes_ : list of matplotlib Axes
+        One a panel: the heads of the first block, those of the second, and so on.
+    ax_ : matplotlib Axes
+        The first of them.
+    artists_ : list of dict of str to matplotlib Artist
+        One a panel. "even": the dashed line. For points, their PathCollection by elements ("Na → Cl"), or under
+        "points"; for medians, the line by elements or under "median", the band under "quartiles", and the sites with
+        themselves under "self"; for a density, its QuadMesh under "density".
+
+    References
+    ----------
+    Moran, Gaultois, Gusev, Rosseinsky, "Site-Net: using global self-attention and real-space supercells to capture
+    long-range interactions in crystal structures", Digital Discovery 2023, 10.1039/D3DD00005B.
+
+    Examples
+    --------
+    >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+    >>> from skdim.datasets import make_crystals
+    >>> from skdim.plotting import AttentionDistanceDisplay
+    >>> X = SiteNetFeaturizer().fit_transform(make_crystals(20, random_state=0)[0])
+    >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, n_heads=2, random_state=0).fit(X)
+    >>> display = AttentionDistanceDisplay.from_estimator(embedder, X[0])
+    >>> len(display.axes_)
+    2
+    """
+
+    def __init__(self, attention):
+        self.attention = attention
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, max_crystals=1000, random_state=0, ax=None, **plot_params):
+        """Plot the attention of a fitted network on crystals.
+
+        Parameters
+        ----------
+        estimator : fitted DeepInfoMaxEmbedder or SiteNetRegressor
+            Or a FrozenEstimator or Pipeline of one; the steps of the Pipeline before it are applied to X.
+        X : Crystals, or what the Pipeline takes
+            One row shows a crystal, several a set: ``X[3]``. Rows that failed to featurize are left out.
+        max_crystals : int or None, default=1000
+            Where there are more, as many are drawn at random. None takes all.
+        random_state : int, default=0
+            Of the drawing of rows.
+        ax : matplotlib Axes, or sequence of one a head of each block, default=None
+            None makes a new figure.
+        **plot_params
+            For :meth:`plot`.
+
+        Returns
+        -------
+        AttentionDistanceDisplay
+        """
+        pyplot()  # what is missing is said before the work
+        if max_crystals is not None and max_crystals < 1:
+            raise ValueError(f"max_crystals must be at least 1, or None; got {max_crystals!r}")
+        transformers, network = find_step(estimator, "attention")
+        for transformer in transformers:
+            X = transformer.transform(X)
+        X = check_crystals(X, type(network).__name__)
+        if max_crystals is None or len(X) <= max_crystals:
+            return cls(network.attention(X)).plot(ax=ax, **plot_params)
+        rows = np.sort(np.random.default_rng(random_state).choice(len(X), max_crystals, replace=False))
+        attention = network.attention(X[rows])
+        attention["crystal"] = rows[attention["crystal"]].astype(np.int32)
+        return cls(attention).plot(ax=ax, **plot_params)
+
+    @classmethod
+    def from_attention(cls, attention, *, ax=None, **plot_params):
+        """Plot a table of attention, or a part of one: ``table[table["element"] == "O"]``.
+
+        Parameters
+        ----------
+        attention : DataFrame
+            As :meth:`skdim.DeepInfoMaxEmbedder.attention` returns it.
+        ax : matplotlib Axes, or sequence of one a head of each block, default=None
+            None makes a new figure.
+        **plot_params
+            For :meth:`plot`.
+
+        Returns
+        -------
+        AttentionDistanceDisplay
+        """
+        return cls(attention).plot(ax=ax, **plot_params)
+
+    def plot(self, ax=None, *, kind=None, elements=None, bins=24, colors=COLORS, cmap="Blues", legend=True):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or sequence of one a head of each block, default=None
+            None makes a new figure, with the heads of a block side by side.
+        kind : {"points", "median", "density"}, default=None
+            A point for each distinct pair; median and quartiles of the pairs of sites at each distance; or the share of
+            the pairs at each distance that have each attention. None takes points for one crystal, medians for more.
+        elements : bool, default=None
+            Tell the elements of site and neighbour apart ("Na → Cl": attention of Na to Cl), for points and medians;
+            medians then have no quartiles. None does for one crystal.
+        bins : int or sequence of float, default=24
+            Edges of bins of the distance in angstrom, for medians and densities. A number makes bins of equal width
+            from 0 to the distance that 99.5 % of the pairs of sites do not exceed; farther ones are left out.
+        colors : sequence of colors
+            For pairs of elements. Up to four elements have a color each as neighbours and a marker each as sites. Of
+            more elements the most frequent pairs have a color and a marker each, and the rest share grey.
+        cmap : str or Colormap, default="Blues"
+            For "density".
+        legend : bool, default=True
+            Put a legend (for a density, a colour bar) beside the panels.
+
+        Returns
+        -------
+        self : AttentionDistanceDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If the table is not one of attention, the number of axes is not that of the heads, or a parameter is wrong.
+        """
+        pyplot()
+        from matplotlib.ticker import LogLocator, NullFormatter
+
+        table = read_attention(self.attention)
+        single = table["crystal"].nunique() == 1
+        kind = ("points" if single else "median") if kind is None else kind
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}; got {kind!r}")
+        edges = bin_edges(table, bins)
+        panels = list(table.groupby(["block", "head"]))
+        n_columns = max(table.groupby("block")["head"].nunique())
+        if ax is None:
+            beside = _LEGEND if legend else 0
+            self.axes_ = make_panels(len(panels), n_columns, _WIDTH, _HEIGHT, beside, sharex=True, sharey=True)
+        else:
+            self.axes_ = as_panels(ax, len(panels))
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        styles = _styles(table, colors) if (single if elements is None else elements) else {}
+        draw = {"points": self._draw_points, "median": self._draw_medians, "density": self._draw_density}[kind]
+        self.artists_ = []
+        for axes, ((block, head), rows) in zip(self.axes_, panels, strict=True):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            self.artists_.append(draw(axes, rows, table, edges, styles, cmap))
+            self.artists_[-1]["even"] = self._draw_even(axes, rows, edges, kind)
+            if len(panels) > 1:
+                axes.set_title(f"Block {block}, head {head}" if table["block"].nunique() > 1 else f"Head {head}")
+            axes.set(xlabel="Distance (Å)", ylabel="Attention to one neighbour\n(attention of the pair / count)")
+            axes.spines[["top", "right"]].set_visible(False)
+            if ax is None:
+                axes.label_outer()
+        if kind == "density":
+            self._share_colors(legend)
+        elif legend:
+            legend_beside(self.axes_[n_columns - 1 if ax is None else -1])
+        return self
+
+    def _draw_points(self, axes, rows, table, edges, styles, cmap):
+        size = float(np.clip(8000 / len(rows), 4, 26))
+        artists = {}
+        for label, (part, color, marker) in _parts(rows, styles, "points").items():
+            artists[label] = axes.scatter(
+                part["distance"],
+                part["weight"],
+                s=size,
+                color=color,
+                marker=marker,
+                edgecolors="0.2" if size > 10 else "none",
+                linewidths=0.4,
+                rasterized=len(rows) > 2000,  # thousands of them make a vector graphic too heavy to open
+                zorder=2 if color == GREY else 3,
+                label=label if styles else None,
+            )
+        return artists
+
+    def _draw_medians(self, axes, rows, table, edges, styles, cmap):
+        artists = {}
+        for label, (part, color, marker) in _parts(rows, styles, "median").items():
+            centres, quantiles = binned_quantiles(part, edges, shares=_QUARTILES)
+            style = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.5}
+            style["zorder"] = 2 if color == GREY else 3
+            (artists[label],) = axes.plot(centres, quantiles[:, 1], **style, label=label)
+            own = part[part["distance"] == 0]
+            if not styles:
+                artists["quartiles"] = axes.fill_between(
+                    centres, quantiles[:, 0], quantiles[:, 2], color=color, alpha=0.25, linewidth=0, label="quartiles"
+                )
+            if len(own):
+                low, middle, high = weighted_quantiles(own["weight"].to_numpy(), own["n_pairs"].to_numpy(), _QUARTILES)
+                artists["self" if not styles else f"self {label}"] = axes.errorbar(
+                    [0],
+                    [middle],
+                    yerr=None if styles else [[middle - low], [high - middle]],
+                    **{**style, "markerfacecolor": "white", "linestyle": "none", "capsize": 3},
+                    label=None if styles else "site to itself",
+                )
+        return artists
+
+    def _draw_density(self, axes, rows, table, edges, styles, cmap):
+        seen = table.loc[table["weight"] > 0, "weight"]
+        heights = np.geomspace(seen.min() * 0.999, seen.max() * 1.001, _N_HEIGHTS + 1)
+        share = density(rows, edges, heights)
+        share[share == 0] = np.nan  # the paper's white, and not the palest colour
+        return {"density": axes.pcolormesh(edges, heights, share.T, cmap=cmap, rasterized=True)}
+
+    def _share_colors(self, legend):
+        """The same colours in all panels, and their bar."""
+        meshes = [artists["density"] for artists in self.artists_]
+        shares = np.concatenate([np.ma.compressed(mesh.get_array()) for mesh in meshes])
+        # Distances that few pairs have, all at one height, shall not use up the colours.
+        top = np.quantile(shares, _MOST_SHARES)
+        for mesh in meshes:
+            mesh.set_clim(0, top)
+        if legend:
+            extend = "max" if shares.max() > top else "neither"
+            self.figure_.colorbar(meshes[0], ax=self.axes_, extend=extend, label="Share of the pairs at this distance")
+
+    def _draw_even(self, axes, rows, edges, kind):
+        style = {"color": "0.2" if kind != "density" else "#D55E00", "linestyle": "--", "linewidth": 1.2, "zorder": 4}
+        if rows["supercell_sites"].nunique() == 1:
+            return axes.axhline(rows["even"].iloc[0], **style, label="even attention")
+        centres, quantiles = binned_quantiles(rows, edges, "even", (0.5,))
+        return axes.plot(centres, quantiles[:, 0], **style, label="even attention")[0]
+
+
+def _styles(table, colors):
+    """Color and marker of each pair of elements that is told apart, in the order of the elements; grey for others."""
+    names = table.drop_duplicates("elements").set_index("elements")[["element", "neighbour_element"]].sort_index()
+    present = pd.unique(names.to_numpy().ravel()).tolist()
+    if len(present) <= _FEW:
+        return {
+            name: (colors[present.index(near) % len(colors)], MARKERS[present.index(site)])
+            for name, site, near in names.itertuples()
+        }
+    amounts = table.groupby("elements", observed=True)["n_pairs"].sum().sort_values(ascending=False, kind="stable")
+    shown = [name for name in names.index if name in set(amounts.index[: len(colors)])]
+    styles = {name: (colors[k], MARKERS[k % len(MARKERS)]) for k, name in enumerate(shown)}
+    if n_others := len(amounts) - len(shown):
+        styles[f"{n_others} others"] = (GREY, ".")
+    return styles
+
+
+def _parts(rows, styles, name):
+    """Rows, colour and marker of each group that is drawn."""
+    if not styles:
+        return {name: (rows, COLORS[0], MARKERS[0])}
+    parts = {}
+    for label, (color, marker) in styles.items():
+        chosen = ~rows["elements"].isin(list(styles)) if color == GREY else rows["elements"] == label
+        if chosen.any():
+            parts[label] = (rows[chosen], color, marker)
+    return parts

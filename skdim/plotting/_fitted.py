@@ -1,0 +1,51 @@
+"""The network within what a user has fitted."""
+
+from __future__ import annotations
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+
+def find_step(estimator, attribute):
+    """The last step of an estimator that has an attribute, and the transformers that come before it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        May be a Pipeline or a FrozenEstimator, also one within the other.
+    attribute : str
+
+    Returns
+    -------
+    transformers : list
+    step : estimator
+
+    Raises
+    ------
+    TypeError
+        If none has it.
+    sklearn.exceptions.NotFittedError
+        If that may be because it is not fitted.
+    """
+    found = _find(estimator, attribute)
+    if found is None:
+        check_is_fitted(estimator)
+        raise TypeError(
+            f"{type(estimator).__name__} has no {attribute!r}, nor has a step of it: pass a fitted DeepInfoMaxEmbedder "
+            "or SiteNetRegressor, or a Pipeline or FrozenEstimator of one"
+        )
+    return found
+
+
+def _find(estimator, attribute):
+    if isinstance(estimator, FrozenEstimator):
+        return _find(estimator.estimator, attribute)
+    if not isinstance(estimator, Pipeline):
+        return ([], estimator) if hasattr(estimator, attribute) else None
+    steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+    for k in reversed(range(len(steps))):
+        found = _find(steps[k], attribute)
+        if found is not None:
+            return steps[:k] + found[0], found[1]
+    return None
