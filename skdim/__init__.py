@@ -10,7 +10,7 @@ Structures are plentiful and labels are scarce. So an encoder learns from struct
    vectors in a ``FeatureUnion``.
 
 :mod:`skdim.datasets` has crystals to begin with, :mod:`skdim.model_selection` the protocol that compares arms by the
-labels they need, :mod:`skdim.plotting` its figure.
+labels they need, :mod:`skdim.plotting` its figure, and those of what networks have learnt.
 """
 
 from importlib import import_module

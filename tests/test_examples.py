@@ -57,6 +57,7 @@ def test_every_gallery_example_is_run():
     found = {path.stem for path in EXAMPLES.glob("plot_*.py")}
     assert found == {
         "plot_embed_your_crystals",
+        "plot_inside_a_network",
         "plot_label_efficiency_grid",
         "plot_learning_curve",
         "plot_shipped_weights",
@@ -95,3 +96,12 @@ def test_shipped_weights(monkeypatch, capsys):
     assert "Materials Project" in capsys.readouterr().out
     assert len(result["display"].axes_) == 2
     assert np.isfinite(result["draws"]["mae"]).all()
+
+
+def test_inside_a_network(monkeypatch, capsys):
+    result = run_gallery(monkeypatch, "plot_inside_a_network")
+    assert list(result["losses"].lines_) == ["loss", "local", "global", "descriptors"]
+    assert sum(" → " in name for name in result["one"].artists_[0]) == 9
+    assert result["many"].attention["crystal"].nunique() == result["test"].sum()
+    assert len(result["parity"].y_pred) == result["test"].sum()
+    assert "attention" in capsys.readouterr().out

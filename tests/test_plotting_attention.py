@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.plotting import AttentionDistanceDisplay
+from skdim.plotting._attention import _FEW
 from skdim.plotting._attention_pairs import ALMOST_ALL, weighted_quantiles
 from skdim.plotting._style import COLORS, GREY, MARKERS
 from tests.small_estimators import SMALL
@@ -265,8 +266,13 @@ def test_own_axes(table):
     assert len(plt.get_fignums()) == 1
 
 
-def test_markers_are_as_many_as_colours():
+def test_styles_differ_in_grey_too(table):
     assert len(set(MARKERS)) == len(MARKERS) == len(COLORS)
+    grey = np.sort([np.dot(to_rgb(color), [0.299, 0.587, 0.114]) for color in _FEW])
+    assert np.diff(grey).min() > 0.15
+    display = AttentionDistanceDisplay.from_attention(table, elements=True, colors=["red", "blue"])
+    lines = [artist for name, artist in display.artists_[0].items() if "→" in name and not name.startswith("self")]
+    assert {line.get_color() for line in lines} == {"red", "blue"}
 
 
 # -- what cannot be drawn ----------------------------------------------------------------------------------------------

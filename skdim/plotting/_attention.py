@@ -15,8 +15,8 @@ KINDS = ("points", "median", "density")
 _WIDTH, _HEIGHT = 3.8, 3.2
 #: Of the legend.
 _LEGEND = 1.7
-#: Up to so many elements, all pairs of them are told apart.
-_FEW = 4
+#: Up to so many elements all pairs are told apart: of Okabe and Ito's colours those that are far apart in grey as well.
+_FEW = ("#0072B2", "#E69F00", "#000000", "#F0E442")
 #: Bins of the attention for "density".
 _N_HEIGHTS = 48
 #: Quantile of what a density holds that its colours run to.
@@ -129,7 +129,7 @@ class AttentionDistanceDisplay:
         """
         return cls(attention).plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, *, kind=None, elements=None, bins=24, colors=COLORS, cmap="Blues", legend=True):
+    def plot(self, ax=None, *, kind=None, elements=None, bins=24, colors=None, cmap="Blues", legend=True):
         """Draw the panels.
 
         Parameters
@@ -144,10 +144,11 @@ class AttentionDistanceDisplay:
             medians then have no quartiles. None does for one crystal.
         bins : int or sequence of float, default=24
             Edges of bins of the distance in angstrom, for medians and densities. A number makes bins of equal width
-            from 0 to the distance that 99.5 % of the pairs of sites do not exceed; farther ones are left out.
-        colors : sequence of colors
+            from 0 to the distance that 99 % of the pairs of sites do not exceed; farther ones are left out.
+        colors : sequence of colors, default=None
             For pairs of elements. Up to four elements have a color each as neighbours and a marker each as sites. Of
-            more elements the most frequent pairs have a color and a marker each, and the rest share grey.
+            more elements the most frequent pairs have a color and a marker each, and the rest share grey. None takes
+            Okabe and Ito's, which colour-blind readers tell apart.
         cmap : str or Colormap, default="Blues"
             For "density".
         legend : bool, default=True
@@ -275,11 +276,13 @@ def _styles(table, colors):
     """Color and marker of each pair of elements that is told apart, in the order of the elements; grey for others."""
     names = table.drop_duplicates("elements").set_index("elements")[["element", "neighbour_element"]].sort_index()
     present = pd.unique(names.to_numpy().ravel()).tolist()
-    if len(present) <= _FEW:
+    if len(present) <= len(_FEW):
+        few = colors or _FEW
         return {
-            name: (colors[present.index(near) % len(colors)], MARKERS[present.index(site)])
+            name: (few[present.index(near) % len(few)], MARKERS[present.index(site)])
             for name, site, near in names.itertuples()
         }
+    colors = colors or COLORS
     amounts = table.groupby("elements", observed=True)["n_pairs"].sum().sort_values(ascending=False, kind="stable")
     shown = [name for name in names.index if name in set(amounts.index[: len(colors)])]
     styles = {name: (colors[k], MARKERS[k % len(MARKERS)]) for k, name in enumerate(shown)}

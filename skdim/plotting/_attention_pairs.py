@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 #: Share of the pairs of sites that bins reach to: the few in very long supercells would make a noisy tail.
-ALMOST_ALL = 0.995
+ALMOST_ALL = 0.99
 _NEEDED = (
     "crystal", "block", "head", "element", "neighbour_element", "distance", "multiplicity", "count", "supercell_sites",
     "attention",
