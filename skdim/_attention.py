@@ -64,14 +64,14 @@ class AttentionMixin:
         """
         check_is_fitted(self)
         X = check_crystals(X, type(self).__name__, site_features=self.site_features_)
-        crystals = np.flatnonzero(~X.failed)
-        X = X[crystals] if len(crystals) < len(X) else X
         encoder = self.net_.module_.encoder
         n_blocks, n_heads = len(encoder.blocks), encoder.blocks[0].n_heads
-        weights = np.zeros((0, n_blocks * n_heads), dtype=np.float32)
-        if len(crystals):
-            weights = self.net_.map_batches(lambda module, batch: module.encoder.attention(batch), X)
-        pairs = {name: np.repeat(values, n_blocks * n_heads) for name, values in _pairs(X, crystals).items()}
+        weights, good = np.zeros((0, n_blocks * n_heads), dtype=np.float32), np.flatnonzero(~X.failed)
+        if len(good):
+            parts = self.net_.map_batches(lambda module, batch: module.encoder.attention(batch), X, good)
+            weights = np.concatenate(list(parts))
+        # Failed rows have no pairs, so pairs count the same with and without them.
+        pairs = {name: np.repeat(values, n_blocks * n_heads) for name, values in _pairs(X).items()}
         blocks, heads = np.divmod(np.arange(n_blocks * n_heads, dtype=np.int32), n_heads)
         what = ("crystal", "block", "head", "site", "neighbour", "element", "neighbour_element", "distance")
         columns = (*what, "multiplicity", "count", "supercell_sites", "attention")
@@ -85,11 +85,8 @@ class AttentionMixin:
         return pd.DataFrame({name: table[name] for name in columns})
 
 
-def _pairs(X, crystals):
-    """The distinct pairs of Crystals without failed rows, in order, column by column; elements as atomic numbers.
-
-    ``crystals`` are the numbers that the rows go by.
-    """
+def _pairs(X):
+    """The distinct pairs of Crystals in order, column by column; elements as atomic numbers."""
     n_classes = np.diff(X.class_offsets)
     crystal = np.repeat(np.arange(len(X)), n_classes)
     # The first input site of each class. Later assignments win, so the first one comes last.
@@ -103,7 +100,7 @@ def _pairs(X, crystals):
     total = offsets_of(X.count)
     n_sites = total[X.row_offsets[1:]] - total[X.row_offsets[:-1]]
     return {
-        "crystal": crystals[crystal[row]].astype(np.int32),
+        "crystal": crystal[row].astype(np.int32),
         "site": first[row],
         "neighbour": first[near],
         "element": X.numbers[row],
