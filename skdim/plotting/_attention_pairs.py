@@ -38,7 +38,7 @@ def read_attention(table):
     numbers = table[["distance", "multiplicity", "count", "supercell_sites", "attention"]].to_numpy(dtype=float)
     if not np.isfinite(numbers).all():
         row = table.index[~np.isfinite(numbers).all(axis=1)][0]
-        raise ValueError(f"attention must be finite; it is not in the row {row!r}")
+        raise ValueError(f"attention must be finite; it is not in the row {row}")
     return table.assign(
         weight=table["attention"] / table["count"],
         even=1 / table["supercell_sites"],
