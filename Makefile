@@ -1,13 +1,18 @@
-# `make demo` runs the main job on the bundled crystals; `make test` runs every test. Both make .venv first.
+# `make demo` runs the main job on the bundled crystals, `make test` every test, `make docs` builds the site with every
+# example run. Each makes .venv first, and CI runs the same targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench weights clean
+.PHONY: demo test lint docs bench weights clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	touch $@
 
 demo: $(VENV)/.installed
@@ -19,6 +24,11 @@ test: $(VENV)/.installed lint
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 
+# Warnings are errors. Nothing is fetched; the examples use bundled and made-up crystals.
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
 
@@ -29,4 +39,4 @@ weights: $(VENV)/.installed
 	$(BIN)/python tools/train_weights.py $(DATA) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info docs/_build docs/api docs/gallery

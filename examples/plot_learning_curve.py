@@ -7,64 +7,58 @@ labels. Groups by reduced formula keep polymorphs of a training crystal out of t
 """
 
 # %%
-# Unlabelled and labelled crystals
-# --------------------------------
-# Every third formula counts as labelled. The encoder learns from the structures of all others, and no label.
-
-import os
+# Crystals
+# --------
+# The test formulas of the bundled formation energies, on which the encoder that comes with skdim was not trained.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, RationalQuadratic, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import GroupShuffleSplit, LearningCurveDisplay
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 from skdim.model_selection import formula_groups
 
-small = os.environ.get("SKDIM_EXAMPLE_SIZE") == "small"
-every, epochs, n_splits, train_sizes = (8, 1, 2, [30, 60]) if small else (1, 10, 6, [50, 100, 200, 400])
-
 data = load_formation_energy()
-X, y = SiteNetFeaturizer().fit_transform(data.structures[::every]), data.target[::every]
-groups = formula_groups(X)
-labelled = groups % 3 == 0
-encoder = DeepInfoMaxEmbedder(max_epochs=epochs, random_state=0).fit(X[~labelled])
-X, y, groups = X[labelled], y[labelled], groups[labelled]
+test = np.flatnonzero(data.split == "test")
+X = SiteNetFeaturizer().fit_transform([data.structures[row] for row in test])
+y, groups = data.target[test], formula_groups(X)
 
 # %%
 # One curve an arm
 # ----------------
-# The same Gaussian process reads the composition alone, the vectors, or both side by side. Bars show the standard
-# deviation over the splits.
+# Pre-trained and untrained vectors under the same Gaussian process, and trees on the composition alone. Bars show the
+# standard deviation over the splits.
 
 
-def arm(features):
+def arm(encoder):
     # Two rows of standardised columns are about sqrt(2 * columns) apart: that sets the length of the kernel.
-    length = np.sqrt(len(features.get_feature_names_out()))
-    kernel = ConstantKernel(3.0) * RationalQuadratic(length) + WhiteKernel(0.1)
-    return make_pipeline(features, StandardScaler(), GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True))
+    kernel = ConstantKernel(5.0) * Matern(2 * np.sqrt(len(encoder.get_feature_names_out())), nu=1.5) + WhiteKernel(0.1)
+    head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
+    return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
 
 
-vectors, composition = FrozenEstimator(encoder), CompositionStatistics()
 arms = {
-    "composition": arm(composition),
-    "representation": arm(vectors),
-    "both": arm(FeatureUnion([("vectors", vectors), ("composition", composition)])),
+    "composition, trees": make_pipeline(CompositionStatistics(), ExtraTreesRegressor(50, random_state=0)),
+    "untrained vectors": arm(DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(X)),
+    "pre-trained vectors": arm(DeepInfoMaxEmbedder.from_pretrained()),
 }
+train_sizes = [50, 100, 200, 400]
 
 fig, ax = plt.subplots(layout="constrained")
-for estimator, marker, color in zip(arms.values(), "os^", ("#D55E00", "#0072B2", "#009E73"), strict=True):
+for estimator, marker, color in zip(arms.values(), "os^", ("#E69F00", "0.6", "#0072B2"), strict=True):
     LearningCurveDisplay.from_estimator(
         estimator,
         X,
         y,
         groups=groups,
-        cv=GroupShuffleSplit(n_splits, test_size=0.3, random_state=0),
+        cv=GroupShuffleSplit(4, test_size=0.4, random_state=0),
         train_sizes=train_sizes,
         shuffle=True,
         random_state=0,
@@ -80,3 +74,7 @@ ax.set(xlabel="Number of labels", ylabel="Test mean absolute error (eV/atom)", x
 ax.set_xticks(train_sizes, [str(n) for n in train_sizes])
 ax.minorticks_off()
 plt.show()
+
+# %%
+# The gap between grey and blue is what pre-training is worth to frozen vectors: to reach the error of 100 labels with the
+# blue curve, the grey one needs about twice as many.

@@ -11,8 +11,6 @@ are a map of crystals it has not been trained on, and a regressor for 100 labels
 # -------
 # The weights are plain numbers and JSON; loading them runs no code. ``pretrained_info_`` says where they come from.
 
-import os
-
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
@@ -26,8 +24,6 @@ from skdim.datasets import load_formation_energy
 from skdim.model_selection import label_efficiency, summarize
 from skdim.plotting import EmbeddingDisplay
 
-small = os.environ.get("SKDIM_EXAMPLE_SIZE") == "small"
-
 embedder = DeepInfoMaxEmbedder.from_pretrained()
 about = embedder.pretrained_info_["metadata"]
 print(f"{about['data']}; {about['licence']}; held-out loss {about['held_out_loss']:.2f}")
@@ -38,20 +34,23 @@ print(f"{about['data']}; {about['licence']}; held-out loss {about['held_out_loss
 # Test crystals of the bundled formation energies: no crystal of their formulas was pre-trained on.
 
 data = load_formation_energy()
-every = 20 if small else 1
-X = SiteNetFeaturizer().fit_transform(data.structures[::every])
-y, test = data.target[::every], data.split[::every] == "test"
+test = np.flatnonzero(data.split == "test")
+structures, y = [data.structures[row] for row in test], data.target[test]
+X = SiteNetFeaturizer().fit_transform(structures)
 
-oxides = np.where(["O" in structure.composition for structure in data.structures[::every]], "oxide", "other")
+oxides = np.where(["O" in structure.composition for structure in structures], "oxide", "other")
 display = EmbeddingDisplay.from_estimator(
     embedder,
-    X[test],
-    {"formation energy": y[test], "kind": oxides[test]},
+    X,
+    {"formation energy": y, "kind": oxides},
     units={"formation energy": "eV/atom"},
-    method="pca" if small else "tsne",
+    method="tsne",
 )
 
 # %%
+# Neighbours on the map have similar vectors. Formation energies vary smoothly over it, and oxides keep to themselves, though
+# the encoder was told neither.
+#
 # A hundred labels
 # ----------------
 # The vectors beside statistics of the structure, under a Gaussian process. Its length scale is about the distance of
@@ -62,9 +61,10 @@ length = 2 * np.sqrt(len(features.get_feature_names_out()))
 kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
 head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
 model = make_pipeline(features, StandardScaler(), head)
-composition = make_pipeline(CompositionStatistics(), ExtraTreesRegressor(300))
-arms = {"vectors and statistics": model, "composition": composition}
-draws = label_efficiency(
-    arms, X[~test], y[~test], X_test=X[test], y_test=y[test], train_sizes=[20 if small else 100], n_repeats=3
-)
-print(summarize(draws)[["arm", "n_labels", "median"]])
+arms = {"vectors and statistics": model, "composition": make_pipeline(CompositionStatistics(), ExtraTreesRegressor(100))}
+draws = label_efficiency(arms, X, y, test_size=0.5, train_sizes=[100], n_repeats=4)
+print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
+
+# %%
+# The median of four draws of labels, in eV/atom, tested on the same crystals of other formulas. All crystals are described
+# by structure on the left, by composition alone on the right: that is the usual way to do without a network.

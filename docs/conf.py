@@ -1,0 +1,95 @@
+"""Sphinx: `make docs` builds the site, with every example run, from this file. It needs no network."""
+
+import os
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+from sphinx_gallery.sorting import ExplicitOrder
+
+# The examples' networks are small: more threads than one only wait for each other where cores are shared.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+project = "skdim"
+author = "the skdim developers"
+copyright = author
+release = version = version_of("skdim-crystals")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+root_doc = "index"
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "accuracy/*.csv"]
+nitpicky = False
+
+# ---- pages in Markdown ----
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+# ---- reference from the docstrings ----
+autosummary_generate = True
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+add_module_names = False
+
+# ---- gallery ----
+sphinx_gallery_conf = {
+    "examples_dirs": str(ROOT / "examples"),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    # What is not a plot_*.py is a command, not a page.
+    "ignore_pattern": r"/(?!plot_)[^/]*\.py$",
+    "abort_on_example_error": True,
+    "backreferences_dir": "api/examples",
+    "doc_module": ("skdim",),
+    "inspect_global_variables": True,
+    "within_subsection_order": ExplicitOrder(
+        [
+            "plot_shapes.py",
+            "plot_cif_folder.py",
+            "plot_shipped_weights.py",
+            "plot_pretraining_set.py",
+            "plot_site_vectors.py",
+            "plot_attention.py",
+            "plot_feature_union.py",
+            "plot_grid_search.py",
+            "plot_learning_curve.py",
+            "plot_uncertainty.py",
+            "plot_optuna.py",
+            "plot_save_and_share.py",
+            "plot_dask.py",
+            "*",
+        ]
+    ),
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "plot_gallery": True,
+    "matplotlib_animations": False,
+    "default_thumb_file": str(ROOT / "docs" / "label_efficiency.png"),
+}
+
+# ---- pages ----
+html_theme = "pydata_sphinx_theme"
+html_title = "skdim"
+html_static_path = ["_static"]
+html_css_files = ["skdim.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "navigation_with_keys": False,
+}

@@ -1,0 +1,89 @@
+"""
+The pipeline on your CIF folder
+===============================
+
+You have a folder of CIF files and a table with a measured value for each. Here they become one scikit-learn pipeline, an
+honest error, and predictions for files without a label.
+"""
+
+# %%
+# A folder and a table
+# --------------------
+# 160 crystals of the bundled formation energies stand in for yours. One file is broken, as one always is.
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.metrics import mean_absolute_error
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.datasets import load_formation_energy
+from skdim.model_selection import formula_groups
+
+folder = Path(tempfile.mkdtemp())
+data = load_formation_energy()
+rows = np.flatnonzero(data.split == "test")[::5]
+for k, row in enumerate(rows):
+    data.structures[row].to(folder / f"{k:03d}.cif", fmt="cif")
+table = pd.DataFrame({"file": [f"{k:03d}.cif" for k in range(len(rows))], "energy": data.target[rows]})
+(folder / "007.cif").write_text("data_broken\n_cell_length_a 4.2\n")
+
+# %%
+# Read the files
+# --------------
+# Paths go in as they are. ``on_error="warn"`` keeps the row of a file that cannot be used, so that rows stay aligned with
+# the table, and says why.
+
+files = [folder / name for name in table["file"]]
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    X = SiteNetFeaturizer(on_error="warn").fit_transform(files)
+print(X)
+print(f"{len(caught)} warning; {table['file'][7]} failed: {X.failed[7]}")
+
+X, y = X[~X.failed], table["energy"][~X.failed].to_numpy()
+
+# %%
+# An honest error
+# ---------------
+# The encoder that comes with skdim turns each crystal into a vector, and a Gaussian process learns from the labels. All
+# crystals of one formula are in the same fold: polymorphs have nearly the same energy, and would flatter the model.
+
+embedder = DeepInfoMaxEmbedder.from_pretrained()
+length = 2 * np.sqrt(len(embedder.get_feature_names_out()))  # about the distance of two standardised vectors
+kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
+head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
+model = make_pipeline(FrozenEstimator(embedder), StandardScaler(), head)
+
+predicted = cross_val_predict(model, X, y, groups=formula_groups(X), cv=GroupKFold(5))
+error, spread = mean_absolute_error(y, predicted), np.abs(y - np.median(y)).mean()
+print(f"mean absolute error {error:.2f} eV/atom; always saying the median: {spread:.2f}")
+
+fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
+ax.axline((0, 0), slope=1, color="0.7")
+ax.scatter(y, predicted, s=14, color="#0072B2")
+ax.set(xlabel="formation energy (eV/atom)", ylabel="predicted, held out (eV/atom)", aspect="equal")
+plt.show()
+
+# %%
+# Points near the line are predicted well. The spread around it is what some 125 labels are good for.
+#
+# Files without a label
+# ---------------------
+# With the featurizer in front, the whole is one estimator from file names to energies.
+
+pipeline = make_pipeline(SiteNetFeaturizer(), model)
+labelled = [file for file in files if file.name != "007.cif"]
+pipeline.fit(labelled[20:], y[20:])
+for file, energy, true in zip(labelled[:3], pipeline.predict(labelled[:3]), y[:3], strict=True):
+    print(f"{file.name}: {energy:+.2f} eV/atom (true value {true:+.2f})")
