@@ -3,23 +3,43 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+PYTEST := -m pytest -q -n 2 --dist worksteal
 
-.PHONY: demo test lint docs bench weights clean
+.PHONY: demo test test-oldest test-bare lint docs bench weights clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(BIN)/python $(PIP) -c constraints.txt -e ".[test]"
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/python $(PIP) -c constraints.txt -e ".[docs]"
 	touch $@
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed lint
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python $(PYTEST)
+
+# The lower bounds of pyproject.toml, and no optional package at all: each in an environment of its own. Old packages warn
+# of what newer ones have changed, so warnings are no errors there.
+$(VENV)-oldest/.installed: pyproject.toml constraints.txt constraints-oldest.txt
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python $(PIP) -c constraints.txt -c constraints-oldest.txt -e ".[test]"
+	touch $@
+
+$(VENV)-bare/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)-bare
+	$(VENV)-bare/bin/python $(PIP) -c constraints.txt -e . pytest pytest-xdist
+	touch $@
+
+test-oldest: $(VENV)-oldest/.installed
+	$(VENV)-oldest/bin/python $(PYTEST) -W default
+
+test-bare: $(VENV)-bare/.installed
+	$(VENV)-bare/bin/python $(PYTEST)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -39,4 +59,4 @@ weights: $(VENV)/.installed
 	$(BIN)/python tools/train_weights.py $(DATA) $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info docs/_build docs/api docs/gallery
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-bare build *.egg-info docs/_build docs/api docs/gallery

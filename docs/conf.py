@@ -47,7 +47,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": r"/plot_",
     # What is not a plot_*.py is a command, not a page.
-    "ignore_pattern": r"/(?!plot_)[^/]*\.py$",
+    "ignore_pattern": r"^(?!plot_)",
     "abort_on_example_error": True,
     "backreferences_dir": "api/examples",
     "doc_module": ("skdim",),
@@ -73,6 +73,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,
     "show_signature": False,
     "plot_gallery": True,
     "matplotlib_animations": False,
@@ -93,3 +94,14 @@ html_theme_options = {
     "footer_end": [],
     "navigation_with_keys": False,
 }
+
+
+def _title_of_table(app, docname, source):
+    """The tables that benchmarks.accuracy writes have no heading: their name is one."""
+    if docname.startswith("accuracy/") and not source[0].startswith("#"):
+        data, _, target = docname.removeprefix("accuracy/").partition("-")
+        source[0] = f"# {target.replace('_', ' ').capitalize()} ({data})\n\n{source[0]}"
+
+
+def setup(app):
+    app.connect("source-read", _title_of_table)

@@ -2,15 +2,15 @@
 Attention against distance
 ==========================
 
-Site-Net forms the vector of a site from all sites of a supercell, and weighs them by attention. How far does it look, and
-whom does it look at?
+Site-Net forms the vector of a site from all sites of a supercell, and weighs them by attention. How far does it look,
+and whom does it look at?
 """
 
 # %%
 # Weights of attention
 # --------------------
-# The encoder's attention block returns a weight for each pair that the crystals store; a hook collects them. A stored pair
-# stands for ``count`` equal neighbours, and its weight is the sum of theirs.
+# The encoder's attention block returns a weight for each pair that the crystals store; a hook collects them. A stored
+# pair stands for ``count`` equal neighbours, and its weight is the sum of theirs.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -66,9 +66,9 @@ ax.legend(title="median and quartiles over pairs")
 plt.show()
 
 # %%
-# The untrained encoder spreads its attention evenly. Pre-training has taught it, without a label, that near atoms matter:
-# those at 2 Å get several times an equal share, those beyond 4 Å little. The width of the band is the part that the species
-# decide, not the distance.
+# The untrained encoder spreads its attention evenly. Pre-training has taught it, without a label, that near atoms
+# matter: those at 2 Å get several times an equal share, those beyond 4 Å little. The width of the band is the part
+# that the species decide, not the distance.
 
 by_distance = [np.average(X.distance[~own], weights=w[~own]) for w in (untrained, trained)]
 print("mean distance of what is looked at: {:.2f} Å untrained, {:.2f} Å pre-trained".format(*by_distance))

@@ -2,8 +2,8 @@
 The pipeline on your CIF folder
 ===============================
 
-You have a folder of CIF files and a table with a measured value for each. Here they become one scikit-learn pipeline, an
-honest error, and predictions for files without a label.
+You have a folder of CIF files and a table with a measured value for each. Here they become one scikit-learn pipeline,
+an honest error, and predictions for files without a label.
 """
 
 # %%
@@ -41,8 +41,8 @@ table = pd.DataFrame({"file": [f"{k:03d}.cif" for k in range(len(rows))], "energ
 # %%
 # Read the files
 # --------------
-# Paths go in as they are. ``on_error="warn"`` keeps the row of a file that cannot be used, so that rows stay aligned with
-# the table, and says why.
+# Paths go in as they are. ``on_error="warn"`` keeps the row of a file that cannot be used, so that rows stay aligned
+# with the table, and says why.
 
 files = [folder / name for name in table["file"]]
 with warnings.catch_warnings(record=True) as caught:

@@ -26,8 +26,8 @@ client = Client(cluster)
 # %%
 # Through joblib
 # --------------
-# Whatever takes ``n_jobs``, skdim's featurizer and scikit-learn's searches alike, hands its work to joblib, and joblib to
-# Dask.
+# Whatever takes ``n_jobs``, skdim's featurizer and scikit-learn's searches alike, hands its work to joblib, and
+# joblib to Dask.
 
 with joblib.parallel_config(backend="dask"):
     X = SiteNetFeaturizer(n_jobs=2).fit_transform(structures)

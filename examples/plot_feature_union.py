@@ -82,5 +82,5 @@ best = np.unravel_index(errors.argmin(), errors.shape)
 print(f"best here: {labels[best[0]]} under {list(heads)[best[1]]}, {errors.min():.3f} eV/atom")
 
 # %%
-# Under a linear model two sources beat either of them; under trees, statistics of the structure do well by themselves. The
-# model on top decides which source shines, so search both together.
+# Under a linear model two sources beat either of them; under trees, statistics of the structure do well by
+# themselves. The model on top decides which source shines, so search both together.

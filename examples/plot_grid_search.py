@@ -2,16 +2,16 @@
 Representation or transfer: one GridSearchCV
 ============================================
 
-Frozen vectors under a small model, a network that starts from pre-trained weights, and one from random weights are steps of
-one ``Pipeline``, and random draws of the labels are folds. So the comparison of the paper's figure S1 is one
+Frozen vectors under a small model, a network that starts from pre-trained weights, and one from random weights are
+steps of one ``Pipeline``, and random draws of the labels are folds. So the comparison of the paper's figure S1 is one
 ``GridSearchCV``.
 """
 
 # %%
 # Crystals and a pre-trained encoder
 # ----------------------------------
-# Labels are drawn among crystals whose structures the encoder has seen, without labels. It has seen no formula of the test
-# crystals. ``FrozenEstimator`` keeps the fitted encoder whole when the search clones it.
+# Labels are drawn among crystals whose structures the encoder has seen, without labels. It has seen no formula of the
+# test crystals. ``FrozenEstimator`` keeps the fitted encoder whole when the search clones it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,8 +41,8 @@ untrained = FrozenEstimator(DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fi
 # %%
 # Arms and folds
 # --------------
-# Each dict of the grid is an arm. Every arm meets the same folds: a draw of labels to fit on, and the fixed test rows. The
-# networks have 12 epochs here, to be quick; the default is 50.
+# Each dict of the grid is an arm. Every arm meets the same folds: a draw of labels to fit on, and the fixed test
+# rows. The networks have 12 epochs here, to be quick; the default is 50.
 
 pipeline = Pipeline([("features", "passthrough"), ("scale", "passthrough"), ("model", None)])
 mlp = MLPRegressor(hidden_layer_sizes=(64,), solver="lbfgs", alpha=10.0, max_iter=5000, tol=3e-3, random_state=0)
@@ -81,8 +81,8 @@ display = LabelEfficiencyDisplay.from_results(results, units="eV/atom")
 plt.show()
 
 # %%
-# Each point is a draw of labels. Pre-training moves both kinds of model: compare representation with its untrained twin, and
-# transfer with supervised. The network gains most from further labels.
+# Each point is a draw of labels. Pre-training moves both kinds of model: compare representation with its untrained
+# twin, and transfer with supervised. The network gains most from further labels.
 #
 # The model on top decides how much of the pre-training shows, so it is worth searching as well: add further ``model``
 # entries to the dict of an arm, for example a Gaussian process.

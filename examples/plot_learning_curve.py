@@ -76,5 +76,5 @@ ax.minorticks_off()
 plt.show()
 
 # %%
-# The gap between grey and blue is what pre-training is worth to frozen vectors: to reach the error of 100 labels with the
-# blue curve, the grey one needs about twice as many.
+# The gap between grey and blue is what pre-training is worth to frozen vectors: to reach the error of 100 labels with
+# the blue curve, the grey one needs about twice as many.

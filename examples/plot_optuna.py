@@ -2,8 +2,8 @@
 Tuning with optuna
 ==================
 
-A search in a continuous space: optuna proposes the settings of a small model on the frozen vectors, cross-validation scores
-them. The vectors are computed once, so that a trial takes milliseconds. (``pip install optuna``.)
+A search in a continuous space: optuna proposes the settings of a small model on the frozen vectors, cross-validation
+scores them. The vectors are computed once, so that a trial takes milliseconds. (``pip install optuna``.)
 """
 
 # %%
@@ -72,7 +72,8 @@ def objective(trial):
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
-study.enqueue_trial({"vectors": "both", "statistics": False, "length": 2.0, "nu": 1.5, "noise": 0.1})  # a sensible start
+# A sensible start:
+study.enqueue_trial({"vectors": "both", "statistics": False, "length": 2.0, "nu": 1.5, "noise": 0.1})
 study.optimize(objective, n_trials=40)
 print(study.best_params)
 
@@ -95,5 +96,5 @@ for name, trial in {"start": study.trials[0], "tuned": study.best_trial}.items()
     print(f"{name}: {trial.value:.3f} in cross-validation, {error:.3f} eV/atom on {len(unseen)} unseen crystals")
 
 # %%
-# The error of the best of many trials is too good: the one on unseen crystals counts. With so few labels most of what tuning
-# seems to gain is chance, so keep the space small.
+# The error of the best of many trials is too good: the one on unseen crystals counts. With so few labels most of what
+# tuning seems to gain is chance, so keep the space small.

@@ -2,8 +2,8 @@
 Your own pre-training set
 =========================
 
-Structures need no labels to be useful. Here an encoder is pre-trained from random weights on a set of one's own, watched
-while it learns, and asked what it is worth.
+Structures need no labels to be useful. Here an encoder is pre-trained from random weights on a set of one's own,
+watched while it learns, and asked what it is worth.
 """
 
 # %%
@@ -35,8 +35,8 @@ print(mine)
 # %%
 # Pre-train
 # ---------
-# ``checkpoint="run.pt"`` would let a run that was killed go on where it was; ``verbose=1`` shows a progress bar. Six epochs
-# on 630 crystals are little: with thousands of structures the default of ten is a good start.
+# ``checkpoint="run.pt"`` would let a run that was killed go on where it was; ``verbose=1`` shows a progress bar. Six
+# epochs on 630 crystals are little: with thousands of structures the default of ten is a good start.
 
 embedder = DeepInfoMaxEmbedder(max_epochs=6, random_state=0).fit(mine)
 untrained = clone(embedder).set_params(max_epochs=0).fit(mine)

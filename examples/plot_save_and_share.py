@@ -2,8 +2,8 @@
 Save a model and share it
 =========================
 
-What to hand to a colleague: the weights of an encoder in a form that cannot run code, featurized crystals as plain arrays,
-and, among those who trust each other, a whole pipeline.
+What to hand to a colleague: the weights of an encoder in a form that cannot run code, featurized crystals as plain
+arrays, and, among those who trust each other, a whole pipeline.
 """
 
 # %%
@@ -37,8 +37,8 @@ def show(path):
 # %%
 # Weights
 # -------
-# JSON for the settings and safetensors for the numbers: loading them runs no code, so a folder from anyone is safe to open.
-# Say under ``metadata`` what others will ask.
+# JSON for the settings and safetensors for the numbers: loading them runs no code, so a folder from anyone is safe to
+# open. Say under ``metadata`` what others will ask.
 
 embedder.save_pretrained(folder / "weights", metadata={"data": "120 synthetic crystals", "licence": "CC0"})
 show(folder / "weights")
@@ -61,8 +61,8 @@ except ValueError as error:
 # %%
 # Crystals
 # --------
-# Featurized crystals are plain ``.npy`` columns. ``mmap_mode="r"`` opens any number of them at once and reads rows as they
-# are used.
+# Featurized crystals are plain ``.npy`` columns. ``mmap_mode="r"`` opens any number of them at once and reads rows as
+# they are used.
 
 X.save(folder / "crystals")
 show(folder / "crystals")
@@ -72,8 +72,8 @@ print(mapped, "->", mapped[5:8].formulas)
 # %%
 # A whole pipeline
 # ----------------
-# joblib keeps everything, the regressor on top included. Loading such a file runs what is in it: only from people you trust,
-# and with the same versions of the packages.
+# joblib keeps everything, the regressor on top included. Loading such a file runs what is in it: only from people you
+# trust, and with the same versions of the packages.
 
 pipeline = make_pipeline(SiteNetFeaturizer(), FrozenEstimator(loaded), RidgeCV()).fit(structures[:100], y[:100])
 joblib.dump(pipeline, folder / "pipeline.joblib")

@@ -2,8 +2,8 @@
 From a crystal to its vectors, in shapes
 ========================================
 
-The way of one crystal, rutile, through featurizer and encoder: the drawing of the paper's figure S2, with shapes that are
-read off the running code.
+The way of one crystal, rutile, through featurizer and encoder: the drawing of the paper's figure S2, with shapes that
+are read off the running code.
 """
 
 # %%
@@ -27,8 +27,8 @@ N = len(full.distance) // M
 print(f"{M} sites in the primitive cell, {N} in the supercell, {F} elemental properties a site")
 
 # %%
-# Many of these rows and columns are the same to any network that reads elements and distances. By default they are merged,
-# with counts: the results are equal, and the arrays several times smaller.
+# Many of these rows and columns are the same to any network that reads elements and distances. By default they are
+# merged, with counts: the results are equal, and the arrays several times smaller.
 
 merged = SiteNetFeaturizer().fit_transform([rutile])
 print(f"{M} sites -> {len(merged.numbers)} classes; {M} x {N} = {M * N} pairs -> {len(merged.distance)} with counts")
@@ -42,8 +42,8 @@ ax.set_yticks(range(M), symbols)
 plt.show()
 
 # %%
-# Rows that look alike are sites in equal surroundings: the two titanium atoms are one class, the four oxygen atoms another.
-# The first column is each site itself, at distance 0.
+# Rows that look alike are sites in equal surroundings: the two titanium atoms are one class, the four oxygen atoms
+# another. The first column is each site itself, at distance 0.
 #
 # Widths inside the network
 # -------------------------
@@ -74,9 +74,9 @@ print(widths)
 # %%
 # The drawing
 # -----------
-# B crystals make a batch; for one crystal leave B out. Blue: what Site-Net does. Orange: the two blocks of Deep InfoMax,
-# which are there only while it is pre-trained. Each asks which of two things belong together: a site's local vector and
-# its surroundings (local block), or a crystal's vector and a site's (global block).
+# B crystals make a batch; for one crystal leave B out. Blue: what Site-Net does. Orange: the two blocks of Deep
+# InfoMax, which are there only while it is pre-trained. Each asks which of two things belong together: a site's local
+# vector and its surroundings (local block), or a crystal's vector and a site's (global block).
 
 SITE, DIM = "#0072B2", "#D55E00"
 fig, ax = plt.subplots(figsize=(13, 5.6), layout="constrained")

@@ -48,8 +48,8 @@ display = EmbeddingDisplay.from_estimator(
 )
 
 # %%
-# Neighbours on the map have similar vectors. Formation energies vary smoothly over it, and oxides keep to themselves, though
-# the encoder was told neither.
+# Neighbours on the map have similar vectors. Formation energies vary smoothly over it, and oxides keep to themselves,
+# though the encoder was told neither.
 #
 # A hundred labels
 # ----------------
@@ -61,10 +61,11 @@ length = 2 * np.sqrt(len(features.get_feature_names_out()))
 kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
 head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
 model = make_pipeline(features, StandardScaler(), head)
-arms = {"vectors and statistics": model, "composition": make_pipeline(CompositionStatistics(), ExtraTreesRegressor(100))}
+composition = make_pipeline(CompositionStatistics(), ExtraTreesRegressor(100))
+arms = {"vectors and statistics": model, "composition": composition}
 draws = label_efficiency(arms, X, y, test_size=0.5, train_sizes=[100], n_repeats=4)
 print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
 
 # %%
-# The median of four draws of labels, in eV/atom, tested on the same crystals of other formulas. All crystals are described
-# by structure on the left, by composition alone on the right: that is the usual way to do without a network.
+# The median over four draws of labels, in eV/atom, on test crystals of other formulas. Composition alone, under
+# trees, is the usual way to do without a network.

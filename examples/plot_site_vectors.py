@@ -2,15 +2,15 @@
 A vector for every site
 =======================
 
-Between the sites and the crystal stand the local vectors, one a site. They describe an atom in its surroundings: here, what
-they know about oxygen.
+Between the sites and the crystal stand the local vectors, one a site. They describe an atom in its surroundings:
+here, what they know about oxygen.
 """
 
 # %%
 # Oxygen atoms
 # ------------
-# ``transform_sites`` returns the vectors of all sites, crystal after crystal, in the order of each structure's own sites.
-# Crystals of the bundled test formulas, on which the encoder was not trained:
+# ``transform_sites`` returns the vectors of all sites, crystal after crystal, in the order of each structure's own
+# sites. Crystals of the bundled test formulas, on which the encoder was not trained:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -65,7 +65,8 @@ for ax, values, label in [
 plt.show()
 
 # %%
-# Oxygen atoms of like surroundings lie together. Are both quantities in the vectors, for crystals of other formulas as well?
+# Oxygen atoms of like surroundings lie together. Are both quantities in the vectors, for crystals of other formulas
+# as well?
 
 groups = formula_groups(X)[rows[oxygen]]
 for name, target in {"distance": nearest, "electronegativity": partner}.items():

@@ -2,16 +2,16 @@
 How sure is it? Intervals with MAPIE
 ====================================
 
-A prediction without an error bar is half a prediction. MAPIE puts intervals around any scikit-learn regressor that hold the
-true value as often as was asked for, whatever the model; here around a ridge regression on the vectors. (``pip install
-mapie``.)
+A prediction without an error bar is half a prediction. MAPIE puts intervals around any scikit-learn regressor that
+hold the true value as often as was asked for, whatever the model; here around a ridge regression on the vectors.
+(``pip install mapie``.)
 """
 
 # %%
 # Vectors and three sets of rows
 # ------------------------------
-# Some rows to train on, some to find out how wrong the model is (to conformalise), and the rest to check. Formulas stay on
-# one side.
+# Some rows to train on, some to find out how wrong the model is (to conformalise), and the rest to check. Formulas
+# stay on one side.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,7 +48,8 @@ predicted, intervals = mapie.predict_interval(vectors[check])
 for k, level in enumerate(levels):
     low, high = intervals[:, 0, k], intervals[:, 1, k]
     inside = np.mean((low <= y[check]) & (y[check] <= high))
-    print(f"asked for {level:.0%}: {inside:.0%} of the true values inside, half width {np.mean(high - low) / 2:.2f} eV/atom")
+    width = np.mean(high - low) / 2
+    print(f"asked for {level:.0%}: {inside:.0%} of the true values inside, half width {width:.2f} eV/atom")
 
 # %%
 # What was asked for is about what came out, on crystals of formulas that neither set had.

@@ -155,6 +155,16 @@ class Crystals:
     def concatenate(cls, parts):
         """One container with the rows of several, in order.
 
+        Parameters
+        ----------
+        parts : iterable of Crystals
+            Featurized with the same settings.
+
+        Returns
+        -------
+        Crystals
+            ``errors_`` included.
+
         Raises
         ------
         ValueError
@@ -222,7 +232,18 @@ class Crystals:
         return [self.formula(k) for k in range(len(self))]
 
     def formula(self, row):
-        """Reduced formula of one row."""
+        """Reduced formula of one row.
+
+        Parameters
+        ----------
+        row : int
+            Counted from 0.
+
+        Returns
+        -------
+        str
+            "?" where the row failed.
+        """
         classes = slice(int(self.class_offsets[row]), int(self.class_offsets[row + 1]))
         amounts = np.bincount(self.numbers[classes], weights=self.multiplicity[classes])
         present = np.flatnonzero(amounts)
@@ -279,6 +300,7 @@ class Crystals:
         Parameters
         ----------
         path : str or Path
+            The folder.
         mmap_mode : {None, "r", "c"}, default=None
             "r" maps the arrays instead of reading them: opening takes no time, and rows are read as they are used.
         verify : bool, default=False

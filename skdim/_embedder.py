@@ -106,7 +106,7 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
         The trained net; ``net_.module_.encoder`` is the Site-Net encoder.
     history_ : skorch History
         One record an epoch: "train_loss" and its parts "train_local", "train_global", "train_kl", and the same with
-        "valid_" under early stopping.
+        ``valid_`` under early stopping.
     n_iter_ : int
         Epochs trained.
     site_features_ : tuple of str

@@ -14,7 +14,28 @@ TRAIN_SIZES = (50, 100, 250, 1000)
 
 
 class LabelDraw(NamedTuple):
-    """One draw of labels: how many, which repeat, and the rows whose labels are revealed."""
+    """One draw of labels: how many, which repeat, and the rows whose labels are revealed.
+
+    Parameters
+    ----------
+    n_labels : int
+        How many.
+    repeat : int
+        Which shuffle of the rows it comes from, counted from 0.
+    rows : ndarray of int of shape (n_labels,)
+        The rows.
+
+    See Also
+    --------
+    label_draws : Makes them.
+
+    Examples
+    --------
+    >>> from skdim.model_selection import label_draws
+    >>> draw = label_draws(10, train_sizes=[3], n_repeats=1)[0]
+    >>> draw.n_labels, draw.repeat, draw.rows.shape
+    (3, 0, (3,))
+    """
 
     n_labels: int
     repeat: int
@@ -49,6 +70,10 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
     ------
     ValueError
         If a size is not positive, comes twice, or is larger than ``n_rows``.
+
+    See Also
+    --------
+    label_efficiency : Fits and tests on these draws.
 
     Examples
     --------

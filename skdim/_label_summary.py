@@ -30,6 +30,23 @@ def summarize(frame):
     ------
     ValueError
         If ``frame`` lacks a column.
+
+    See Also
+    --------
+    label_efficiency : Makes the table.
+    paired_difference : One arm against another.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.linear_model import Ridge
+    >>> from skdim.model_selection import label_efficiency, summarize
+    >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    >>> draws = label_efficiency({"ridge": Ridge()}, X, y, train_sizes=[20, 80], n_repeats=6)
+    >>> summarize(draws)[["arm", "n_labels", "n_repeats"]]
+         arm  n_labels  n_repeats
+    0  ridge        20          6
+    1  ridge        80          6
     """
     check_frame(frame)
     # Categories keep the order of the arms while the sizes are sorted.
@@ -78,6 +95,10 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     ------
     ValueError
         If an arm is not in ``frame``, or the two have no draw in common.
+
+    See Also
+    --------
+    summarize : Medians of all arms.
 
     Examples
     --------

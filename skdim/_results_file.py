@@ -32,6 +32,7 @@ def read_results(path):
     Parameters
     ----------
     path : str or Path
+        The file.
 
     Returns
     -------
@@ -45,6 +46,26 @@ def read_results(path):
         If there is no such file.
     ValueError
         If it is not such a file, or damaged; the message names the line.
+
+    See Also
+    --------
+    label_efficiency : Writes it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.linear_model import Ridge
+    >>> from skdim.model_selection import label_efficiency, read_results
+    >>> X, y = make_regression(60, 5, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = f"{folder}/ridge.jsonl"
+    ...     draws = label_efficiency({"ridge": Ridge()}, X, y, train_sizes=[20], n_repeats=3, results_file=file)
+    ...     read_results(file)[["arm", "n_labels", "repeat"]]
+         arm  n_labels  repeat
+    0  ridge        20       0
+    1  ridge        20       1
+    2  ridge        20       2
     """
     _, arms, fits, _ = _parse(Path(path))
     return table_of(fits.values(), arms)

@@ -6,6 +6,8 @@ Stateless transformers from structures (anything that :class:`skdim.SiteNetFeatu
 - :class:`OrbitalFieldMatrix`: which valence orbitals are neighbours, how near and how much. Local structure.
 - :class:`XRDPattern`: the powder pattern, by pymatgen. Global structure.
 
+In a pipeline::
+
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.pipeline import make_pipeline
     from skdim.baselines import MagpieFeatures

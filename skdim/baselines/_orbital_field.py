@@ -39,6 +39,10 @@ class OrbitalFieldMatrix(StructureTransformer):
     verbose : int, default=0
         1 shows a progress bar.
 
+    See Also
+    --------
+    skdim.StructureStatistics : Statistics of sites and neighbours, without matminer.
+
     References
     ----------
     Lam Pham, Kino, Terakura, Miyake, Tsuda, Takigawa, Chi Dam, Science and Technology of Advanced Materials 2017,

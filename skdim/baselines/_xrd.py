@@ -41,6 +41,10 @@ class XRDPattern(StructureTransformer):
     verbose : int, default=0
         1 shows a progress bar.
 
+    See Also
+    --------
+    skdim.StructureStatistics : Statistics of sites and neighbours.
+
     References
     ----------
     De Graef, McHenry, Structure of Materials, Cambridge University Press 2012, chapters 11 and 12; Ong et al.,

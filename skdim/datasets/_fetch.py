@@ -31,6 +31,10 @@ def get_data_home(data_home=None):
     Path
         Its absolute path.
 
+    See Also
+    --------
+    fetch_file : Keeps files there.
+
     Examples
     --------
     >>> import tempfile

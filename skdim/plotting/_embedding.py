@@ -48,6 +48,10 @@ class EmbeddingDisplay:
     colorbars_ : list of matplotlib Colorbar or None
         One a panel, None for categories.
 
+    See Also
+    --------
+    LabelEfficiencyDisplay : Error against number of labels.
+
     Examples
     --------
     >>> import numpy as np

@@ -53,6 +53,11 @@ class LabelEfficiencyDisplay:
     boxes_ : dict of str to dict
         For each arm what :meth:`matplotlib.axes.Axes.boxplot` returns.
 
+    See Also
+    --------
+    skdim.model_selection.label_efficiency : Makes the table.
+    EmbeddingDisplay : A map of crystals.
+
     Examples
     --------
     >>> from sklearn.datasets import make_regression

@@ -1,0 +1,153 @@
+"""The site, the public names and the docstrings hold together; the code on the pages runs."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import skdim
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guide").glob("*.md")), ROOT / "README.md"]
+#: Modules that users import from: what has an ``__all__`` and no underscore on the way to it.
+MODULES = ["skdim"] + sorted(
+    info.name
+    for info in pkgutil.walk_packages(skdim.__path__, "skdim.")
+    if "._" not in info.name and hasattr(importlib.import_module(info.name), "__all__")
+)
+#: Rules of numpydoc that the docstrings do not follow, and why.
+IGNORED = {
+    "ES01": "no longer text where one sentence says it",
+    "SS05": "'Names of ...' is no verb in the third person",
+    "PR04": "parameters that are handed on say where they are described",
+    "PR07": "'X : Crystals of shape (n_crystals,)' says it all",
+    "RT02": "returned things may have a name",
+    "RT03": "'Crystals' says it all",
+}
+#: Asked of classes and functions, and not of each method.
+OF_THE_WHOLE = {"EX01", "SA01"}
+
+
+def public_names(module):
+    return [f"{module}.{name}" for name in importlib.import_module(module).__all__]
+
+
+def documented():
+    """Public names that have a docstring of their own: classes and functions."""
+    for module in MODULES:
+        for name in public_names(module):
+            made = getattr(importlib.import_module(module), name.rpartition(".")[2])
+            if callable(made):
+                yield name, made
+
+
+def own_methods(name, cls):
+    """Public methods and properties of a class that skdim defines, not scikit-learn."""
+    for method, _ in inspect.getmembers(cls):
+        owner = next((base for base in cls.__mro__ if method in vars(base)), None)
+        if not method.startswith("_") and owner is not None and owner.__module__.startswith("skdim"):
+            member = inspect.unwrap(getattr(cls, method))
+            if isinstance(member, property) or getattr(member, "__module__", "").startswith("skdim"):
+                yield f"{name}.{method}"
+
+
+def on_the_reference_page():
+    """Names that docs/reference.md lists, in its order."""
+    found, module = [], None
+    for line in (ROOT / "docs" / "reference.md").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\.\. currentmodule:: (\S+)", line):
+            module = match[1]
+        elif match := re.match(r"   (\w+)$|\.\. py:data:: (\w+)", line):
+            found.append(f"{module}.{match[1] or match[2]}")
+    return found
+
+
+def test_reference_page_lists_every_public_name_once():
+    found = on_the_reference_page()
+    assert sorted(found) == sorted(name for module in MODULES for name in public_names(module))
+
+
+def faults(name, ignored):
+    return [(code, text) for code, text in validate(name)["errors"] if code not in ignored]
+
+
+@pytest.mark.parametrize(("name", "made"), list(documented()))
+def test_docstrings(name, made):
+    # A Crystals is not made by hand: its class docstring has the attributes, and who makes it.
+    ignored = IGNORED.keys() | ({"PR01"} if name == "skdim.Crystals" else set())
+    assert not faults(name, ignored)
+    if inspect.isclass(made):
+        for method in own_methods(name, made):
+            assert not faults(method, IGNORED.keys() | OF_THE_WHOLE), method
+
+
+def test_docstring_faults_are_found():
+    assert {"EX01", "SA01"} <= {code for code, _ in faults("skdim._ragged.take_rows", set())}
+    assert "embedder.transform" in list(own_methods("embedder", skdim.DeepInfoMaxEmbedder))
+
+
+def blocks(page, language):
+    """Code blocks of a page: (line, text)."""
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        yield text.count("\n", 0, match.start(1)), match[1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_on_pages(page):
+    """Blocks with prompts run, one after the other; blocks without are at least Python."""
+    for line, text in blocks(page, "python"):
+        try:
+            ast.parse(text)
+        except SyntaxError as error:
+            pytest.fail(f"{page.name}, line {line + (error.lineno or 0)}: {error.msg}")
+    names = {}
+    for line, text in blocks(page, "pycon"):
+        test = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), line)
+        report = []
+        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+        result = runner.run(test, out=report.append, clear_globs=False)
+        assert result.attempted
+        assert not result.failed, "".join(report)
+        names = test.globs
+
+
+def test_pages_have_code():
+    assert sum(len(list(blocks(page, "pycon"))) for page in PAGES) >= 5
+    assert sum(len(list(blocks(page, "python"))) for page in PAGES) >= 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages(page):
+    """Files that a page links to exist; those of the gallery come from an example."""
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file = (page.parent / target).resolve()
+        if file.parent == ROOT / "docs" / "gallery":
+            assert file.stem == "index" or (ROOT / "examples" / f"{file.stem}.py").exists(), target
+        else:
+            assert file.exists(), target
+
+
+def test_changelog_has_the_form():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", version) for version in versions[1:])
+    kinds = set(re.findall(r"^### (.*)$", text, flags=re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_contributing_names_targets_that_exist():
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    for file in ("CONTRIBUTING.md", ".github/workflows/ci.yml"):
+        named = re.findall(r"(?:`|run: )make ([\w-]+)", (ROOT / file).read_text(encoding="utf-8"))
+        assert set(named) <= targets, file
+        assert {"test", "docs", "test-oldest", "test-bare"} <= set(named), file
