@@ -27,7 +27,8 @@ test: $(VENV)/.installed lint
 # of what newer ones have changed, so warnings are no errors there.
 $(VENV)-oldest/.installed: pyproject.toml constraints.txt constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python $(PIP) -c constraints.txt -c constraints-oldest.txt -e ".[test]"
+	$(VENV)-oldest/bin/python $(PIP) -c constraints.txt -c constraints-oldest.txt \
+		-e ".[fast,plot,ase,parquet]" pytest pytest-xdist numpydoc
 	touch $@
 
 $(VENV)-bare/.installed: pyproject.toml constraints.txt

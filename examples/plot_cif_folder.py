@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.metrics import mean_absolute_error
+from sklearn.metrics import PredictionErrorDisplay, mean_absolute_error
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -70,9 +70,8 @@ error, spread = mean_absolute_error(y, predicted), np.abs(y - np.median(y)).mean
 print(f"mean absolute error {error:.2f} eV/atom; always saying the median: {spread:.2f}")
 
 fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
-ax.axline((0, 0), slope=1, color="0.7")
-ax.scatter(y, predicted, s=14, color="#0072B2")
-ax.set(xlabel="formation energy (eV/atom)", ylabel="predicted, held out (eV/atom)", aspect="equal")
+PredictionErrorDisplay.from_predictions(y, predicted, kind="actual_vs_predicted", ax=ax, scatter_kwargs={"s": 14})
+ax.set(xlabel="predicted, held out (eV/atom)", ylabel="formation energy (eV/atom)")
 plt.show()
 
 # %%

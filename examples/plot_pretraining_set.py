@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 from skdim.model_selection import label_efficiency, summarize
+from skdim.plotting import PretrainingHistoryDisplay
 
 data = load_formation_energy()
 train, test = np.flatnonzero(data.split == "train")[::5], np.flatnonzero(data.split == "test")
@@ -42,12 +43,7 @@ embedder = DeepInfoMaxEmbedder(max_epochs=6, random_state=0).fit(mine)
 untrained = clone(embedder).set_params(max_epochs=0).fit(mine)
 print(f"loss on crystals that were held out: {-untrained.score(X):.2f} before, {-embedder.score(X):.2f} after")
 
-fig, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
-for part, color in [("local", "#0072B2"), ("global", "#D55E00"), ("descriptors", "#009E73")]:
-    losses = embedder.history_[:, f"train_{part}"]
-    ax.plot(np.arange(1, len(losses) + 1), np.divide(losses, losses[0]), "o-", color=color, label=part)
-ax.set(xlabel="epoch", ylabel="part of the loss, relative to epoch 1")
-ax.legend()
+PretrainingHistoryDisplay.from_estimator(embedder)
 plt.show()
 
 # %%

@@ -79,7 +79,7 @@ print(widths)
 # vector and its surroundings (local block), or a crystal's vector and a site's (global block).
 
 SITE, DIM = "#0072B2", "#D55E00"
-fig, ax = plt.subplots(figsize=(13, 5.6), layout="constrained")
+fig, ax = plt.subplots(figsize=(11, 4.9), layout="constrained")
 ax.set(xlim=(-0.1, 8.85), ylim=(-2.3, 3.05))
 ax.axis("off")
 
