@@ -9,8 +9,8 @@ and whom does it look at?
 # %%
 # One crystal
 # -----------
-# A point is a pair of sites: its marker tells the site that pays attention, its colour the neighbour. The dashed line is
-# what each neighbour would get if all were alike to the site.
+# A point is a pair of sites: its marker tells the site that pays attention, its colour the neighbour. The dashed line
+# is what each neighbour would get if all were alike to the site.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,7 +42,8 @@ for ax, network, title in [(axes[0], embedder, "pre-trained"), (axes[1], untrain
 plt.show()
 
 # %%
-# The untrained encoder spreads its attention evenly. Pre-training has taught it, without a label, that near atoms matter.
+# The untrained encoder spreads its attention evenly. Pre-training has taught it, without a label, that near atoms
+# matter.
 #
 # The numbers behind it
 # ---------------------
