@@ -1,4 +1,4 @@
-"""Without an optional package, the tests and docstring examples that need it are left out; the report's head says so."""
+"""Tests and docstring examples that need a missing optional package are left out; the head of the report says so."""
 
 from importlib.util import find_spec
 from pathlib import Path
