@@ -53,6 +53,10 @@ class AttentionDistanceDisplay:
         "points"; for medians, the line by elements or under "median", the band under "quartiles", and the sites with
         themselves under "self"; for a density, its QuadMesh under "density".
 
+    See Also
+    --------
+    skdim.DeepInfoMaxEmbedder.attention : The numbers behind it.
+
     References
     ----------
     Moran, Gaultois, Gusev, Rosseinsky, "Site-Net: using global self-attention and real-space supercells to capture

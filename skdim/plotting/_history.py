@@ -60,6 +60,10 @@ class PretrainingHistoryDisplay:
     best_epoch_ : int or None
         Where the validation loss is lowest.
 
+    See Also
+    --------
+    skdim.DeepInfoMaxEmbedder : Its ``history_`` holds the losses.
+
     Examples
     --------
     >>> from skdim import DeepInfoMaxEmbedder
