@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import numpy as np
 import skorch
 import torch
 from joblib import cpu_count
+from skorch.utils import get_map_location
 
 from ._batching import CrystalDataset, RaggedLoader
 from ._devices import device_turn
@@ -19,6 +21,9 @@ from .nn.sitenet import LOSSES
 
 #: Weights are drawn from torch's global generator; two threads must not interleave their draws.
 _INIT_LOCK = threading.Lock()
+#: What of a net is kept as tensors and numbers alone, and the entry of its state that holds them.
+_PARTS = ("module_", "criterion_", "optimizer_")
+_SAVED = "saved_parts"
 
 
 class CrystalNet(skorch.NeuralNet):
@@ -146,10 +151,50 @@ class CrystalNet(skorch.NeuralNet):
         self.seed_epoch(len(self.history) if training else -1)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
+    # ---- pickles ----
+
     def __getstate__(self):
-        state = super().__getstate__()
+        """Everything, with the modules and the optimiser as bytes of tensors.
+
+        skorch's own has a pickle of them inside, which is run when it is read: also from a skops file, which is read
+        by those who do not want to run anything.
+        """
+        state = vars(self).copy()
         state.pop("_drawn_from", None)
+        parts = {name: state.pop(name) for name in _PARTS if name in state}
+        if parts:
+            content = {name: part.state_dict() for name, part in parts.items()}
+            content["frozen"] = [name for name, p in self.module_.named_parameters() if not p.requires_grad]
+            with io.BytesIO() as file:
+                torch.save(content, file)
+                state[_SAVED] = file.getvalue()
         return state
+
+    def __setstate__(self, state):
+        if "__cuda_dependent_attributes__" in state:
+            raise ValueError(
+                "this network was pickled by an older skdim: load it with that one and write it with save_pretrained, "
+                "or fit it again"
+            )
+        state = dict(state)
+        content = state.pop(_SAVED, None)
+        location = get_map_location(state["device"])
+        state["device"] = self._check_device(state["device"], location)
+        vars(self).update(state)
+        if content is None:
+            return
+        saved = torch.load(io.BytesIO(content), map_location=location, weights_only=True)
+        with _INIT_LOCK, torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
+            module = self.initialized_instance(self.module, self.get_params_for("module"))
+            criterion = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
+        # Not as attributes, which skorch would register a second time.
+        vars(self).update(module_=module.to(self.device), criterion_=criterion.to(self.device))
+        for name in saved["frozen"]:
+            module.get_parameter(name).requires_grad_(False)
+        groups, options = self.get_params_for_optimizer("optimizer", self.get_all_learnable_params())
+        vars(self)["optimizer_"] = self.optimizer(*groups, **options)
+        for name in _PARTS:
+            vars(self)[name].load_state_dict(saved[name])
 
     # ---- loss parts ----
 
