@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ._column_checks import offsets_fault, values_fault
 from ._elements import site_inputs
 from ._mapped import release_pages, rows_within
 from .nn.batch import Batch
@@ -19,8 +20,11 @@ def make_batch(crystals):
     Raises
     ------
     ValueError
-        If a row failed to featurize: it has no sites.
+        If a row failed to featurize, and so has no sites; or if the store that the rows are mapped from is damaged.
     """
+    if fault := offsets_fault(crystals) or values_fault(crystals):
+        # The compiled loops would follow a wrong index to anywhere in memory.
+        raise ValueError(f"the crystals are damaged: {fault}; Crystals.load(path, verify=True) tells more of a store")
     n_classes = np.diff(crystals.class_offsets)
     if not n_classes.all():
         raise ValueError(f"row {int(np.argmin(n_classes))} holds no sites: it could not be featurized")

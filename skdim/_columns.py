@@ -6,7 +6,7 @@ import numpy as np
 
 from ._compression import compress_sites, keep_all
 from ._elements import SYMBOLS
-from ._geometry import Cell, GeometryError, nearest_pair, primitive_cell, supercell_distances
+from ._geometry import Cell, GeometryError, least_sites, nearest_pair, primitive_cell, supercell_distances
 from ._oxidation import oxidation_states
 from ._ragged import offsets_of
 from ._source_rows import UNLOADED
@@ -89,17 +89,22 @@ def _kinds(numbers, oxidation):
 def _sites_and_distances(structure, kinds, options):
     lattice = np.array(structure.lattice.matrix, dtype=float)
     coords = np.array(structure.frac_coords, dtype=float)
-    as_given = options["supercell"] == "none"
+    limit, as_given = options["max_sites"], options["supercell"] == "none"
+    # Before anything is made that is as large as the number of sites squared.
+    _check_count(len(kinds) if as_given else least_sites(kinds), limit, "cell" if as_given else "primitive cell")
     if as_given:
         cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
     else:
         cell = primitive_cell(lattice, coords, kinds, options["symprec"])
-    if len(cell.kinds) > options["max_sites"]:
+    _check_count(len(cell.kinds), limit, "primitive cell")
+    return cell, supercell_distances(cell, limit, grow=options["supercell"] == "orthorhombic")
+
+
+def _check_count(n, limit, what):
+    if n > limit:
         raise GeometryError(
-            f"its {'' if as_given else 'primitive '}cell has {len(cell.kinds)} sites, more than max_sites="
-            f"{options['max_sites']}: raise max_sites, or leave the structure out"
+            f"its {what} has {n} sites, more than max_sites={limit}: raise max_sites, or leave the structure out"
         )
-    return cell, supercell_distances(cell, options["max_sites"], grow=options["supercell"] == "orthorhombic")
 
 
 def _check_apart(distances, cell, numbers):

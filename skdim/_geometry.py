@@ -16,6 +16,8 @@ from ._lattice import METRIC_TOL, STEPS, hermite_form, minkowski_reduced, reduce
 # The symmetry search remarks on displacements far below symprec; those who want to hear it configure the logger "moyo".
 logging.getLogger("moyo").addHandler(logging.NullHandler())
 
+#: Entries of the arrays of all sites against all: large cells are taken some rows at a time.
+_BLOCK = 2**21
 #: Of each step to a neighbouring cell and the one back, one.
 _HALF_STEPS = STEPS[13:]
 
@@ -38,6 +40,14 @@ class Cell(NamedTuple):
 
 
 # ---- primitive cell ----
+
+
+def least_sites(kinds):
+    """The number of sites below which no cell of these input sites can be.
+
+    A translation leaves no site in place, so the order of their group divides the number of sites of every kind.
+    """
+    return len(kinds) // int(np.gcd.reduce(np.unique(kinds, return_counts=True)[1]))
 
 
 def primitive_cell(lattice, coords, kinds, symprec=1e-3):
@@ -71,8 +81,7 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     The translations are moyopy's; a cell in which sites coincide is returned as it is.
     """
     cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
-    # A translation leaves no site in place, so the order of their group divides the number of sites of every kind.
-    if np.gcd.reduce(np.unique(kinds, return_counts=True)[1]) == 1:
+    if least_sites(kinds) == len(kinds):
         return cell
     if _sites_coincide(cell, symprec):
         # No search finds its way there; the caller refuses the distance of 0, and names the sites.
@@ -90,9 +99,21 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
 
 
 def _sites_coincide(cell, symprec):
-    delta = cell.coords[:, None] - cell.coords[None]
-    delta = (delta - np.rint(delta)) @ cell.lattice
-    return np.count_nonzero(np.einsum("ijk,ijk->ij", delta, delta) <= (2 * symprec) ** 2) > len(cell.kinds)
+    near = sum(np.count_nonzero(square <= (2 * symprec) ** 2) for _, square in _square_distances(cell))
+    return near > len(cell.kinds)
+
+
+def _square_distances(cell, translation=0.0):
+    """From sites, translated, to the nearest images of all: blocks of rows as (slice, ndarray of shape (k, n_sites)).
+    """
+    n = len(cell.kinds)
+    step = max(1, _BLOCK // n)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
+        delta = (cell.coords[rows] + translation)[:, None] - cell.coords[None]
+        delta -= np.rint(delta)
+        delta = delta @ cell.lattice
+        yield rows, np.einsum("ijk,ijk->ij", delta, delta)
 
 
 def _translations(cell, symprec):
@@ -118,18 +139,18 @@ def _translations(cell, symprec):
 
 def _orbits(cell, translation, order, symprec):
     """Where each site goes under 0, ..., order - 1 translations, (order, n_sites)."""
-    delta = (cell.coords + translation)[:, None] - cell.coords[None]
-    delta -= np.rint(delta)
-    delta = delta @ cell.lattice
-    square = np.einsum("ijk,ijk->ij", delta, delta)
-    square[cell.kinds[:, None] != cell.kinds[None]] = np.inf
-    partner = square.argmin(axis=1)
+    partner = np.empty(len(cell.kinds), dtype=np.int64)
+    nearest = np.empty(len(cell.kinds))
+    for rows, square in _square_distances(cell, translation):
+        square[cell.kinds[rows, None] != cell.kinds[None]] = np.inf
+        partner[rows] = square.argmin(axis=1)
+        nearest[rows] = square.min(axis=1)
     every = np.arange(len(partner))
     orbits = [every]
     for _ in range(order):
         orbits.append(partner[orbits[-1]])
     # The search allows each site symprec, and the one that it is carried to as well.
-    if (square[every, partner] > (2 * symprec) ** 2).any() or not np.array_equal(orbits[-1], every):
+    if (nearest > (2 * symprec) ** 2).any() or not np.array_equal(orbits[-1], every):
         raise GeometryError(
             "it has translations that carry its sites onto each other only in part: choose another symprec, or pass "
             "supercell='none' to use the cell as it is"

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._cif import MAX_SITES
+
 
 class FlatStructure(NamedTuple):
     """A structure as a row of flat numbers.
@@ -39,6 +41,8 @@ class FlatStructure(NamedTuple):
                 f"lattice must have 9 numbers (it has {len(lattice)}) and frac_coords 3 for each of the {len(species)} "
                 f"species (it has {len(coords)})"
             )
+        if len(species) > MAX_SITES:
+            raise ValueError(f"its cell has {len(species)} sites, and no more than {MAX_SITES} are read")
         if len(species) == 0 or not np.isin(species, np.arange(1, 119)).all():
             raise ValueError("species must be atomic numbers, 1 to 118")
         return Structure(Lattice(lattice.reshape(3, 3)), species.astype(int).tolist(), coords.reshape(-1, 3))

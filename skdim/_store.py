@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ._column_checks import offsets_end_right, offsets_fault, values_fault
 from ._crystals import COLUMNS, Crystals
 from ._files import new_folder
 from ._mapped import blocks
@@ -81,7 +82,7 @@ def load_crystals(path, mmap_mode=None, verify=False):
     try:
         header = json.loads((path / _HEADER).read_text(encoding="utf-8"))
         known = header["format"] == "skdim.Crystals"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is not a Crystals store: its {_HEADER} cannot be read ({error})") from error
     if not known:
         raise ValueError(f"{path} is not a Crystals store: its header says {header['format']!r}")
@@ -98,29 +99,41 @@ def load_crystals(path, mmap_mode=None, verify=False):
         site_features, settings = header["site_features"], header["settings"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path / _HEADER} is damaged: it lacks entries ({error!r})") from error
+    texts = [*errors.values(), *(site_features if isinstance(site_features, list) else [None])]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(settings, dict):
+        raise ValueError(f"{path / _HEADER} is damaged: its site_features, settings or errors are of another kind")
     if verify:
         _verify(path, checksums)
     columns = {name: _load_column(path / f"{name}.npy", lengths[name], mmap_mode) for name in COLUMNS}
-    n_rows = lengths["class_offsets"] - 1
-    # The ends of the offsets alone: a check of every value would read the store.
-    ends = (("class_offsets", "numbers"), ("site_offsets", "site_class"), ("row_offsets", "distance"))
-    whole = lengths["site_offsets"] == n_rows + 1 and all(0 <= row < n_rows for row in errors)
-    if not whole or any(columns[offsets][-1] != lengths[flat] for offsets, flat in ends):
+    crystals = Crystals(columns, site_features, settings, errors)
+    whole = offsets_end_right(crystals) and all(0 <= row < len(crystals) for row in errors)
+    if not whole:
         raise ValueError(f"{path} is damaged: its columns do not fit together")
-    return Crystals(columns, site_features, settings, errors)
+    # Of what is only mapped, a check of every value would read the store; batches of it are checked as they are made.
+    if (mmap_mode is None or verify) and (fault := _first_fault(crystals)):
+        raise ValueError(f"{path} is damaged: {fault}")
+    return crystals
+
+
+def _first_fault(crystals):
+    """What is wrong with the values, in words, or None."""
+    if fault := offsets_fault(crystals):
+        return fault
+    return next(filter(None, map(values_fault, blocks(crystals))), None)
 
 
 def _load_column(file, length, mmap_mode):
     try:
-        column = np.load(file, mmap_mode=mmap_mode, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped, also to be read: that makes no array before the file is known to be as long as it says.
+        column = np.lib.format.open_memmap(file, mode=mmap_mode or "r")
+    except Exception as error:  # of a damaged head, whatever its parser says
         raise ValueError(f"{file} is damaged or missing ({error})") from error
     if column.dtype != COLUMNS[file.stem] or column.shape != (length,):
         raise ValueError(
             f"{file} is damaged: it holds {column.dtype} {column.shape}, and the header says "
             f"{np.dtype(COLUMNS[file.stem])} ({length},)"
         )
-    return column
+    return np.array(column) if mmap_mode is None else column
 
 
 def _verify(path, checksums):

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ._column_checks import POINT_INTO
 from ._crystals import COLUMNS
 
 #: Bytes of a .npy header. NumPy leaves room in it for the longest length, so that it can be written at the end.
 _HEAD = 128
-#: Which column each column of offsets points into.
-_POINT_INTO = {"class_offsets": "numbers", "site_offsets": "site_class", "row_offsets": "distance"}
 
 
 class StoreWriter(contextlib.AbstractContextManager):
@@ -45,7 +44,7 @@ class StoreWriter(contextlib.AbstractContextManager):
                 self.lengths = dict.fromkeys(COLUMNS, 0)
                 for name, file in self._files.items():
                     file.write(bytes(_HEAD))
-                    if name in _POINT_INTO:
+                    if name in POINT_INTO:
                         self._write(name, np.zeros(1))
             else:
                 self.lengths = dict(lengths)
@@ -59,7 +58,7 @@ class StoreWriter(contextlib.AbstractContextManager):
 
     def append(self, crystals):
         """Write further rows at the end."""
-        starts = {name: self.lengths[into] for name, into in _POINT_INTO.items()}
+        starts = {name: self.lengths[into] for name, into in POINT_INTO.items()}
         for name in COLUMNS:
             column = getattr(crystals, name)
             self._write(name, column[1:] + starts[name] if name in starts else column)

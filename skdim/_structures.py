@@ -7,20 +7,19 @@ import warnings
 
 import numpy as np
 
+from ._cif import MAX_SITES, OCCUPANCY_TOL, CifError, read_cif, what
+
 _ROWS = "pymatgen Structures, ASE Atoms, CIF file names, CIF text and Structure.as_dict() dicts"
 _ACCEPTED = (
     "Accepted: a list, a tuple, an object array of one column, a pandas Series or a DataFrame of one column, with rows "
     f"that may be {_ROWS}, in any mixture."
 )
-_NO_CIF = "is not CIF (which has 'data_' and '_cell_length' in it)"
+#: Characters of a CIF in which its formula is looked for.
+_HEAD = 2**14
 #: Heaviest element with tabulated properties: lawrencium.
 _MAX_Z = 103
-#: An occupancy this close to one is a rounded one.
-_OCCUPANCY_TOL = 1e-3
 #: Cubic angstrom a site. Even the hydrogen inside planets has 1; less than this is a flat cell or a wrong unit.
 _MIN_VOLUME = 0.1
-#: Remarks of pymatgen's CIF reader that ask nothing of the user.
-_HARMLESS = re.compile("rounded to ideal values|1-line symmetry op P1|Skipping relative stoich|No Pauling electroneg")
 
 
 class StructureError(ValueError):
@@ -140,7 +139,7 @@ def formula_of(raw):
         from pymatgen.core import Composition
 
         if isinstance(raw, str):
-            found = re.search(r"_chemical_formula_(?:sum|structural)\s+(['\"]?)([^'\"\n]+)\1", raw)
+            found = re.search(r"_chemical_formula_(?:sum|structural)\s+(['\"]?)([^'\"\n]+)\1", raw[:_HEAD])
             composition = Composition(found.group(2))
         elif isinstance(raw, dict):
             composition = Composition()
@@ -165,19 +164,22 @@ def _to_structure(raw, row):
     from pymatgen.core import IMolecule, IStructure, Site, Structure
 
     atoms_module = sys.modules.get("ase.atoms")
+    is_atoms = atoms_module is not None and isinstance(raw, atoms_module.Atoms)
+    if isinstance(raw, IStructure | dict) or is_atoms:
+        _check_number(raw)
     if isinstance(raw, Structure):
         return raw
     if isinstance(raw, str | os.PathLike):
         return _from_cif(raw, row)
-    if isinstance(raw, IStructure | dict) or (atoms_module is not None and isinstance(raw, atoms_module.Atoms)):
+    if isinstance(raw, IStructure | dict) or is_atoms:
         try:
             if isinstance(raw, IStructure):
                 return Structure.from_sites(list(raw))
-            return Structure.from_dict(raw) if isinstance(raw, dict) else _from_atoms(raw)
+            return _from_dict(raw) if isinstance(raw, dict) else _from_atoms(raw)
         except _Problem:
             raise
         except Exception as error:
-            raise _Problem(f"pymatgen cannot read the {type(raw).__name__} ({_what(error)})") from error
+            raise _Problem(f"pymatgen cannot read the {type(raw).__name__} ({what(error)})") from error
     name = type(raw).__name__
     if raw is None or name in ("NAType", "NaTType") or (isinstance(raw, float) and raw != raw):
         raise _Problem(f"the structure is missing ({raw})")
@@ -187,11 +189,6 @@ def _to_structure(raw, row):
         raise _Problem(f"a {name} is one site: np.array takes Structures apart; pass the list of structures instead")
     remedy = "; pass its .structure" if hasattr(raw, "structure") else ""
     raise _Problem(f"cannot use a {name} as a structure{remedy}. Rows may be {_ROWS}")
-
-
-def _what(error):
-    """Name an error of another library in a few words."""
-    return f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
 
 
 @np.errstate(invalid="ignore")  # what is not finite is found by _ordered
@@ -221,44 +218,38 @@ def _from_atoms(atoms):
 
 
 def _from_cif(raw, row):
-    """Read CIF text or a CIF file, the first crystal of it."""
-    from monty.io import zopen
-    from pymatgen.io.cif import CifParser
-
-    name, text = "the CIF text", raw
-    if not (isinstance(raw, str) and "data_" in raw and "_cell_length" in raw):
-        if isinstance(raw, str) and "\n" in raw:
-            raise _Problem(f"the text {_NO_CIF}, nor a file name")
-        name = f"'{os.fspath(raw)}'"
-        try:
-            with zopen(raw, mode="rt", encoding="utf-8", errors="replace") as file:
-                text = file.read()
-        except Exception as error:
-            raise _Problem(f"cannot open {name} ({_what(error)})") from error
-    # Split as pymatgen does, so that blocks without atoms (authors, powder patterns) raise no warnings of their own.
-    blocks = [f"data_{block}" for block in re.split(r"^\s*data_", text, flags=re.MULTILINE)[1:]]
-    blocks = [block for block in blocks if "_cell_length" in block and "_atom_site_" in block]
-    if not blocks:
-        hint = "" if "_cell_length" in text else f": it {_NO_CIF}; read other formats with Structure.from_file"
-        raise _Problem(f"{name} has no data block with both a cell and atoms{hint}")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            # Refined occupancies may sum to a little more than one.
-            parser = CifParser.from_str(blocks[0], occupancy_tolerance=1 + _OCCUPANCY_TOL)
-            structure = parser.parse_structures(primitive=False, on_error="raise")[0]
-        except Exception as error:
-            raise _Problem(f"pymatgen cannot read {name} ({_what(error.__cause__ or error)})") from error
-    for warning in caught:
-        if not issubclass(warning.category, UserWarning):  # about code, not about this row
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    remarks = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
-    remarks = [remark for remark in dict.fromkeys(remarks + parser.warnings) if not _HARMLESS.search(remark)]
-    if len(blocks) > 1:
-        remarks.append(f"it holds {len(blocks)} structures, of which the first is used")
+    """Read CIF text or a CIF file, with one warning of all that there is to say."""
+    try:
+        structure, name, remarks = read_cif(raw)
+    except CifError as error:
+        raise _Problem(str(error)) from error.__cause__
     if remarks:
         warnings.warn(f"row {row} ({formula_of(structure)}): reading {name}: {'; '.join(remarks)}", stacklevel=4)
     return structure
+
+
+def _check_number(raw):
+    """Refuse cells that are too large before objects are made of their sites."""
+    sites = raw.get("sites") if isinstance(raw, dict) else raw
+    n = len(sites) if hasattr(sites, "__len__") else 0
+    if n > MAX_SITES:
+        raise _Problem(f"its cell has {n} sites, and no more than {MAX_SITES} are read: pass a smaller cell")
+
+
+def _from_dict(raw):
+    """Read what Structure.as_dict() writes, without the properties of the structure and its sites.
+
+    pymatgen would make objects of them, of whatever class the dict names, and put them into the dict itself.
+    """
+    from pymatgen.core import Structure
+
+    bare = {name: part for name, part in raw.items() if name != "properties"}
+    if isinstance(raw.get("sites"), list):
+        bare["sites"] = [
+            {name: part for name, part in site.items() if name != "properties"} if isinstance(site, dict) else site
+            for site in raw["sites"]
+        ]
+    return Structure.from_dict(bare)
 
 
 def _ordered(structure, disordered):
@@ -292,7 +283,7 @@ def _ordered(structure, disordered):
             changed = True
             if not shares.num_atoms > 0:
                 raise _Problem(f"site {index} is empty, or its occupancy is not a number")
-            if disordered == "raise" and (len(shares) > 1 or abs(shares.num_atoms - 1) > _OCCUPANCY_TOL):
+            if disordered == "raise" and (len(shares) > 1 or abs(shares.num_atoms - 1) > OCCUPANCY_TOL):
                 found = ", ".join(f"{species} {share:.4g}" for species, share in shares.items())
                 raise _Problem(f"site {index} is disordered or partly vacant ({found}); pass disordered='majority'")
             shares = [min(shares, key=lambda s: (-shares[s], s.Z, getattr(s, "oxi_state", None) or 0))]
