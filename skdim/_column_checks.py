@@ -8,6 +8,8 @@ from ._elements import SYMBOLS
 
 #: Which column each column of offsets points into.
 POINT_INTO = {"class_offsets": "numbers", "site_offsets": "site_class", "row_offsets": "distance"}
+#: Angstrom and charges that no featurizer writes, and that might overflow in a network.
+_MOST = 1e6
 #: Columns of the same length.
 _SIDE_BY_SIDE = (("numbers", "oxidation_states", "multiplicity"), ("distance", "neighbour", "count"))
 
@@ -40,11 +42,11 @@ def values_fault(crystals):
     n_classes, n_sites, n_pairs = (np.diff(getattr(crystals, name)) for name in POINT_INTO)
     right = {
         "numbers": (crystals.numbers >= 1) & (crystals.numbers < len(SYMBOLS)),
-        "oxidation_states": np.isfinite(crystals.oxidation_states),
+        "oxidation_states": np.abs(crystals.oxidation_states) <= _MOST,
         "multiplicity": crystals.multiplicity > 0,
         "site_class": crystals.site_class < np.repeat(n_classes, n_sites),
         "neighbour": crystals.neighbour < np.repeat(np.repeat(n_classes, n_classes), n_pairs),
-        "distance": (crystals.distance >= 0) & np.isfinite(crystals.distance),
+        "distance": (crystals.distance >= 0) & (crystals.distance <= _MOST),
         "count": crystals.count > 0,
     }
     wrong = [name for name, is_right in right.items() if not is_right.all()]

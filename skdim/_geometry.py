@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._lattice import METRIC_TOL, STEPS, hermite_form, minkowski_reduced, reduced_bases
+from ._lattice import METRIC_TOL, STEPS, GeometryError, hermite_form, minkowski_reduced, reduced_bases, without_panics
 
 # The symmetry search remarks on displacements far below symprec; those who want to hear it configure the logger "moyo".
 logging.getLogger("moyo").addHandler(logging.NullHandler())
@@ -20,10 +20,6 @@ logging.getLogger("moyo").addHandler(logging.NullHandler())
 _BLOCK = 2**21
 #: Of each step to a neighbouring cell and the one back, one.
 _HALF_STEPS = STEPS[13:]
-
-
-class GeometryError(ValueError):
-    """A cell that cannot be turned into distances; the caller adds the row and the formula."""
 
 
 class Cell(NamedTuple):
@@ -124,7 +120,8 @@ def _translations(cell, symprec):
     # A search can fail at one tolerance, where a translation holds for part of the sites only, and pass at a finer one.
     for tolerance in (symprec, symprec / 10, symprec / 100):
         try:
-            operations = moyopy.MoyoDataset(crystal, symprec=tolerance).operations
+            with without_panics():
+                operations = moyopy.MoyoDataset(crystal, symprec=tolerance).operations
             break
         except ValueError as error:
             reason = error

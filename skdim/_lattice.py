@@ -5,6 +5,7 @@ A lattice is a (3, 3) array whose rows are the vectors.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -16,6 +17,21 @@ STEPS = np.array([v for v in itertools.product((-1, 0, 1), repeat=3) if any(v)])
 METRIC_TOL = 1e-4
 #: Whether three of the STEPS span the whole lattice, (26, 26, 26).
 _SPANS = np.abs(np.einsum("iw,jkw->ijk", STEPS, np.cross(STEPS[:, None], STEPS[None]))) == 1
+
+
+class GeometryError(ValueError):
+    """A cell that cannot be turned into distances; the caller adds the row and the formula."""
+
+
+@contextlib.contextmanager
+def without_panics():
+    """Make an error of it when moyopy gives up on a cell: its panics are no Exceptions, and would end a whole run."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise GeometryError(f"moyopy cannot work with its cell ({error}): check the lattice") from error
 
 
 def hermite_form(rows):
@@ -49,7 +65,8 @@ def minkowski_reduced(lattice):
     """A basis of the shortest vectors of a lattice, a <= b <= c."""
     from moyopy import minkowski_reduce
 
-    basis = np.asarray(minkowski_reduce(lattice.tolist())[0], dtype=float)
+    with without_panics():
+        basis = np.asarray(minkowski_reduce(lattice.tolist())[0], dtype=float)
     return basis[np.argsort(np.einsum("ij,ij->i", basis, basis), kind="stable")]
 
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ._cif import MAX_SIZE
 from ._source_rows import FlatStructure, Text, Unreadable
 from ._structures import as_rows
 
 #: Bytes of the largest CIF that is read: a thousand times a large one. What inflates to more is a mistake, or a trap.
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = MAX_SIZE
 _FLAT = FlatStructure._fields
 #: Columns that may hold whole structures, and those that may hold a material's id.
 _WHOLE, _IDS = ("cif", "structure"), ("id", "material_id")
@@ -117,7 +118,7 @@ def _read_zip(path):
     """CIF files of an archive, in its order; each is inflated in memory, as far as the limit, and none is extracted."""
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is not a zip file, or damaged ({error})") from error
     with archive:
         for member in archive.infolist():
@@ -183,11 +184,15 @@ def _parquet_source(path, without_test):
 
 
 def _batches(path, columns):
+    import pyarrow.lib
     import pyarrow.parquet as pq
 
-    # Buffered, so that not even one group of rows, which may be the whole table, is read at once.
-    with pq.ParquetFile(path, buffer_size=2**20) as table:
-        yield from table.iter_batches(batch_size=_AT_ONCE, columns=columns)
+    try:
+        # Buffered, so that not even one group of rows, which may be the whole table, is read at once.
+        with pq.ParquetFile(path, buffer_size=2**20) as table:
+            yield from table.iter_batches(batch_size=_AT_ONCE, columns=columns)
+    except (pyarrow.lib.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is damaged: its rows cannot be read ({error})") from error
 
 
 def _is_list_of_numbers(kind):
@@ -224,7 +229,10 @@ def _ase_source(path):
         last = 0
         while True:
             # By id, in small numbers: a single selection would fetch them all.
-            rows = list(database.select(f"id>{last}", sort="id", limit=_AT_ONCE, include_data=False))
+            try:
+                rows = list(database.select(f"id>{last}", sort="id", limit=_AT_ONCE, include_data=False))
+            except Exception as error:  # of sqlite3, or of ase where the values are others
+                raise ValueError(f"{path} is damaged: rows after id {last} cannot be read ({error})") from error
             for row in rows:
                 yield str(row.key_value_pairs.get("material_id", row.id)), _atoms(row)
             if len(rows) < _AT_ONCE:

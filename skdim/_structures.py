@@ -20,6 +20,10 @@ _HEAD = 2**14
 _MAX_Z = 103
 #: Cubic angstrom a site. Even the hydrogen inside planets has 1; less than this is a flat cell or a wrong unit.
 _MIN_VOLUME = 0.1
+#: Angstrom: a micrometre. Cells of crystals end far below; longer ones overflow the search for the shortest vectors.
+_MAX_EDGE = 1e4
+#: Cells from the origin. Further away, a float does not tell sites apart any more.
+_MAX_CELLS = 1e6
 
 
 class StructureError(ValueError):
@@ -261,6 +265,8 @@ def _ordered(structure, disordered):
         raise _Problem("it has no sites")
     if not np.isfinite(lattice.matrix).all():
         raise _Problem("its lattice has values that are not finite")
+    if np.abs(lattice.matrix).max() > _MAX_EDGE:
+        raise _Problem(f"its cell has edges of more than {_MAX_EDGE:.0f} angstrom; are these its units?")
     if not all(lattice.pbc):
         raise _Problem(f"its lattice is not periodic in all three directions (pbc={lattice.pbc})")
     if lattice.volume < _MIN_VOLUME * len(sites):
@@ -270,6 +276,8 @@ def _ordered(structure, disordered):
         )
     for index in np.flatnonzero(~np.isfinite(structure.frac_coords).all(axis=1)):
         raise _Problem(f"the coordinates of site {index} are not finite")
+    for index in np.flatnonzero(np.abs(structure.frac_coords).max(axis=1) > _MAX_CELLS):
+        raise _Problem(f"site {index} is more than a million cells away from the origin; check its coordinates")
 
     ordered, changed = [], False
     for index, site in enumerate(sites):

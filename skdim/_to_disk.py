@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,13 @@ from ._chunk_journal import ChunkJournal
 from ._crystals import Crystals
 from ._files import as_json
 from ._fingerprint import fingerprint, row_content
-from ._source_rows import UNLOADED
+from ._source_rows import UNLOADED, Text
 from ._sources import open_source
 from ._structures import StructureError
 from ._version import __version__
+
+#: Characters of CIFs that are held at a time: an archive may inflate without end.
+_MOST_TEXT = 2**28
 
 
 def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk_size, identity, verbose=0):
@@ -67,7 +70,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
                 )
             first += n
             bar.update(n)
-        while (taken := _take(rows, chunk_size))[1]:
+        while (taken := _take(rows, chunk_size, _MOST_TEXT))[1]:
             ids, raws = taken
             try:
                 parts = (
@@ -87,9 +90,12 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     return Crystals.load(path, mmap_mode="r")
 
 
-def _take(rows, n):
-    """Ids and contents of the next rows."""
-    taken = list(islice(rows, n))
+def _take(rows, n, most=math.inf):
+    """Ids and contents of the next rows: no more once their texts have so many characters."""
+    taken, size = [], 0
+    while len(taken) < n and size < most and (row := next(rows, None)):
+        taken.append(row)
+        size += len(row[1].text) if isinstance(row[1], Text) else 0
     return [own for own, _ in taken], [raw for _, raw in taken]
 
 
