@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -116,8 +117,9 @@ class Checkpoint(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "best": best,
         }
-        with replaced_file(self.path) as file:
-            torch.save(content, file)
+        with io.BytesIO() as whole, replaced_file(self.path) as file:
+            torch.save(content, whole)  # not into the file: of a disk that is full, torch tells nothing but a position
+            file.write_bytes(whole.getbuffer())
 
     def _read(self):
         if not os.path.isfile(self.path):

@@ -35,7 +35,12 @@ def new_folder(path):
     folder.mkdir()
     try:
         yield folder
-        folder.rename(path)
+        try:
+            folder.rename(path)
+        except OSError as error:
+            if not path.exists():
+                raise
+            raise FileExistsError(f"{path} was made meanwhile, by another process: it was left as it is") from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
