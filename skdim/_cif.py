@@ -129,7 +129,7 @@ def _check_work(parser, name):
     for data in parser.as_dict().values():
         lengths = {key: len(values) for key, values in data.items() if isinstance(values, list)}
         n_atoms = max((n for key, n in lengths.items() if key.startswith("_atom_site_")), default=1)
-        n_operations = max((n for key, n in lengths.items() if "sym" in key), default=0)
+        n_operations = max((n for key, n in lengths.items() if "symop" in key or "equiv_pos" in key), default=0)
         if not n_operations and n_atoms**2 * _MOST_OPERATIONS > MAX_SITES**2:
             n_operations = len(parser.get_symops(CifBlock(data, [], "")))  # those of the space group that it names
         if n_atoms**2 * max(1, n_operations) > MAX_SITES**2:

@@ -34,6 +34,10 @@ _cell_angle_alpha 90
 _cell_angle_beta 90
 _cell_angle_gamma 90
 _chemical_formula_sum 'Na1 Cl1'
+_exptl_special_details
+;text
+of some lines
+;
 loop_
 _symmetry_equiv_pos_as_xyz
 'x,y,z'
@@ -48,9 +52,6 @@ _atom_site_fract_z
 _atom_site_occupancy
 Na1 Na+ 0 0 0 1
 Cl1 Cl- 0.5 0.5 0.25 1
-;text
-of some lines
-;
 """
 
 
