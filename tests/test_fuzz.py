@@ -12,12 +12,14 @@ import zipfile
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from pymatgen.core import Lattice, Structure
 
 from skdim import Crystals, SiteNetFeaturizer, _to_disk
 from skdim._cif import MAX_SITES
+from skdim._lattice import GeometryError, without_panics
 from skdim._source_rows import FlatStructure
 from tests import fuzzing
 
@@ -235,3 +237,41 @@ def test_indices_out_of_their_arrays(material, tmp_path):
             Crystals.load(tmp_path / column)
         with pytest.raises((ValueError, IndexError)):
             embedder.transform(Crystals.load(tmp_path / column, mmap_mode="r"))
+
+
+# ---- faults that fuzzing has found ----
+
+
+def test_cells_too_long_and_coordinates_too_far():
+    assert "edges of more than 10000 angstrom" in refusal(Structure(Lattice.cubic(2e4), ["Na"], [[0, 0, 0]]))
+    far = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [1e7, 0.5, 0.5]])
+    assert "site 1 is more than a million cells away" in refusal(far)
+
+
+def test_panics_of_compiled_code_are_errors():
+    """They are no Exceptions: one bad row would end a run with on_error='warn'."""
+
+    class PanicException(BaseException):
+        pass
+
+    with pytest.raises(GeometryError, match=r"moyopy cannot work with its cell \(overflow\)"), without_panics():
+        raise PanicException("overflow")
+    with pytest.raises(KeyboardInterrupt), without_panics():
+        raise KeyboardInterrupt
+
+
+def test_damaged_tables_and_archives(structures, tmp_path):
+    table = tmp_path / "a.parquet"
+    pd.DataFrame({"cif": [s.to(fmt="cif") for s in structures]}).to_parquet(table)
+    content = bytearray(table.read_bytes())
+    content[40:400] = bytes(360)
+    table.write_bytes(content)
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.cif", "data_")
+    content = bytearray(archive.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 6] = 234  # of a version that is not known
+    archive.write_bytes(content)
+    for path in (table, archive):
+        with pytest.raises(ValueError, match=rf"{path.name} is (not a zip file, or )?damaged"):
+            SiteNetFeaturizer().transform_to_disk(path, tmp_path / "store")
