@@ -117,9 +117,10 @@ class Checkpoint(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "best": best,
         }
-        with io.BytesIO() as whole, replaced_file(self.path) as file:
-            torch.save(content, whole)  # not into the file: of a disk that is full, torch tells nothing but a position
-            file.write_bytes(whole.getbuffer())
+        whole = io.BytesIO()
+        torch.save(content, whole)  # not into the file: of a disk that is full, torch tells nothing but a position
+        with replaced_file(self.path) as file:
+            file.write_bytes(whole.getvalue())
 
     def _read(self):
         if not os.path.isfile(self.path):
