@@ -37,7 +37,7 @@ class EmbeddingMixin(TransformerMixin):
             vectors[rows] = part
         return vectors
 
-    def transform_to_disk(self, X, path):
+    def transform_to_disk(self, X, path, *, ids=None):
         """Embed crystals, also more than fit into memory, into a file.
 
         Parameters
@@ -46,9 +46,11 @@ class EmbeddingMixin(TransformerMixin):
             Of a store that is mapped (``Crystals.load(path, mmap_mode="r")``), what was read is given back, so that
             the memory in use stays the same however many there are.
         path : str or Path
-            Ends in ".npy" (``numpy.load(path, mmap_mode="r")`` opens it) or ".parquet" (a column for each of
-            :meth:`get_feature_names_out`; needs ``pip install "skdim-crystals[parquet]"``). It must not exist yet, and
-            appears under its name once it is complete.
+            Ends in ".npy" (``numpy.load(path, mmap_mode="r")`` opens it), ".parquet" (a column for each of
+            :meth:`get_feature_names_out`; needs ``pip install "skdim-crystals[parquet]"``) or ".csv" (the same as
+            text). It must not exist yet, and appears under its name once it is complete.
+        ids : sequence of str of shape (n_crystals,), default=None
+            Names of the rows, for a first column "id" of a table.
 
         Returns
         -------
@@ -60,7 +62,7 @@ class EmbeddingMixin(TransformerMixin):
         FileExistsError
             If ``path`` exists.
         ValueError
-            If it ends otherwise.
+            If it ends otherwise, or there are not as many ids as crystals.
 
         Examples
         --------
@@ -77,7 +79,7 @@ class EmbeddingMixin(TransformerMixin):
         """
         check_is_fitted(self)
         X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
-        return write_vectors(path, self._embed(X), len(X), self.get_feature_names_out())
+        return write_vectors(path, self._embed(X), len(X), self.get_feature_names_out(), ids)
 
     def _embed(self, X):
         """Row numbers and vectors of one batch after the other, in order; without rows that failed to featurize."""

@@ -195,10 +195,11 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             One of
 
             - a folder, in which all files ``*.cif`` are read, at any depth;
-            - a zip file, of which the members ``*.cif`` are read, and none is extracted;
+            - a CIF (``*.cif``), or a zip file, of which the members ``*.cif`` are read, and none is extracted;
             - a Parquet table (``*.parquet``) with the columns "lattice" (9 numbers, row-major, angstrom), "species"
               (atomic numbers) and "frac_coords" (3 numbers a site), or a column "cif" or "structure" with CIF texts or
               pymatgen dicts as JSON; and, if it likes, "id" or "material_id";
+            - a CSV table (``*.csv``, UTF-8) with such a column "cif" or "structure";
             - an ASE database (``*.db``);
             - what :meth:`transform` takes, or an iterator over it.
 

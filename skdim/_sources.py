@@ -61,7 +61,7 @@ def open_source(source, *, without_test=False):
     ----------
     source : str, Path, iterator, collection or Source
     without_test : bool, default=False
-        Leave out the rows of a Parquet table whose column "split" says "test".
+        Leave out the rows of a table whose column "split" says "test".
 
     Returns
     -------
@@ -90,11 +90,15 @@ def open_source(source, *, without_test=False):
         return Source(path.name, "files *.cif", lambda: _read_zip(path), has_names=True)
     if path.suffix == ".parquet":
         return _parquet_source(path, without_test)
+    if path.suffix == ".csv":
+        return _csv_source(path, without_test)
     if path.suffix == ".db":
         return _ase_source(path)
+    if path.suffix.lower() == ".cif":
+        return Source(path.name, "files *.cif", lambda: iter([(path.as_posix(), _read_file(path))]), 1, has_names=True)
     raise ValueError(
-        f"{path} is neither a folder nor a zip file of CIFs (*.zip), nor a Parquet table (*.parquet), nor an ASE "
-        f"database (*.db){'; pass a single CIF in a list: [path]' if path.suffix == '.cif' else ''}"
+        f"{path} is neither a CIF (*.cif), a folder nor a zip file of CIFs (*.zip), nor a table (*.parquet, *.csv), "
+        "nor an ASE database (*.db)"
     )
 
 
@@ -106,12 +110,15 @@ def _read_folder(folder):
             if not name.lower().endswith(".cif"):
                 continue
             file = Path(parent, name)
-            try:
-                with file.open("rb") as content:
-                    raw = _text(content.read(MAX_BYTES + 1))
-            except OSError as error:
-                raw = Unreadable(f"cannot open the file ({error.strerror})")
-            yield file.relative_to(folder).as_posix(), raw
+            yield file.relative_to(folder).as_posix(), _read_file(file)
+
+
+def _read_file(file):
+    try:
+        with file.open("rb") as content:
+            return _text(content.read(MAX_BYTES + 1))
+    except OSError as error:
+        return Unreadable(f"cannot open the file ({error.strerror})")
 
 
 def _read_zip(path):
@@ -212,6 +219,38 @@ def _from_cells(cells):
     if isinstance(value, dict):
         return Text(json.dumps(value, default=str))
     return None if value is None else Text(str(value))
+
+
+def _csv_source(path, without_test):
+    columns = list(next(_csv_parts(path)).columns)
+    content = next((name for name in _WHOLE if name in columns), None)
+    if content is None:
+        raise ValueError(f"{path} has the columns {columns}; it needs one of {' and '.join(_WHOLE)}, with whole CIFs")
+    id_column = next((name for name in _IDS if name in columns), None)
+    split = "split" if without_test and "split" in columns else None
+    n_test = sum(int((part[split] == "test").sum()) for part in _csv_parts(path, usecols=[split])) if split else 0
+
+    def read():
+        for part in _csv_parts(path, usecols=[name for name in (content, id_column, split) if name]):
+            part = part if split is None else part[part[split] != "test"]
+            ids = [None] * len(part) if id_column is None else part[id_column]
+            for own, text in zip(ids, part[content], strict=True):
+                yield own, Text(text) if text else None
+
+    return Source(path.name, "rows", read, has_names=bool(id_column), has_ids=bool(id_column), n_test=n_test)
+
+
+def _csv_parts(path, **options):
+    """Rows of a CSV file, some at a time, as DataFrames of texts."""
+    import pandas as pd
+
+    try:
+        with pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", chunksize=_AT_ONCE, **options
+        ) as parts:
+            yield from parts
+    except (ValueError, OSError) as error:  # of pandas' parser, or of texts that are not UTF-8
+        raise ValueError(f"{path} is not a CSV table in UTF-8, or damaged ({error})") from error
 
 
 def _ase_source(path):

@@ -1,0 +1,78 @@
+"""Estimators compared by cross-validation over reduced formulas, drawn anew several times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ._formula_split import FormulaKFold
+from ._label_efficiency import label_efficiency
+
+
+def cross_validate_arms(
+    estimators, X, y, *, n_splits=5, n_draws=3, train_sizes=None, random_state=0, folder=None, n_jobs=None,
+    verbose=0, on_fold=None,
+):  # fmt: skip
+    """Test arms on crystals of formulas that they were not trained on, fold by fold, with several choices of the folds.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        The arms.
+    X : Crystals of shape (n_crystals,)
+        Without rows that failed to featurize.
+    y : array-like of shape (n_crystals,)
+    n_splits : int, default=5
+        Folds of :class:`FormulaKFold`.
+    n_draws : int, default=3
+        Choices of the folds, each by another salt.
+    train_sizes : sequence of int, default=None
+        Labels to reveal of the rows that a fold leaves to train on; None takes them all.
+    random_state : int, default=0
+        Of the arms, and of the draws of labels.
+    folder : str or Path, default=None
+        Keeps what is finished, so that a run that was killed goes on.
+    n_jobs, verbose
+        As for :func:`label_efficiency`, of which each fold is a call.
+    on_fold : callable, default=None
+        Called after each fold with how many are done, how many there are, and the table so far.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`label_efficiency` returns it, and "draw", "fold" and "n_train"; "repeat" counts the folds of all
+        draws. Where all labels are taken, "n_labels" is the median of their number.
+
+    Raises
+    ------
+    ValueError
+        If a fold would be empty, or leaves fewer rows than ``train_sizes`` asks for.
+    """
+    cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
+    folds = [(draw, fold, *rows) for draw, k_fold in cv for fold, rows in enumerate(k_fold.split(X))]
+    y, tables = np.asarray(y), []
+    for repeat, (draw, fold, train, test) in enumerate(folds):
+        table = label_efficiency(
+            estimators,
+            X[train],
+            y[train],
+            X_test=X[test],
+            y_test=y[test],
+            train_sizes=[len(train)] if train_sizes is None else train_sizes,
+            n_repeats=1,
+            random_state=random_state,
+            results_file=None if folder is None else Path(folder) / f"draw{draw}-fold{fold}.jsonl",
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        tables.append(table.assign(repeat=repeat, draw=draw, fold=fold, n_train=table["n_labels"]))
+        if on_fold is not None:
+            on_fold(repeat + 1, len(folds), pd.concat(tables, ignore_index=True))
+    result = pd.concat(tables, ignore_index=True)
+    if train_sizes is None:
+        result["n_labels"] = int(result["n_labels"].median())
+    order = {arm: k for k, arm in enumerate(estimators)}
+    by = ["arm", "n_labels", "repeat"]
+    return result.sort_values(by, key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True)

@@ -1,0 +1,173 @@
+"""From what the user names to featurized crystals with names, kept beside the output until the command is done."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import warnings
+from typing import NamedTuple
+
+from ._terminal import counted, on_terminal, say
+
+#: Failures that are listed on the terminal; a file beside the output has all.
+_MOST_LISTED = 20
+
+
+class Named(NamedTuple):
+    """Crystals, and the name of each row: a file's or a material's, or its number."""
+
+    X: object
+    ids: list
+
+
+@contextlib.contextmanager
+def work_folder(output):
+    """A hidden folder beside the output for what is done so far; it goes once the block has ended well."""
+    folder = output.with_name(f".{output.name}.work")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_store(path):
+    return (path / "header.json").is_file()
+
+
+def check_sources(sources):
+    """Check that there is something, before anything takes time.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+    """
+    from .._many_sources import open_sources
+
+    stores = [path for path in sources if is_store(path)]
+    if stores and len(sources) > 1:
+        raise ValueError(f"{stores[0]} is a store of featurized crystals: give it alone")
+    return None if stores else open_sources(sources)
+
+
+def featurizer_of(args, embedder=None):
+    """The featurizer that the options describe, with the settings that an embedder's crystals had."""
+    from .. import SiteNetFeaturizer
+
+    settings = {}
+    if embedder is not None:
+        names = embedder.site_features_
+        settings = {**embedder.featurizer_settings_}
+        settings["site_features"] = [name for name in names if name != "oxidation_state"]
+    for name in ("max_sites", "disordered"):
+        if getattr(args, name) is not None:
+            settings[name] = getattr(args, name)
+    return SiteNetFeaturizer(**settings, n_jobs=args.jobs, on_error="warn", verbose=int(on_terminal()))
+
+
+def crystals_of(sources, work, featurizer):
+    """Featurized crystals of some sources, or those of a store.
+
+    Parameters
+    ----------
+    sources : list of Path
+    work : Path
+        Folder where the featurized crystals are kept: a run that was killed goes on there.
+    featurizer : SiteNetFeaturizer
+
+    Returns
+    -------
+    Named
+        Memory-mapped.
+    """
+    source = check_sources(sources)
+    if source is None:
+        return _loaded(sources[0])
+    store, run = work / "crystals", work / "run.json"
+    # While the store is in the making, the library itself compares what it is made of.
+    key = _key(sources, featurizer)
+    if not store.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        run.write_text(json.dumps(key), encoding="utf-8")
+        featurize(featurizer, source, store)
+    elif json.loads(run.read_text(encoding="utf-8")) != key:
+        raise ValueError(
+            f"{work} is what an interrupted run has left that had other structures or options: go on with what it "
+            "began with, or remove that folder to begin anew"
+        )
+    else:
+        say(f"the structures are featurized already, by an earlier run ({store})")
+    return _loaded(store)
+
+
+def _loaded(store):
+    from .. import Crystals
+
+    X = Crystals.load(store, mmap_mode="r")
+    return Named(X, stored_ids(store, len(X)))
+
+
+def featurize(featurizer, source, store):
+    """Featurize into the store; what fails is told by :func:`report`."""
+    if store.with_name(f".{store.name}.partial").exists():
+        say(f"going on with what an earlier run has featurized ({store.with_name(f'.{store.name}.partial')})")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* could not be featurized")
+        return featurizer.transform_to_disk(counted(source, "featurize"), store)
+
+
+def report(named, output):
+    """Name the rows that failed, on the terminal and in a file beside the output; returns how many.
+
+    The file is ``<output>.failures.csv``.
+    """
+    errors = named.X.errors_
+    if not errors:
+        return 0
+    say(f"{len(errors)} of {len(named.X)} structures could not be used:")
+    for row, why in list(errors.items())[:_MOST_LISTED]:
+        say(f"  {named.ids[row]}: {_reason(why)}")
+    if len(errors) > _MOST_LISTED:
+        say(f"  ... and {len(errors) - _MOST_LISTED} more")
+    said = " ".join(errors.values())
+    for name, option in (("max_sites", "--max-sites N"), ("disordered='majority'", "--disordered majority")):
+        if name in said:
+            say(f"  (here {name} is the option {option})")
+    if output is not None:
+        import pandas as pd
+
+        rows = [(named.ids[row], _reason(why)) for row, why in errors.items()]
+        file = output.with_name(f"{output.name}.failures.csv")
+        pd.DataFrame(rows, columns=["id", "reason"]).to_csv(file, index=False)
+        say(f"  all of them: {file}")
+    return len(errors)
+
+
+def _reason(why):
+    """Without the number of the row, which has a name here."""
+    return re.sub(r"^row \d+(: | )", "", why)
+
+
+def stored_ids(store, n_crystals):
+    """Names of the rows of a store; their numbers where it has none."""
+    import pandas as pd
+
+    file = store / "ids.csv"
+    if not file.is_file():
+        return [str(row) for row in range(n_crystals)]
+    names = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")["id"].tolist()
+    if len(names) != n_crystals:
+        raise ValueError(f"{file} has {len(names)} names for {n_crystals} crystals: featurize again")
+    return names
+
+
+def _key(sources, featurizer):
+    """What tells these files, as they are now, and these settings from others."""
+    digest = hashlib.sha256()
+    for path in sources:
+        for file in sorted(path.rglob("*.[cC][iI][fF]")) if path.is_dir() else [path]:
+            with contextlib.suppress(OSError):
+                found = file.stat()
+                digest.update(repr((str(file), found.st_size, found.st_mtime_ns)).encode(errors="surrogateescape"))
+    settings = {k: v for k, v in featurizer.get_params().items() if k not in ("n_jobs", "verbose")}
+    return {"files": digest.hexdigest(), "settings": repr(settings)}

@@ -1,0 +1,178 @@
+"""Crystals with labels: a table, and the structures in it or beside it."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import NamedTuple
+
+from ._crystals import Named, check_sources, crystals_of, report
+from ._tables import need_pyarrow
+from ._terminal import say
+
+#: Columns that may name a row's structure.
+_KEYS = ("id", "material_id", "file", "filename", "name")
+
+
+class Labelled(NamedTuple):
+    """Crystals in memory, all usable and labelled, and the labels; and how many rows failed."""
+
+    X: object
+    y: object
+    n_failed: int
+
+
+def add_labels(parser):
+    parser.add_argument(
+        "table", type=Path, metavar="TABLE",
+        help='table (.csv, .parquet), a row a crystal, with the labels; and with the structures in a column "cif" or '
+        '"structure", unless --structures says where they are',
+    )  # fmt: skip
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels, numbers")
+    parser.add_argument(
+        "--structures", nargs="+", type=Path, metavar="SOURCE",
+        help="where the structures are, if not in the table: CIF files, folders, zip files, or a store of `skdim "
+        "featurize`. They are found by name: MgO stands for MgO.cif",
+    )  # fmt: skip
+    parser.add_argument(
+        "--id", metavar="COLUMN",
+        help=f"with --structures, the table's column that names them (default: the first there is of "
+        f"{', '.join(_KEYS)})",
+    )  # fmt: skip
+
+
+def check_labels(args):
+    """Read the labels and check them before anything takes time.
+
+    Returns
+    -------
+    DataFrame
+        With the column "y", NaN where there is none, and, with ``--structures``, "key".
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+    """
+    import pandas as pd
+
+    columns = _columns(args.table)
+    _check_column(args.target, columns, args.table, "--target")
+    key = None
+    if args.structures:
+        key = args.id or next((name for name in _KEYS if name in columns), None)
+        if key is None:
+            raise ValueError(f"{args.table} has no column {', '.join(_KEYS)}: name the one with --id COLUMN")
+        _check_column(key, columns, args.table, "--id")
+    elif args.id:
+        raise ValueError("--id goes with --structures")
+    check_sources(args.structures or [args.table])
+    wanted = list(dict.fromkeys([args.target, *([key] if key else [])]))
+    if args.table.suffix == ".csv":
+        text = pd.read_csv(args.table, usecols=wanted, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        raw = text[args.target].str.strip()
+        given = ~raw.str.lower().isin(["", "nan", "na", "n/a", "none", "null"])
+    else:
+        text = pd.read_parquet(args.table, columns=wanted)
+        raw = text[args.target]
+        given = raw.notna()
+    y = pd.to_numeric(raw.where(given), errors="coerce").astype(float)
+    for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
+        raise ValueError(f"{args.table}: row {row} has the {args.target} {raw.iloc[row]!r}, which is no finite number")
+    if not given.any():
+        raise ValueError(f"{args.table}: the column {args.target!r} is empty")
+    result = pd.DataFrame({"y": y.to_numpy()})
+    if key:
+        result["key"] = text[key].astype(str).to_numpy()
+    return result
+
+
+def labelled_crystals(args, labels, work, featurizer):
+    """The crystals of the labels that :func:`check_labels` has read; says what is left out."""
+    import numpy as np
+
+    named = crystals_of(args.structures or [args.table], work, featurizer)
+    y = labels["y"].to_numpy()
+    if args.structures:
+        rows = _rows_by_name(labels["key"], named.ids, args)
+    elif len(named.X) == len(y):
+        rows = np.arange(len(y))
+    else:
+        raise ValueError(f"{args.table} has {len(y)} labels for {len(named.X)} structures")
+    has_label = np.isfinite(y)
+    if not has_label.all():
+        say(f"{int((~has_label).sum())} of {len(y)} rows have no {args.target} and are left out")
+    found = rows >= 0
+    if not found[has_label].all():
+        missing = labels["key"].to_numpy()[has_label & ~found]
+        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        say(f"{len(missing)} labelled rows have no structure ({some}) and are left out")
+    used = np.flatnonzero(has_label & found)
+    if not len(used):
+        raise ValueError(f"no row of {args.table} has both a label and a structure")
+    X = named.X[rows[used]]
+    n_failed = report(Named(X, [named.ids[row] for row in rows[used]]), args.output)
+    good = ~X.failed
+    if not good.any():
+        raise ValueError("none of the labelled structures can be used")
+    return Labelled(X[good] if n_failed else X, y[used][good], n_failed)
+
+
+def _columns(path):
+    import pandas as pd
+
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    if path.suffix == ".csv":
+        try:
+            return list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a CSV table in UTF-8, or damaged ({error})") from error
+    if path.suffix == ".parquet":
+        need_pyarrow()
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_schema(path).names
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path} is not a Parquet table, or damaged ({error})") from error
+    raise ValueError(f"{path} must be a table, .csv or .parquet, with a column of labels")
+
+
+def _check_column(name, columns, path, option):
+    if name not in columns:
+        near = difflib.get_close_matches(name, columns, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{option} {name}: {path} has no such column. It has {', '.join(columns)}{hint}")
+
+
+def _rows_by_name(keys, ids, args):
+    """Row of each key among the ids, by the whole name or without folder and ending; -1 where there is none."""
+    import numpy as np
+
+    whole = {own: row for row, own in enumerate(ids)}
+    bare = {}
+    for row, own in enumerate(ids):
+        bare.setdefault(_bare(own), []).append(row)
+    rows = []
+    for key in keys:
+        row = whole.get(key)
+        if row is None:
+            same = bare.get(_bare(key), [-1])
+            if len(same) > 1:
+                raise ValueError(
+                    f"{key!r} of {args.table} may be {' or '.join(repr(ids[k]) for k in same[:2])}: give whole names"
+                )
+            row = same[0]
+        rows.append(row)
+    rows = np.array(rows)
+    if (rows < 0).all():
+        raise ValueError(
+            f"no row of {args.table} has a structure: its names are like {keys.iloc[0]!r}, those of the structures "
+            f"like {ids[0]!r}"
+        )
+    return rows
+
+
+def _bare(name):
+    name = name.rsplit("/", 1)[-1]
+    return name[:-4] if name.lower().endswith(".cif") else name

@@ -1,0 +1,57 @@
+"""Tables that the commands read and write."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def write_table(table, path):
+    """Write a DataFrame to a .csv or .parquet, which appears once it is complete."""
+    from .._files import replaced_file
+
+    with replaced_file(path) as file:
+        if path.suffix == ".csv":
+            table.to_csv(file, index=False, lineterminator="\n", errors="surrogateescape")
+        else:
+            table.to_parquet(file, index=False)
+
+
+def check_table_path(path):
+    """Check that a new table may be written there.
+
+    Raises
+    ------
+    FileExistsError, ImportError, ValueError
+    """
+    from .._files import refuse_existing
+
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{path} must end in .csv or .parquet, as that says what to write")
+    if path.suffix == ".parquet":
+        need_pyarrow()
+    refuse_existing(path)
+
+
+def need_pyarrow():
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'Parquet files need pyarrow: pip install "skdim-crystals[parquet]"; or give a path that ends in .csv'
+        ) from error
+
+
+def sites_table(embedder, named):
+    """A row for each site: id, site, element and its vector; and the vector's width."""
+    import pandas as pd
+
+    from .._elements import SYMBOLS
+
+    X = named.X
+    local, rows = embedder.transform_sites(X)
+    ids, symbols = np.array(named.ids, dtype=object), np.array(SYMBOLS, dtype=object)
+    table = pd.DataFrame(local, columns=[f"local{k}" for k in range(local.shape[1])])
+    table.insert(0, "id", ids[rows])
+    table.insert(1, "site", np.arange(len(rows)) - X.site_offsets[rows])
+    table.insert(2, "element", symbols[X.numbers[X.class_offsets[rows] + X.site_class]])
+    return table, local.shape[1]

@@ -1,0 +1,155 @@
+"""``skdim evaluate``: which model suits the labels, and how good is it on new formulas?"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from ._crystals import featurizer_of, work_folder
+from ._labels import add_labels, check_labels, labelled_crystals
+from ._tables import check_table_path, write_table
+from ._terminal import (
+    DONE,
+    SOME_FAILED,
+    Interrupted,
+    add_device,
+    add_featurizing,
+    add_seed,
+    add_weights,
+    number,
+    on_terminal,
+    say,
+)
+from .fit import ARMS, ARMS_TEXT
+
+#: What every table has: knowing nothing, and knowing the composition alone.
+_BASELINES = ("mean", "composition")
+
+_DESCRIPTION = """\
+Measure how well models predict a property of crystals whose formula they have not seen: cross-validation in which all
+crystals of a reduced formula are in the same fold, with several choices of the folds. The mean of the labels, and
+trees on the composition alone, are always in the table: what does not beat them is of no use.
+"""
+_EPILOG = (
+    ARMS_TEXT
+    + """
+examples:
+  skdim evaluate gaps.csv --target band_gap -o errors.csv
+  skdim evaluate gaps.csv --target band_gap -o errors.csv --labels 50 100
+  skdim evaluate gaps.csv --target band_gap --structures my_cifs/ -o errors.csv
+
+The table on the screen has the median and the quartiles of the mean absolute error over all folds; OUTPUT has a row for
+each arm and fold. Every fit is kept as soon as it is done: a run that was interrupted or killed goes on with the same
+command. Folds share crystals, so quartiles say how errors spread, and are no intervals of confidence.
+"""
+)
+
+
+def add(commands):
+    parser = commands.add_parser(
+        "evaluate", help="which model suits my labels, and how good is it", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    add_labels(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="new table to write: .csv or .parquet"
+    )
+    parser.add_argument(
+        "--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM",
+        help="what to compare beside the baselines (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--folds", type=number(int, 2), default=5, metavar="N", help="parts that formulas are dealt to (default: 5)"
+    )
+    parser.add_argument(
+        "--draws", type=number(int, 1), default=3, metavar="N", help="choices of the folds (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--labels", nargs="+", type=number(int, 2), metavar="N",
+        help="labels to train on, drawn at random in each fold (default: all that the fold leaves)",
+    )  # fmt: skip
+    add_weights(parser)
+    parser.add_argument(
+        "--epochs", type=number(int, 1), metavar="N", help="of supervised and transfer (default: the network's own, 50)"
+    )
+    add_seed(parser, "models and draws")
+    add_device(parser)
+    parser.add_argument(
+        "--fit-jobs", type=number(int, 1), default=1, metavar="N",
+        help="arms that are fitted at the same time, each in a process (default: %(default)s)",
+    )  # fmt: skip
+    add_featurizing(parser, max_sites_default="the weights' own, 50")
+    return parser
+
+
+def run(args):
+    check_table_path(args.output)
+    labels = check_labels(args)
+
+    from .. import DeepInfoMaxEmbedder
+    from .._arms import make_arm
+    from .._cross_validation import cross_validate_arms
+
+    embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
+    names = list(dict.fromkeys([*_BASELINES, *(arm for arm in ARMS if arm in args.arms)]))
+    arms = {name: make_arm(name, embedder, max_epochs=args.epochs, device=args.device) for name in names}
+    with work_folder(args.output) as work:
+        data = labelled_crystals(args, labels, work, featurizer_of(args, embedder))
+        X = data.X.with_site_features(embedder.site_features_)
+        say(f"{len(X)} crystals of {len(set(X.formulas))} formulas; fits that are done are kept in {work}")
+        with _progress(args) as on_fold, warnings.catch_warnings():
+            # A network keeps what Ctrl-C leaves of it; here its error would stand in the table.
+            warnings.filterwarnings("error", "training was interrupted")
+            try:
+                table = cross_validate_arms(
+                    arms, X, data.y, n_splits=args.folds, n_draws=args.draws, train_sizes=args.labels,
+                    random_state=args.seed, folder=work, n_jobs=args.fit_jobs, on_fold=on_fold,
+                )  # fmt: skip
+            except RuntimeError as error:
+                if "training was interrupted" in str(error.__cause__):
+                    raise Interrupted from None
+                raise
+        write_table(table, args.output)
+    _print(table, args)
+    say(f"{args.output}: {len(table)} fits")
+    return SOME_FAILED if data.n_failed else DONE
+
+
+def _progress(args):
+    """Progress over the folds: a bar, or lines with the medians so far."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def lines():
+        def on_fold(done, n, table):
+            medians = table.groupby("arm", sort=False)["mae"].median()
+            say(f"fold {done} of {n}: median error so far " + ", ".join(f"{a} {m:.3g}" for a, m in medians.items()))
+
+        yield on_fold
+
+    @contextmanager
+    def bar():
+        from tqdm import tqdm
+
+        with tqdm(total=args.folds * args.draws, desc="evaluate", unit="fold") as shown:
+            yield lambda done, n, table: shown.update()
+
+    return bar() if on_terminal() else lines()
+
+
+def _print(table, args):
+    from ..model_selection import paired_difference, summarize
+
+    print(f"Mean absolute error of {args.target}, in its units, on formulas that were not trained on:")
+    print(f"median (quartiles) over {args.draws} x {args.folds} folds\n")
+    summary = summarize(table)
+    for n_labels, rows in summary.groupby("n_labels"):
+        print(f"{n_labels} labels" + ("" if args.labels else " (all, in the median fold)"))
+        mine = table[table["n_labels"] == n_labels]
+        for row in rows.itertuples():
+            text = f"  {row.arm:16s}{row.median:9.4f} ({row.q25:.4f} - {row.q75:.4f})"
+            if row.arm not in _BASELINES:
+                found = paired_difference(mine, row.arm, "composition", n_bootstrap=1).iloc[0]
+                better = round(found.share_better * found.n_repeats)
+                text += f"   better than composition in {better} of {int(found.n_repeats)} folds"
+            print(text)
+        print()

@@ -1,0 +1,132 @@
+"""``skdim fit``: a model of a property, from labels."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from ._crystals import featurizer_of, work_folder
+from ._labels import add_labels, check_labels, labelled_crystals
+from ._terminal import (
+    DONE,
+    SOME_FAILED,
+    Interrupted,
+    add_device,
+    add_featurizing,
+    add_seed,
+    add_weights,
+    number,
+    on_terminal,
+    say,
+)
+
+#: The arms that can be fitted. (Named here, as the library's list is not imported for --help; a test compares.)
+ARMS = ("composition", "structure", "representation", "supervised", "transfer")
+ARMS_TEXT = """\
+arms:
+  composition     trees on statistics of the elements: the simple baseline,
+                  knows no structure
+  structure       Gaussian process on statistics of sites and neighbours;
+                  nothing pre-trained
+  representation  Gaussian process on the vectors of the pre-trained encoder
+  supervised      the Site-Net, trained from random weights
+  transfer        the Site-Net, trained from the pre-trained weights
+
+Which one? `skdim evaluate` measures it on your labels. In short: up to some 50 labels representation, from 100 on
+transfer; for band gaps composition is hard to beat. Gaussian processes are for at most some 5000 labels; a fit of a
+Site-Net takes seconds to a minute, and longer with thousands of labels.
+"""
+
+_DESCRIPTION = """\
+Fit a model of a property to a table of labels, with structures in the table or beside it. Rows without a label are
+left out.
+"""
+_EPILOG = (
+    ARMS_TEXT
+    + """
+examples:
+  skdim fit gaps.csv --target band_gap -o model.skops
+  skdim fit gaps.csv --target band_gap --structures my_cifs/ -o model.skops
+  skdim predict model.skops new_cifs/ -o predictions.csv
+
+A .skops file (needs skops) loads without running code, so it can be shared. A .joblib file is a pickle, which may run
+any code when it is loaded: load only those that you or people you trust have made. Both hold a scikit-learn Pipeline
+that predicts from structures.
+"""
+)
+
+
+def add(commands):
+    parser = commands.add_parser(
+        "fit", help="a model of a property, from labels", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    add_labels(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="MODEL", help="new file to write: .skops or .joblib"
+    )
+    parser.add_argument("--arm", choices=ARMS, default="transfer", help="see below (default: %(default)s)")
+    add_weights(parser)
+    parser.add_argument(
+        "--epochs", type=number(int, 1), metavar="N", help="of supervised and transfer (default: the network's own, 50)"
+    )
+    add_seed(parser, "the model")
+    add_device(parser)
+    add_featurizing(parser, max_sites_default="the weights' own, 50")
+    return parser
+
+
+def run(args):
+    from .._model_file import check_model_path, save_model
+
+    check_model_path(args.output)
+    labels = check_labels(args)
+
+    from sklearn.pipeline import make_pipeline
+
+    from .._arms import PRETRAINED, make_arm
+    from .._version import __version__
+
+    if args.weights is not None and args.arm not in PRETRAINED:
+        raise ValueError(f"--weights is for the arms {' and '.join(PRETRAINED)}; {args.arm} has none")
+    if args.epochs is not None and args.arm not in ("supervised", "transfer"):
+        raise ValueError(f"--epochs is for the arms supervised and transfer; {args.arm} has none")
+    embedder = None
+    if args.arm in PRETRAINED:
+        from .. import DeepInfoMaxEmbedder
+
+        embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
+    featurizer = featurizer_of(args, embedder)
+    arm = make_arm(
+        args.arm, embedder, random_state=args.seed, max_epochs=args.epochs, device=args.device,
+        verbose=int(on_terminal()),
+    )  # fmt: skip
+    with work_folder(args.output) as work:
+        data = labelled_crystals(args, labels, work, featurizer)
+        X = data.X if embedder is None else data.X.with_site_features(embedder.site_features_)
+        say(f"fitting {args.arm} to {len(X)} labels of {args.target}")
+        _fit(arm, X, data.y)
+        # What featurizes in Python later: one process, no bar.
+        model = make_pipeline(featurizer.set_params(n_jobs=None, verbose=0), arm)
+        about = {
+            "target": args.target,
+            "arm": args.arm,
+            "n_labels": len(X),
+            "label_mean": data.y.mean(),
+            "label_std": data.y.std(),
+            "weights": None if embedder is None else str(args.weights or "those that come with skdim"),
+            "site_features": X.site_features,
+            "skdim_version": __version__,
+        }
+        save_model(model, args.output, about)
+    say(f"{args.output}: {args.arm} of {args.target}, {args.output.stat().st_size / 1e6:.2f} MB")
+    return SOME_FAILED if data.n_failed else DONE
+
+
+def _fit(arm, X, y):
+    with warnings.catch_warnings():
+        # An estimator keeps what Ctrl-C leaves; here it would be saved as if it was whole.
+        warnings.filterwarnings("error", "training was interrupted")
+        try:
+            arm.fit(X, y)
+        except UserWarning:
+            raise Interrupted("the same command trains anew; the structures are featurized already") from None

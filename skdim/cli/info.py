@@ -1,0 +1,144 @@
+"""``skdim info``: what is installed, or what a file or folder holds, in plain words."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import metadata, util
+from pathlib import Path
+
+from ._terminal import DONE
+
+_DESCRIPTION = """\
+Say what is installed, or what a path holds: structures, a store of `skdim featurize`, weights of `skdim pretrain`, or a
+model of `skdim fit`. Nothing that a file holds is run.
+"""
+_EPILOG = """\
+examples:
+  skdim info
+  skdim info crystals
+  skdim info my_weights
+  skdim info model.skops
+"""
+_EXTRAS = {"parquet": "pyarrow", "skops": "skops", "ase": "ase", "fast": "numba", "plot": "matplotlib",
+           "baselines": "matminer"}  # fmt: skip
+
+
+def add(commands):
+    parser = commands.add_parser(
+        "info", help="what is installed, or what a path holds", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="file or folder (default: skdim itself)")
+    parser.add_argument(
+        "--verify", action="store_true", help="of a store: read all of it and compare it with its checksums"
+    )
+    return parser
+
+
+def run(args):
+    path = args.path
+    if args.verify and (path is None or not (path / "header.json").is_file()):
+        raise ValueError("--verify is for a store of `skdim featurize`")
+    if path is None:
+        lines = _installed()
+    elif (path / "header.json").is_file():
+        lines = _store(path, args.verify)
+    elif (path / "config.json").is_file():
+        lines = _weights(path)
+    elif path.suffix == ".skops":
+        lines = _model(path)
+    elif path.suffix == ".joblib" and path.exists():
+        lines = [
+            f"a pickle of {path.stat().st_size / 1e6:.2f} MB; it was not loaded",
+            "Loading a pickle runs whatever code it holds, so there is no safe way to look into it. `skdim predict "
+            "--trust` loads it. Models that `skdim fit` writes to .skops files need no trust.",
+        ]
+    else:
+        lines = _source(path)
+    for line in lines:
+        print(line)
+    return DONE
+
+
+def _installed():
+    from .._version import __version__
+
+    names = ("torch", "scikit-learn", "skorch", "pymatgen", "numpy", "pandas")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    missing = [extra for extra, module in _EXTRAS.items() if util.find_spec(module) is None]
+    lines = [f"skdim {__version__}", f"Python {platform.python_version()}, {versions}"]
+    if missing:
+        lines.append(f'not installed: {", ".join(missing)} (pip install "skdim-crystals[{",".join(missing)}]")')
+    from .._weights_folder import DEFAULT_WEIGHTS
+
+    return [*lines, "", "The weights that come with it:", *_weights(DEFAULT_WEIGHTS)]
+
+
+def _store(path, verify):
+    from .. import Crystals
+    from ._crystals import stored_ids
+
+    X = Crystals.load(path, mmap_mode="r", verify=verify)
+    ids = stored_ids(path, len(X))
+    settings = ", ".join(f"{name} {value}" for name, value in X.settings.items() if value is not None)
+    lines = [
+        f"a store of featurized crystals, {X!r}",
+        f"names: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}",
+        f"settings: {settings}",
+        f"site features: {', '.join(X.site_features)}",
+    ]
+    if X.errors_:
+        row = next(iter(X.errors_))
+        lines.append(f"{len(X.errors_)} rows are empty, as their structures could not be used; the first is "
+                     f"{_text(ids[row])}: {_text(X.errors_[row])}")  # fmt: skip
+    if verify:
+        lines.append("its checksums are right")
+    return lines
+
+
+def _weights(path):
+    from .. import DeepInfoMaxEmbedder
+
+    embedder = DeepInfoMaxEmbedder.from_pretrained(path, device="cpu")
+    about, told = embedder.pretrained_info_, embedder.pretrained_info_["metadata"]
+    n_weights = sum(value.numel() for value in embedder.net_.module_.encoder.parameters())
+    lines = [
+        f"weights pre-trained on {about['training']['n_crystals']} crystals for {about['training']['n_epochs']} "
+        f"epochs, {about['date'][:10]}, skdim {about.get('skdim_version', '?')}",
+        f"encoder: {n_weights} weights; vectors of {len(embedder.get_feature_names_out())} numbers a crystal",
+        f"site features: {', '.join(embedder.site_features_)}",
+        "featurized with: " + ", ".join(f"{k} {v}" for k, v in about["featurizer"].items() if v is not None),
+    ]
+    return lines + [f"{name}: {_text(told[name])}" for name in ("data", "licence", "held_out", "held_out_loss")
+                    if name in told]  # fmt: skip
+
+
+def _model(path):
+    from .._model_file import describe_model
+
+    about = describe_model(path)
+    return [
+        f"a model of {about.get('target')}: {about.get('arm')}, fitted to {about.get('n_labels')} labels by skdim "
+        f"{about.get('skdim_version')}",
+        f"labels: mean {_text(about.get('label_mean'))}, standard deviation {_text(about.get('label_std'))}",
+        *([f"weights: {_text(about['weights'])}"] if about.get("weights") else []),
+        "(What the file says of itself: nothing of the model was loaded.)",
+    ]
+
+
+def _source(path):
+    from .._sources import open_source
+
+    source = open_source(path)
+    n_rows = sum(1 for _ in source.read()) if source.n_rows is None else source.n_rows
+    ids = [own for _, (own, _) in zip(range(3), source.read(), strict=False)]
+    lines = [f"{n_rows} {source.what} that structures can be read from"]
+    if source.has_names and ids:
+        lines.append(f"names: {', '.join(ids)}{', ...' if n_rows > 3 else ''}")
+    return [*lines, "(Whether they can be used shows when they are featurized.)"]
+
+
+def _text(value):
+    """One line without control characters: a file of others must not write to the terminal as it likes."""
+    text = f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,0 +1,79 @@
+"""``skdim predict``: the property of new crystals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ._crystals import check_sources, crystals_of, report, work_folder
+from ._tables import check_table_path, write_table
+from ._terminal import DONE, SOME_FAILED, add_sources, jobs, on_terminal, say
+
+_DESCRIPTION = "Predict a property of crystals with a model of `skdim fit`."
+_EPILOG = """\
+examples:
+  skdim predict model.skops new_cifs/ -o predictions.csv
+  skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
+
+The table has id, formula and the target's column; a structure that cannot be used keeps its row, without a prediction,
+and the exit code is 1. A run that was interrupted goes on with the same command.
+"""
+
+
+def add(commands):
+    parser = commands.add_parser(
+        "predict", help="a property of new crystals", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="file that `skdim fit` wrote")
+    add_sources(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="new table to write: .csv or .parquet"
+    )
+    parser.add_argument(
+        "--trust", action="store_true",
+        help="load a .joblib model, a pickle, which runs whatever code is in it: only for files that you or people you "
+        "trust have made. A .skops model needs no trust",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=jobs, default=1, metavar="N",
+        help="processes that read structures; -1 takes all cores (default: %(default)s)",
+    )  # fmt: skip
+    return parser
+
+
+def run(args):
+    check_table_path(args.output)
+    check_sources(args.sources)
+    from .._model_file import load_model
+
+    if args.model.suffix == ".joblib" and not args.trust and args.model.exists():
+        raise ValueError(
+            f"{args.model} was not loaded: it is a pickle, and loading one runs whatever code it holds. If you made "
+            "it, or trust who did, add --trust; a model that is fitted to a .skops file needs none"
+        )
+    model = load_model(args.model, trust=args.trust)
+    target = model.skdim_info_["target"]
+    featurizer = model[0].set_params(n_jobs=args.jobs, verbose=int(on_terminal()), on_error="warn")
+    with work_folder(args.output) as work:
+        named = crystals_of(args.sources, work, featurizer)
+        n_failed = report(named, args.output)
+        write_table(_predictions(model, named, target), args.output)
+    say(f"{args.output}: {target} of {len(named.X) - n_failed} crystals")
+    return SOME_FAILED if n_failed else DONE
+
+
+def _predictions(model, named, target):
+    import numpy as np
+    import pandas as pd
+
+    X, predicted = named.X, np.full(len(named.X), np.nan)
+    features = tuple(model.skdim_info_["site_features"])
+    if X.site_features != features:
+        X = X.with_site_features(features)
+    good = np.flatnonzero(~X.failed)
+    # Some at a time: a Gaussian process compares each with every crystal that it was fitted to.
+    for rows in np.array_split(good, max(1, -(-len(good) // 2000))):
+        if len(rows):
+            predicted[rows] = model[1:].predict(X[rows])
+    formulas = np.array(X.formulas, dtype=object)
+    formulas[X.failed] = None
+    return pd.DataFrame({"id": named.ids, "formula": formulas, target: predicted})
