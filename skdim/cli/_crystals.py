@@ -35,8 +35,19 @@ def is_store(path):
     return (path / "header.json").is_file()
 
 
-def check_sources(sources):
-    """Check that there is something, before anything takes time.
+def check_sources(sources, args=None):
+    """Open the sources, before anything takes time.
+
+    Parameters
+    ----------
+    sources : list of Path
+    args : Namespace, default=None
+        Options of reading structures, which do not go with a store.
+
+    Returns
+    -------
+    Source or None
+        None for a store.
 
     Raises
     ------
@@ -47,22 +58,42 @@ def check_sources(sources):
     stores = [path for path in sources if is_store(path)]
     if stores and len(sources) > 1:
         raise ValueError(f"{stores[0]} is a store of featurized crystals: give it alone")
-    return None if stores else open_sources(sources)
+    if not stores:
+        return open_sources(sources)
+    for option in ("max_sites", "disordered"):
+        if getattr(args, option, None) is not None:
+            raise ValueError(
+                f"--{option.replace('_', '-')} is for reading structures, and {stores[0]} is a store, of structures "
+                "that were read already: leave it out, or featurize again"
+            )
+    return None
 
 
 def featurizer_of(args, embedder=None):
     """The featurizer that the options describe, with the settings that an embedder's crystals had."""
     from .. import SiteNetFeaturizer
 
-    settings = {}
-    if embedder is not None:
-        names = embedder.site_features_
-        settings = {**embedder.featurizer_settings_}
-        settings["site_features"] = [name for name in names if name != "oxidation_state"]
+    settings = {} if embedder is None else _settings(embedder.featurizer_settings_, embedder.site_features_)
     for name in ("max_sites", "disordered"):
         if getattr(args, name) is not None:
             settings[name] = getattr(args, name)
     return SiteNetFeaturizer(**settings, n_jobs=args.jobs, on_error="warn", verbose=int(on_terminal()))
+
+
+def featurizer_like(X):
+    """A featurizer that makes crystals like these; what fails keeps its row."""
+    from .. import SiteNetFeaturizer
+
+    return SiteNetFeaturizer(**_settings(X.settings, X.site_features), on_error="warn")
+
+
+def _settings(settings, site_features):
+    """Parameters of a featurizer from the settings and the site features of its crystals."""
+    from .._elements import OXIDATION_FEATURE
+
+    names = [name for name in site_features if name != OXIDATION_FEATURE]
+    oxidation = settings["oxidation_states"] if OXIDATION_FEATURE in site_features else None
+    return {**settings, "oxidation_states": oxidation, "site_features": names}
 
 
 def crystals_of(sources, work, featurizer):

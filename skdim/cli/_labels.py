@@ -65,7 +65,12 @@ def check_labels(args):
         _check_column(key, columns, args.table, "--id")
     elif args.id:
         raise ValueError("--id goes with --structures")
-    check_sources(args.structures or [args.table])
+    try:
+        check_sources(args.structures or [args.table], args)
+    except ValueError as error:
+        if not args.structures:
+            error.add_note("If the structures are not in the table, say where they are: --structures my_cifs/")
+        raise
     wanted = list(dict.fromkeys([args.target, *([key] if key else [])]))
     if args.table.suffix == ".csv":
         text = pd.read_csv(args.table, usecols=wanted, dtype=str, keep_default_na=False, encoding="utf-8-sig")

@@ -119,6 +119,25 @@ def add_device(parser):
     )  # fmt: skip
 
 
+def check_device(name):
+    """Check that there is such a device, before anything takes time.
+
+    Raises
+    ------
+    ValueError
+    """
+    if name in ("auto", "cpu"):
+        return
+    import torch
+
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise ValueError(f"--device {name}: there is no such device; it may be cpu, cuda or auto") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {name}: there is no GPU that torch can use; leave the option out, or take cpu")
+
+
 def add_weights(parser):
     parser.add_argument(
         "--weights", type=Path, metavar="FOLDER",

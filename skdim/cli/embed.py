@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ._crystals import check_sources, crystals_of, featurizer_of, report, work_folder
+from ._tables import need_pyarrow, sites_table, write_table
 from ._terminal import (
     DONE,
     SOME_FAILED,
@@ -12,6 +13,7 @@ from ._terminal import (
     add_featurizing,
     add_sources,
     add_weights,
+    check_device,
     say,
 )
 
@@ -67,7 +69,10 @@ def run(args):
     from .._files import refuse_existing
 
     refuse_existing(args.output)
-    check_sources(args.sources)
+    if args.output.suffix == ".parquet":
+        need_pyarrow()
+    check_sources(args.sources, args)
+    check_device(args.device)
 
     from .. import DeepInfoMaxEmbedder
 
@@ -80,9 +85,11 @@ def run(args):
         if named.X.site_features != embedder.site_features_:
             named = named._replace(X=named.X.with_site_features(embedder.site_features_))
         n_failed = report(named, args.output)
+        say(f"embedding {len(named.X) - n_failed} crystals")
         if args.sites:
-            n_rows, n_columns = _write_sites(args.output, embedder, named)
-            what = "sites"
+            table, n_columns = sites_table(embedder, named)
+            write_table(table, args.output)
+            n_rows, what = len(table), "sites"
         else:
             ids = None if args.output.suffix == ".npy" else named.ids
             embedder.transform_to_disk(named.X, args.output, ids=ids)
@@ -90,10 +97,3 @@ def run(args):
         say(f"{args.output}: {n_rows} {what}, {n_columns} numbers each")
     return SOME_FAILED if n_failed else DONE
 
-
-def _write_sites(path, embedder, named):
-    from ._tables import sites_table, write_table
-
-    table, width = sites_table(embedder, named)
-    write_table(table, path)
-    return len(table), width

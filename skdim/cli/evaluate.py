@@ -16,6 +16,7 @@ from ._terminal import (
     add_featurizing,
     add_seed,
     add_weights,
+    check_device,
     number,
     on_terminal,
     say,
@@ -84,6 +85,7 @@ def add(commands):
 def run(args):
     check_table_path(args.output)
     labels = check_labels(args)
+    check_device(args.device)
 
     from .. import DeepInfoMaxEmbedder
     from .._arms import make_arm
@@ -107,6 +109,10 @@ def run(args):
             except RuntimeError as error:
                 if "training was interrupted" in str(error.__cause__):
                     raise Interrupted from None
+                raise
+            except ValueError as error:
+                if "results_file" in str(error):
+                    error.add_note(f"{work} keeps the fits of an interrupted run: remove that folder to begin anew")
                 raise
         write_table(table, args.output)
     _print(table, args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from ._crystals import featurizer_of, work_folder
+from ._crystals import featurizer_like, featurizer_of, work_folder
 from ._labels import add_labels, check_labels, labelled_crystals
 from ._terminal import (
     DONE,
@@ -15,6 +15,7 @@ from ._terminal import (
     add_featurizing,
     add_seed,
     add_weights,
+    check_device,
     number,
     on_terminal,
     say,
@@ -80,6 +81,7 @@ def run(args):
 
     check_model_path(args.output)
     labels = check_labels(args)
+    check_device(args.device)
 
     from sklearn.pipeline import make_pipeline
 
@@ -105,8 +107,7 @@ def run(args):
         X = data.X if embedder is None else data.X.with_site_features(embedder.site_features_)
         say(f"fitting {args.arm} to {len(X)} labels of {args.target}")
         _fit(arm, X, data.y)
-        # What featurizes in Python later: one process, no bar.
-        model = make_pipeline(featurizer.set_params(n_jobs=None, verbose=0), arm)
+        model = make_pipeline(featurizer_like(X), arm)
         about = {
             "target": args.target,
             "arm": args.arm,

@@ -14,6 +14,7 @@ from ._terminal import (
     add_featurizing,
     add_seed,
     add_sources,
+    check_device,
     number,
     on_terminal,
     say,
@@ -72,7 +73,8 @@ def run(args):
     from .._files import refuse_existing
 
     refuse_existing(args.output)
-    check_sources(args.sources)
+    check_sources(args.sources, args)
+    check_device(args.device)
 
     embedder = _embedder(args)
     with work_folder(args.output) as work:
