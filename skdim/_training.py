@@ -75,15 +75,20 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
     wanted = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
     # Processes that train together must not wait for each other's turns.
     turn = device_turn(wanted) if ranks is None else nullcontext(wanted)
+    n_before = len(estimator.net_.history) if starts_warm(estimator) else 0
     with torch_threads(options["threads"]), turn as device:
         net = _run(estimator, make_net, options, train_set, valid_set, loss_parts, checkpoint, device)
     net.device = wanted  # which of several GPUs it was does not matter later
     history = net.history
-    if history and "train_loss" not in history[-1]:
+    cut_short = bool(history) and "train_loss" not in history[-1]
+    # Between two epochs an interrupt leaves no trace but their number. (One's own callbacks may end a run like that.)
+    may_stop = estimator.early_stopping or estimator.callbacks is not None
+    if cut_short or (len(history) - n_before < estimator.max_epochs and not may_stop):
         if ranks is not None:
             raise KeyboardInterrupt  # the other processes may be an epoch ahead
         # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
-        history.pop()
+        if cut_short:
+            history.pop()
         warnings.warn(
             f"training was interrupted after {len(history)} epochs; the estimator keeps the weights of that moment",
             stacklevel=3,

@@ -23,7 +23,7 @@ Vectors and models of crystal structures, learnt from structures without labels 
 
   A vector for each crystal, with the weights that come with skdim, at once:
       skdim embed *.cif -o vectors.csv
-  Which model suits my labels, and how good is it on formulas that it has not seen?
+  Which model suits my labels, and how good is it on new formulas?
       skdim evaluate labels.csv --target band_gap -o errors.csv
   Fit it, and predict:
       skdim fit labels.csv --target band_gap -o model.skops

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from ._terminal import counted, on_terminal, say
 
+#: Structures that a kill may cost.
+CHUNK = 1000
 #: Failures that are listed on the terminal; a file beside the output has all.
 _MOST_LISTED = 20
 
@@ -144,7 +146,7 @@ def featurize(featurizer, source, store):
         say(f"going on with what an earlier run has featurized ({store.with_name(f'.{store.name}.partial')})")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* could not be featurized")
-        return featurizer.transform_to_disk(counted(source, "featurize"), store)
+        return featurizer.transform_to_disk(counted(source, "featurize"), store, chunk_size=CHUNK)
 
 
 def report(named, output):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 
 def write_table(table, path):
     """Write a DataFrame to a .csv or .parquet, which appears once it is complete."""
@@ -43,6 +41,7 @@ def need_pyarrow():
 
 def sites_table(embedder, named):
     """A row for each site: id, site, element and its vector; and the vector's width."""
+    import numpy as np
     import pandas as pd
 
     from .._elements import SYMBOLS

@@ -84,8 +84,9 @@ def run(args):
         if start is not None and named.X.site_features != start.site_features_:
             named = named._replace(X=named.X.with_site_features(start.site_features_))
         embedder.set_params(checkpoint=args.checkpoint or work / "training.pt")
+        n_before = embedder.n_iter_ if args.start else 0
         say(f"training on {len(named.X) - n_failed} crystals")
-        _fit(embedder, named.X)
+        _fit(embedder, named.X, n_before)
         metadata = {"data": args.description or ", ".join(path.name for path in args.sources)}
         if args.licence:
             metadata["licence"] = args.licence
@@ -111,7 +112,7 @@ def _embedder(args):
     return DeepInfoMaxEmbedder(**options)
 
 
-def _fit(embedder, X):
+def _fit(embedder, X, n_before):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*leaves out .* rows that could not be featurized")  # said already
         # An estimator keeps what Ctrl-C leaves; here it would be saved as if it was whole.
@@ -121,6 +122,11 @@ def _fit(embedder, X):
         except UserWarning as warning:
             done = str(warning).split(";")[0]
             raise Interrupted(f"{done}: the same command goes on from there") from None
+    # Between two epochs, and with a callback that might have ended it, the library cannot tell.
+    if embedder.n_iter_ - n_before < embedder.max_epochs:
+        raise Interrupted(
+            f"training was interrupted after {embedder.n_iter_} epochs: the same command goes on from there"
+        )
 
 
 def _epoch_lines():

@@ -1,0 +1,476 @@
+"""The command line: real runs, what they say, and how they end."""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyRegressor
+from sklearn.pipeline import make_pipeline
+
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim._arms import ARMS, PRETRAINED, make_arm
+from skdim._cross_validation import cross_validate_arms
+from skdim._model_file import describe_model, load_model, save_model
+from skdim.cli import _COMMANDS, _parser, fit, main
+
+BAD = "data_x\n_cell_length_a nonsense\n"
+#: No test waits longer for a process, however busy the machine is.
+PATIENCE = 300
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return DeepInfoMaxEmbedder.from_pretrained()
+
+
+@pytest.fixture(scope="module")
+def cifs(structures, tmp_path_factory):
+    """A folder of ten CIFs; not to be changed."""
+    folder = tmp_path_factory.mktemp("data") / "cifs"
+    folder.mkdir()
+    for k in range(10):
+        structures[k].to(filename=str(folder / f"s{k}.cif"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table(structures, y, tmp_path_factory):
+    """A csv of 30 structures with labels, of which row 3 has none; not to be changed."""
+    path = tmp_path_factory.mktemp("data") / "table.csv"
+    frame = pd.DataFrame({"id": [f"m{k}" for k in range(30)], "cif": [s.to(fmt="cif") for s in structures[:30]]})
+    frame["energy"] = np.where(np.arange(30) == 3, np.nan, y[:30])
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command and returns its exit code, standard output and standard error."""
+
+    def command(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def in_process(*words, cwd=None, start=False):
+    command = [sys.executable, "-m", "skdim", *map(str, words)]
+    if start:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=PATIENCE)
+
+
+def left(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---- what it says of itself ----
+
+
+def test_every_option_is_explained(capsys):
+    parser = _parser()
+    commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
+    assert list(commands) == ["embed", "featurize", "pretrain", "fit", "predict", "evaluate", "info"]
+    assert len(commands) == len(_COMMANDS)
+    for name, command in commands.items():
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        assert "examples:" in text
+        for action in command._actions:
+            assert action.help, (name, action.dest)
+            for word in action.option_strings or [action.metavar]:
+                assert word in text, (name, word)
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"\n  {code}  " in text or f"\n    {code}  " in text for code in (0, 1, 2, 130))
+
+
+def test_help_fits_a_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in ([], *([name.__name__.rpartition(".")[2]] for name in _COMMANDS)):
+        with pytest.raises(SystemExit, match="0"):
+            main([*words, "--help"])
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_help_imports_nothing():
+    script = """
+import sys
+from skdim.cli import _parser
+_parser().format_help()
+print(sorted({"numpy", "pandas", "sklearn", "torch", "pymatgen", "tqdm"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_the_arms_are_the_library_s():
+    assert ["mean", *fit.ARMS] == list(ARMS)
+    assert all(f"\n  {arm} " in fit.ARMS_TEXT for arm in fit.ARMS)
+    assert set(PRETRAINED) < set(ARMS)
+    with pytest.raises(ValueError, match="there is no arm 'forest'; there are mean, composition"):
+        make_arm("forest")
+    with pytest.raises(ValueError, match="needs a pre-trained embedder"):
+        make_arm("transfer")
+
+
+# ---- embed ----
+
+
+def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
+    done = in_process("embed", *sorted(cifs.glob("s[0-4].cif")), "-o", "vectors.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr == "embedding 5 crystals\nvectors.csv: 5 crystals, 192 numbers each\n"
+    found = pd.read_csv(tmp_path / "vectors.csv", index_col="id")
+    files = [str(cifs / f"s{k}.cif") for k in range(5)]
+    assert found.index.tolist() == files
+    assert found.columns.tolist() == shipped.get_feature_names_out().tolist()
+    expected = shipped.transform(SiteNetFeaturizer().transform(files))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert left(tmp_path) == ["vectors.csv"]
+
+
+def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.cif").write_text(BAD)
+    (folder / "b.cif").write_text(structures[0].to(fmt="cif"))
+    code, out, err = run("embed", folder, "-o", tmp_path / "v.csv")
+    assert (code, out) == (1, "")
+    assert "1 of 2 structures could not be used:\n  a.cif: " in err
+    found = pd.read_csv(tmp_path / "v.csv", index_col="id")
+    assert found.index.tolist() == ["a.cif", "b.cif"]
+    assert found.isna().all(axis=1).tolist() == [True, False]
+    failures = pd.read_csv(tmp_path / "v.csv.failures.csv")
+    assert failures["id"].tolist() == ["a.cif"]
+    assert failures["reason"][0] in err
+    code, _, err = run("embed", cifs, "-o", tmp_path / "w.csv", "--max-sites", 1)
+    assert code == 1
+    assert "here max_sites is the option --max-sites N" in err
+
+
+def test_other_files_of_vectors(run, cifs, structures, shipped, tmp_path):
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.writestr("z.cif", structures[20].to(fmt="cif"))
+    assert run("embed", cifs / "s3.cif", tmp_path / "more.zip", "-o", tmp_path / "v.parquet",
+               "--representation", "global")[0] == 0  # fmt: skip
+    found = pd.read_parquet(tmp_path / "v.parquet")
+    assert found["id"].tolist() == [str(cifs / "s3.cif"), f"{tmp_path}/more.zip/z.cif"]
+    assert found.shape == (2, 65)
+    assert run("embed", cifs, "-o", tmp_path / "v.npy")[0] == 0
+    X = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), shipped.transform(X))
+    assert run("embed", cifs / "s0.cif", "-o", tmp_path / "sites.csv", "--sites")[0] == 0
+    sites = pd.read_csv(tmp_path / "sites.csv")
+    np.testing.assert_allclose(sites.iloc[:, 3:], shipped.transform_sites(X[[0]])[0], rtol=1e-5, atol=1e-6)
+    assert sites["site"].tolist() == list(range(len(structures[0])))
+    assert sorted(sites["element"]) == sorted(site.specie.symbol for site in structures[0])
+
+
+# ---- featurize and pretrain ----
+
+
+def test_featurize_goes_on_after_a_kill(run, table, tmp_path, monkeypatch):
+    monkeypatch.setattr("skdim.cli._crystals.CHUNK", 4)
+    script = (
+        "import os, sys, skdim._chunk_journal as j, skdim.cli._crystals as f\n"
+        "f.CHUNK, old = 4, j.ChunkJournal.append\n"
+        "def append(self, *a):\n"
+        "    old(self, *a)\n"
+        "    len(self.chunks) == 3 and os.kill(os.getpid(), 9)\n"
+        "j.ChunkJournal.append = append\n"
+        "from skdim.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    words = ["featurize", str(table), "-o", str(tmp_path / "store")]
+    killed = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, timeout=PATIENCE)
+    assert killed.returncode == -signal.SIGKILL
+    assert left(tmp_path) == [".store.partial"]
+    code, _, err = run(*words)
+    assert code == 0
+    assert "going on with what an earlier run has featurized" in err
+    found = Crystals.load(tmp_path / "store", verify=True)
+    expected = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])
+    np.testing.assert_array_equal(found.distance, expected.distance)
+    assert left(tmp_path) == ["store"]
+    # The others take it in the place of structures.
+    assert run("embed", tmp_path / "store", "-o", tmp_path / "v.csv")[0] == 0
+    assert pd.read_csv(tmp_path / "v.csv")["id"].tolist() == [f"m{k}" for k in range(30)]
+
+
+def test_pretrain_goes_on_after_an_interrupt(run, cifs, tmp_path):
+    store = tmp_path / "store"
+    run("featurize", cifs, "-o", store)
+    words = ["pretrain", store, "--epochs", 40, "--seed", 3, "-o"]
+    assert run(*words, tmp_path / "whole")[0] == 0
+    process = in_process(*words, "broken", cwd=tmp_path, start=True)
+    told = []
+    while not any(line.startswith("epoch 2:") for line in told):
+        told.append(process.stderr.readline())
+        assert told[-1], told
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 130, err
+    assert "interrupted; training was interrupted after" in err
+    assert not (tmp_path / "broken").exists()
+    code, _, err = run(*words, tmp_path / "broken")
+    assert code == 0
+    assert "epoch 1:" not in err
+    # But for when and where each was made the two are the same.
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert weights[0] == weights[1]
+    expected = DeepInfoMaxEmbedder(max_epochs=40, random_state=3).fit(Crystals.load(store))
+    found = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "broken")
+    np.testing.assert_array_equal(found.transform(Crystals.load(store)), expected.transform(Crystals.load(store)))
+    code, out, _ = run("info", tmp_path / "broken")
+    assert code == 0
+    assert "pre-trained on 10 crystals for 40 epochs" in out
+    # From these weights on, and with them.
+    assert run("pretrain", store, "-o", tmp_path / "more", "--start", tmp_path / "broken", "--epochs", 1)[0] == 0
+    assert run("embed", store, "-o", tmp_path / "v.csv", "--weights", tmp_path / "more")[0] == 0
+
+
+def test_an_interrupted_run_is_not_mistaken_for_another(run, cifs, tmp_path, monkeypatch):
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    words = ["embed", cifs, "-o", tmp_path / "v.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(DeepInfoMaxEmbedder, "transform_to_disk", stop)
+        code, _, err = run(*words)
+    assert code == 130
+    assert "the same command goes on from what is done" in err
+    assert left(tmp_path) == [".v.csv.work"]
+    code, _, err = run("embed", cifs / "s1.cif", "-o", tmp_path / "v.csv")
+    assert code == 2
+    assert "an interrupted run has left that had other structures or options" in err
+    code, _, err = run(*words)
+    assert code == 0
+    assert "featurized already, by an earlier run" in err
+    assert left(tmp_path) == ["v.csv"]
+
+
+# ---- models ----
+
+
+@pytest.mark.parametrize("suffix", [".skops", ".joblib"])
+def test_fit_and_predict(run, table, cifs, structures, y, tmp_path, suffix):
+    model = tmp_path / f"model{suffix}"
+    code, _, err = run("fit", table, "--target", "energy", "--arm", "composition", "--seed", 1, "-o", model)
+    assert code == 0
+    assert "1 of 30 rows have no energy" in err
+    assert "fitting composition to 29 labels of energy" in err
+    trust = ["--trust"] if suffix == ".joblib" else []
+    assert run("predict", model, cifs, "-o", tmp_path / "p.csv", *trust)[0] == 0
+    found = pd.read_csv(tmp_path / "p.csv")
+    keep = np.arange(30) != 3
+    X = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])
+    expected = make_arm("composition", random_state=1).fit(X[keep], y[:30][keep])
+    new = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
+    np.testing.assert_allclose(found["energy"], expected.predict(new))
+    assert found["formula"].tolist() == new.formulas
+    # In Python it is a pipeline that predicts from structures.
+    loaded = load_model(model, trust=True)
+    np.testing.assert_allclose(loaded.predict(structures[:2]), expected.predict(X[:2]))
+
+
+@pytest.mark.parametrize("arm", ["transfer", "representation", "structure", "supervised"])
+def test_the_other_arms_go_through_skops(run, table, cifs, tmp_path, arm):
+    epochs = ["--epochs", 1] if arm in ("transfer", "supervised") else []
+    model = tmp_path / "model.skops"
+    assert run("fit", table, "--target", "energy", "--arm", arm, "-o", model, *epochs)[0] == 0
+    (cifs.parent / "bad.cif").write_text(BAD)
+    words = ["predict", model, cifs / "s0.cif", cifs.parent / "bad.cif", "-o", tmp_path / "p.parquet"]
+    assert run(*words)[0] == 1
+    found = pd.read_parquet(tmp_path / "p.parquet")["energy"]
+    assert found.notna().tolist() == [True, False]
+    code, out, _ = run("info", model)
+    assert code == 0
+    assert f"a model of energy: {arm}, fitted to 29 labels" in out
+
+
+def test_labels_beside_a_folder(run, cifs, y, tmp_path):
+    labels = tmp_path / "labels.csv"
+    names = [f"s{k}" for k in range(9)] + ["s77"]
+    pd.DataFrame({"name": names[::-1], "energy": y[:10]}).to_csv(labels, index=False)
+    words = ["fit", labels, "--target", "energy", "--arm", "composition", "-o", tmp_path / "m.skops"]
+    code, _, err = run(*words, "--structures", cifs)
+    assert code == 0
+    assert "1 labelled rows have no structure (s77)" in err
+    X = SiteNetFeaturizer().transform([cifs / f"s{k}.cif" for k in range(8, -1, -1)])
+    expected = make_arm("composition", random_state=0).fit(X, y[1:10])
+    np.testing.assert_allclose(load_model(tmp_path / "m.skops")[1:].predict(X), expected.predict(X))
+    code, _, err = run(*words[:-1], tmp_path / "n.skops")
+    assert code == 2
+    assert "--structures my_cifs/" in err
+    labels.write_text("name,energy\na/s1,1\ns1,2\n")
+    (tmp_path / "b").mkdir()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "s1.cif").write_text((cifs / "s1.cif").read_text())
+    code, _, err = run(*words[:-1], tmp_path / "n.skops", "--structures", tmp_path / "a", tmp_path / "b")
+    assert code == 2
+    assert "may be" in err
+
+
+def test_model_files_of_others(run, cifs, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "run"), "w"))
+
+    pickled, target = tmp_path / "m.joblib", ["-o", tmp_path / "p.csv"]
+    joblib.dump(Trap(), pickled)
+    code, _, err = run("predict", pickled, cifs, *target)
+    assert code == 2
+    assert "was not loaded: it is a pickle" in err
+    code, out, _ = run("info", pickled)
+    assert code == 0
+    assert "it was not loaded" in out
+    assert not (tmp_path / "run").exists()
+    # A .skops that holds what no model of skdim does.
+    other = tmp_path / "m.skops"
+    save_model(make_pipeline(DummyRegressor(), np.polynomial.Polynomial([1, 2])), other, {"target": "a"})
+    code, _, err = run("predict", other, cifs, *target)
+    assert code == 2
+    assert "holds numpy.polynomial" in err
+    assert describe_model(other) == {"target": "a"}
+    other.write_bytes(other.read_bytes()[:-50])
+    code, _, err = run("predict", other, cifs, *target)
+    assert code == 2
+    assert "no model that skdim fit wrote, or damaged" in err
+
+
+# ---- evaluate ----
+
+
+def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 2, "--arms", "representation", "-o"]
+    fits, stop_at = [], 5
+    import skdim._label_efficiency as module
+
+    real = module._fit_one
+
+    def counted(*args):
+        if len(fits) == stop_at:
+            raise KeyboardInterrupt
+        fits.append(args[0])
+        return real(*args)
+
+    monkeypatch.setattr(module, "_fit_one", counted)
+    assert run(*words, tmp_path / "e.csv")[0] == 130
+    assert left(tmp_path) == [".e.csv.work"]
+    stop_at = None
+    code, out, err = run(*words, tmp_path / "e.csv")
+    assert code == 0
+    assert len(fits) == 3 * 4, "no fit is done twice"
+    assert "fold 4 of 4" in err
+    found = pd.read_csv(tmp_path / "e.csv")
+    keep = np.arange(30) != 3
+    X = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])[keep]
+    arms = {name: make_arm(name, shipped) for name in ("mean", "composition", "representation")}
+    expected = cross_validate_arms(arms, X, y[:30][keep], n_splits=2, n_draws=2)
+    np.testing.assert_allclose(found["mae"], expected["mae"], rtol=1e-5)
+    for arm, mae in found.groupby("arm")["mae"]:
+        assert f"  {arm:16s}{mae.median():9.4f} (" in out
+    assert "better than composition in" in out
+    assert left(tmp_path) == ["e.csv"]
+
+
+def test_folds_of_formulas(shipped, X, y):
+    table = cross_validate_arms({"mean": make_arm("mean")}, X, y, n_splits=3, n_draws=2, train_sizes=[5, 10])
+    assert table.groupby(["draw", "fold"]).size().tolist() == [2] * 6
+    assert sorted(set(table["n_labels"])) == [5, 10]
+    with pytest.raises(ValueError, match="asks for 39 labels"):
+        cross_validate_arms({"mean": make_arm("mean")}, X, y, train_sizes=[39])
+
+
+# ---- what goes wrong ----
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["embed", "nowhere.cif", "-o", "a.csv"], "no such file or folder: nowhere.cif"),
+        (["embed", "{cifs}", "-o", "a.txt"], "a.txt must end in .csv, .parquet or .npy"),
+        (["embed", "{cifs}", "-o", "{table}"], "table.csv exists: remove it first"),
+        (["embed", "{cifs}", "-o", "a.npy", "--sites"], "--sites needs a table"),
+        (["embed", "{cifs}", "-o", "a.csv", "--device", "toaster"], "there is no such device; it may be cpu"),
+        (["embed", "{cifs}", "-o", "a.csv", "--weights", "{cifs}"], "holds no pre-trained weights"),
+        (["featurize", "{table}/x", "-o", "a"], "no such file or folder"),
+        (["fit", "{table}", "--target", "energi", "-o", "a.skops"], "did you mean 'energy'?"),
+        (["fit", "{table}", "--target", "cif", "-o", "a.skops"], "which is no finite number"),
+        (["fit", "{table}", "--target", "energy", "-o", "a.pkl"], "must end in .skops (loading it runs no code)"),
+        (["fit", "{table}", "--target", "energy", "-o", "a.skops", "--id", "id"], "--id goes with --structures"),
+        (["fit", "{cifs}", "--target", "energy", "-o", "a.skops"], "must be a table, .csv or .parquet"),
+        (
+            ["fit", "{table}", "--target", "energy", "-o", "a.skops", "--arm", "structure", "--epochs", "3"],
+            "--epochs is for the arms supervised and transfer",
+        ),
+        (["predict", "{table}", "{cifs}", "-o", "a.csv"], "no model that skdim fit wrote"),
+        (["predict", "no.skops", "{cifs}", "-o", "a.csv"], "no such file: no.skops"),
+        (["evaluate", "{table}", "--target", "energy", "-o", "a.png"], "must end in .csv or .parquet"),
+        (["info", "{table}", "--verify"], "--verify is for a store"),
+    ],
+)
+def test_bad_input(words, message, run, table, cifs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*(word.format(table=table, cifs=cifs) for word in words))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"skdim {words[0]}: error: ")
+    assert message in err
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["embed", "a.cif"], "the following arguments are required: -o/--output"),
+        (["embed", "a.cif", "-o", "a.csv", "--jobs", "0"], "argument --jobs: it must be an integer of at least 1"),
+        (["pretrain", "a", "-o", "b", "--epochs", "x"], "it must be an integer of at least 1, not 'x'"),
+    ],
+)
+def test_wrong_usage(words, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert message in capsys.readouterr().err
+
+
+def test_debug_shows_where(run, tmp_path):
+    assert "Traceback" not in run("embed", tmp_path / "no.cif", "-o", "a.csv")[2]
+    assert "Traceback" in run("embed", tmp_path / "no.cif", "-o", "a.csv", "--debug")[2]
+
+
+# ---- info ----
+
+
+def test_info(run, table, cifs, tmp_path):
+    code, out, _ = run("info")
+    assert code == 0
+    assert out.startswith("skdim ")
+    assert "weights pre-trained on 42038 crystals" in out
+    assert "30 rows that structures can be read from\nnames: m0, m1, m2, ..." in run("info", table)[1]
+    run("featurize", cifs, "-o", tmp_path / "store")
+    code, out, _ = run("info", tmp_path / "store", "--verify")
+    assert code == 0
+    assert "Crystals(10 crystals" in out
+    assert "its checksums are right" in out
+    header = json.loads((tmp_path / "store" / "header.json").read_text())
+    assert all(feature in out for feature in header["site_features"])
+
+
+def test_lines_of_progress(run, table, tmp_path, monkeypatch):
+    monkeypatch.setattr("skdim.cli._terminal._PAUSE", -1)
+    err = run("featurize", table, "-o", tmp_path / "store")[2]
+    assert "featurize: 29 of all structures read" in err
