@@ -14,6 +14,7 @@ from ase.db import connect
 from skdim import SiteNetFeaturizer
 from skdim import _sources as sources
 from skdim._crystals import COLUMNS
+from skdim._many_sources import open_sources
 from skdim._source_rows import FlatStructure, Text
 from skdim._sources import open_source
 
@@ -132,6 +133,40 @@ def test_json_names_no_classes(structures):
     assert "properties" not in Text(json.dumps(content)).load()
 
 
+def test_csv_tables(structures, X, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_AT_ONCE", 3)
+    texts = [s.to(fmt="cif") for s in structures[:5]] + [json.dumps(structures[5].as_dict()), ""]
+    table = pd.DataFrame({"material_id": [f"{k:03}" for k in range(7)], "structure": texts})
+    table["split"] = ["test", *"abcdef"]
+    path = tmp_path / "some.csv"
+    table.to_csv(path, index=False)
+    source, ids, raws = read(path)
+    assert (source.has_ids, source.n_test) == (True, 0)
+    assert ids == [f"{k:03}" for k in range(7)], "names are texts"
+    assert SiteNetFeaturizer().transform(raws[:6]).formulas == X[:6].formulas
+    assert "the structure is missing" in reason(raws[6])
+    source, ids, _ = read(path, without_test=True)
+    assert (source.n_test, ids) == (1, [f"{k:03}" for k in range(1, 7)])
+    table[["structure"]].rename(columns={"structure": "cif"}).to_csv(path, index=False)
+    assert read(path)[1] == [None] * 7
+
+
+def test_several_files_and_folders(structures, X, tmp_path):
+    (tmp_path / "cifs").mkdir()
+    for k, name in enumerate(["a.cif", "cifs/b.cif"]):
+        (tmp_path / name).write_text(structures[k].to(fmt="cif"))
+    table_of(structures[2:4]).to_parquet(tmp_path / "t.parquet")
+    paths = [tmp_path / name for name in ("a.cif", "cifs", "t.parquet")]
+    source = open_sources(paths)
+    rows = list(source.read())
+    base = tmp_path.as_posix()
+    assert [own for own, _ in rows] == [f"{base}/{n}" for n in ("a.cif", "cifs/b.cif", "t.parquet/0", "t.parquet/1")]
+    assert SiteNetFeaturizer().transform([raw for _, raw in rows]).formulas == X[:4].formulas
+    assert source.n_rows is None, "a folder is not counted"
+    assert open_sources([paths[0], paths[2]]).n_rows == 3
+    assert [own for own, _ in open_sources([str(paths[0])]).read()] == [f"{base}/a.cif"]
+
+
 # ---- CIFs ----
 
 
@@ -224,10 +259,17 @@ def test_collections_and_iterators(structures, X):
 def test_what_is_no_source(structures, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         open_source(tmp_path / "nowhere")
-    for name, match in (("data.csv", "is neither a folder nor a zip file"), ("a.cif", r"in a list: \[path\]")):
+    for name, match in (
+        ("data.txt", "is neither a CIF"),
+        ("data.csv", r"has the columns \['a', 'b'\]; it needs one of cif and structure"),
+    ):
         (tmp_path / name).write_text("a,b\n")
         with pytest.raises(ValueError, match=match):
             open_source(tmp_path / name)
+    for content in (b"", b"cif\n\xff\n"):
+        (tmp_path / "data.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=r"data\.csv is not a CSV table in UTF-8, or damaged"):
+            list(open_source(tmp_path / "data.csv").read())
     with pytest.raises(TypeError, match="a text, not a path"):
         open_source(structures[0].to(fmt="cif"))
     with pytest.raises(TypeError, match="a single row; pass a list of one"):

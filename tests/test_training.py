@@ -155,6 +155,21 @@ def test_divergence_is_an_error(kind, X, y):
 # -- interrupts, callbacks, progress -----------------------------------------------------------------------------------
 
 
+def test_an_interrupt_between_two_epochs(kind, X, y, monkeypatch):
+    def interrupt(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("skdim._callbacks.EpochBar.on_epoch_end", interrupt)
+    model = kind(**SMALL, max_epochs=4, verbose=1, warm_start=True)
+    with pytest.warns(match="interrupted after 2 epochs"):
+        model.fit(X, y)
+    assert model.n_iter_ == 2
+    # A later fit is whole, whatever the history had.
+    model.set_params(verbose=0).fit(X, y)
+    assert model.n_iter_ == 6
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_an_interrupt_leaves_a_usable_estimator(kind, epoch, early_stopping, X, y):

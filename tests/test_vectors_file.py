@@ -22,10 +22,12 @@ def some(structures):
 
 
 def read(path):
+    if path.suffix == ".csv":
+        return pd.read_csv(path, dtype=np.float32)
     return np.load(path, mmap_mode="r") if path.suffix == ".npy" else pd.read_parquet(path)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".csv"])
 @pytest.mark.parametrize("at_once", [1, 500, 2**22])
 def test_the_file_holds_what_transform_returns(suffix, at_once, untrained, some, tmp_path, monkeypatch):
     monkeypatch.setattr("skdim._vectors_file._AT_ONCE", at_once)
@@ -37,9 +39,22 @@ def test_the_file_holds_what_transform_returns(suffix, at_once, untrained, some,
     assert np.isnan(expected[[0, 7, 8, 12]]).all()
     assert np.isfinite(expected[1:7]).all()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    if suffix == ".parquet":
+    if suffix != ".npy":
         assert found.columns.tolist() == untrained.get_feature_names_out().tolist()
         assert (found.dtypes == np.float32).all()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_rows_with_names(suffix, untrained, some, tmp_path, monkeypatch):
+    monkeypatch.setattr("skdim._vectors_file._AT_ONCE", 1000)
+    names = [f"crystal, {k}" for k in range(len(some))]
+    path = untrained.transform_to_disk(some, tmp_path / f"a{suffix}", ids=names)
+    found = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    assert found.columns.tolist() == ["id", *untrained.get_feature_names_out()]
+    assert found["id"].tolist() == names
+    np.testing.assert_allclose(found.iloc[:, 1:], untrained.transform(some), rtol=1e-6)
+    with pytest.raises(ValueError, match="there are 2 ids for 13 rows"):
+        untrained.transform_to_disk(some, tmp_path / f"b{suffix}", ids=["a", "b"])
 
 
 def test_nothing_but_failed_rows(untrained, some, tmp_path):
@@ -54,8 +69,8 @@ def test_set_output_does_not_matter(untrained, some, tmp_path):
 
 
 def test_refusals(untrained, some, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"a\.csv must end in \.npy or \.parquet"):
-        untrained.transform_to_disk(some, tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"a\.txt must end in \.npy, \.parquet or \.csv"):
+        untrained.transform_to_disk(some, tmp_path / "a.txt")
     (tmp_path / "a.npy").write_text("mine")
     with pytest.raises(FileExistsError, match="exists: remove it first"):
         untrained.transform_to_disk(some, tmp_path / "a.npy")

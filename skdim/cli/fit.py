@@ -65,7 +65,9 @@ def add(commands):
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="MODEL", help="new file to write: .skops or .joblib"
     )
-    parser.add_argument("--arm", choices=ARMS, default="transfer", help="see below (default: %(default)s)")
+    parser.add_argument(
+        "--arm", choices=ARMS, default="transfer", metavar="ARM", help="the kind of model, see below (default: transfer)"
+    )
     add_weights(parser)
     parser.add_argument(
         "--epochs", type=number(int, 1), metavar="N", help="of supervised and transfer (default: the network's own, 50)"
