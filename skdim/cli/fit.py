@@ -66,7 +66,7 @@ def add(commands):
         "-o", "--output", type=Path, required=True, metavar="MODEL", help="new file to write: .skops or .joblib"
     )
     parser.add_argument(
-        "--arm", choices=ARMS, default="transfer", metavar="ARM", help="the kind of model, see below (default: transfer)"
+        "--arm", choices=ARMS, default="transfer", metavar="ARM", help="kind of model, see below (default: transfer)"
     )
     add_weights(parser)
     parser.add_argument(
