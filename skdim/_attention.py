@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
@@ -10,9 +12,15 @@ from ._checks import check_crystals
 from ._elements import SYMBOLS
 from ._ragged import offsets_of
 
+if TYPE_CHECKING:
+    from ._net import CrystalNet
+
 
 class AttentionMixin:
     """The method of a fitted estimator with a Site-Net encoder: it has ``net_`` and ``site_features_``."""
+
+    net_: CrystalNet
+    site_features_: tuple[str, ...]
 
     def attention(self, X):
         """How much attention each site pays to its neighbours.

@@ -215,11 +215,11 @@ def digest_of(dataset):
         for name, digest in columns.items():
             column = getattr(block, name)
             # Of offsets the lengths, which are the same wherever a block begins.
-            digest.update(np.ascontiguousarray(np.diff(column) if name.endswith("_offsets") else column))
+            digest.update(np.ascontiguousarray(np.diff(column) if name.endswith("_offsets") else column).data)
     whole = hashlib.sha256(repr(dataset.crystals.site_features).encode())
     for digest in columns.values():
         whole.update(digest.digest())
-    whole.update(np.ascontiguousarray(dataset.targets[dataset.rows].numpy()))
+    whole.update(np.ascontiguousarray(dataset.targets[dataset.rows].numpy()).data)
     return whole.hexdigest()
 
 
@@ -228,7 +228,7 @@ def weights_digest(module):
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.cpu().numpy()))
+        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
     return digest.hexdigest()
 
 

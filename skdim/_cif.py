@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from typing import Any
 
 #: Characters of a CIF, and of its first crystal, which take some 20 bytes of memory each. 10 000 sites are a million.
 MAX_SIZE, MAX_BLOCK = 64 * 2**20, 16 * 2**20
@@ -108,7 +109,7 @@ def _parse(block, name):
         warnings.simplefilter("always")
         try:
             # Refined occupancies may sum to a little more than one.
-            parser = CifParser.from_str(block, occupancy_tolerance=1 + OCCUPANCY_TOL)
+            parser: Any = CifParser.from_str(block, occupancy_tolerance=1 + OCCUPANCY_TOL)
             _check_work(parser, name)
             structure = parser.parse_structures(primitive=False, on_error="raise")[0]
         except CifError:

@@ -29,7 +29,7 @@ class CompressedSites(NamedTuple):
     row_lengths: np.ndarray
     neighbour: np.ndarray
     distance: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # in place of the method of tuples
 
 
 def keep_all(distances, kinds):
@@ -117,7 +117,7 @@ def _new_pairs(rows, column_class, tol):
 def _group_rows(profiles, class_of, tol):
     """Split classes into groups of rows equal within ``tol``; returns the new labels and each group's first row."""
     labels = np.full(len(profiles), -1)
-    first = []
+    first: list[int] = []
     means = profiles.mean(axis=1)
     for i in range(len(profiles)):
         if labels[i] >= 0:

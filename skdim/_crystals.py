@@ -77,6 +77,17 @@ class Crystals:
     ((20,), 5, True)
     """
 
+    class_offsets: np.ndarray
+    site_offsets: np.ndarray
+    numbers: np.ndarray
+    oxidation_states: np.ndarray
+    multiplicity: np.ndarray
+    row_offsets: np.ndarray
+    site_class: np.ndarray
+    neighbour: np.ndarray
+    distance: np.ndarray
+    count: np.ndarray
+
     def __init__(self, columns, site_features, settings=None, errors=None):
         for name, dtype in COLUMNS.items():
             column = columns[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import distributed
 
@@ -37,16 +39,16 @@ class Ranks:
 
     def of_first(self, function):
         """What ``function()`` returns in the first process, in all; an error there is an error in all."""
-        answer = [None, None]
+        answer: list[Any] = [None, None]
         if self.first:
             try:
                 answer[0] = function()
             except Exception as error:
                 answer[1] = error
         distributed.broadcast_object_list(answer)
-        value, error = answer
-        if error is not None:
-            raise error
+        value, failure = answer
+        if failure is not None:
+            raise failure
         return value
 
     def all_of(self, value):

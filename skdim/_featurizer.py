@@ -21,7 +21,8 @@ from ._stateless import StatelessTransformer
 from ._structures import as_rows
 
 
-class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):
+# The keyword is scikit-learn's, which has no types to say so.
+class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Turn crystal structures into the sites and distances that Site-Net reads.
 
     For each structure: find the primitive cell; grow from it a supercell of at most ``max_sites`` sites, as close to

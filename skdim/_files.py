@@ -14,7 +14,7 @@ import numpy as np
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module, or none
 
 
 @contextlib.contextmanager

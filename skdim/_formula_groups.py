@@ -54,7 +54,7 @@ def formula_groups(X):
     >>> set(groups[train]) & set(groups[test])
     set()
     """
-    known = {}
+    known: dict[object, int] = {}
     labels = [("failed", row) if formula is None else formula for row, formula in enumerate(formula_texts(X))]
     return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
 
@@ -94,7 +94,7 @@ def holds_structures(X):
 
 def _amounts(crystals, row):
     classes = slice(*crystals.class_offsets[row : row + 2].tolist())
-    amounts = Counter()
+    amounts: Counter[int] = Counter()
     for number, amount in zip(crystals.numbers[classes].tolist(), crystals.multiplicity[classes].tolist(), strict=True):
         amounts[number] += amount
     return amounts

@@ -57,7 +57,7 @@ def formula_split(X, *, test_size=0.2, salt=""):
     >>> set(formulas[test]) & set(formulas[~test])
     set()
     """
-    if not isinstance(test_size, Real) or not 0 < test_size < 1:
+    if not isinstance(test_size, Real) or not 0 < float(test_size) < 1:
         raise ValueError(f"test_size must be a share between 0 and 1; got {test_size!r}")
     return _places(X, salt) < test_size
 

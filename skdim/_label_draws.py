@@ -91,7 +91,7 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
 
 def checked_sizes(train_sizes, n_rows):
     sizes = sorted(train_sizes)
-    if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+    if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(n, Integral) and int(n) > 0 for n in sizes):
         raise ValueError(f"train_sizes must be different positive integers; got {train_sizes!r}")
     sizes = [int(n) for n in sizes]
     if sizes[-1] > n_rows:

@@ -6,7 +6,8 @@ import contextlib
 import io
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import skorch
@@ -69,6 +70,8 @@ class CrystalNet(skorch.NeuralNet):
         self.min_crystals = min_crystals
         self.loss_parts = loss_parts
         super().__init__(module, *args, **kwargs)
+
+    device: Any
 
     # ---- device ----
 
@@ -135,7 +138,7 @@ class CrystalNet(skorch.NeuralNet):
 
     def _generators(self):
         """Generators on the CPU (order of the rows) and on the device (what the module draws)."""
-        made = vars(self).setdefault("_drawn_from", {})
+        made = self.__dict__.setdefault("_drawn_from", {})
         if self.device not in made:
             made[self.device] = (torch.Generator(), torch.Generator(device=self.device))
         return made[self.device]
@@ -180,7 +183,7 @@ class CrystalNet(skorch.NeuralNet):
         content = state.pop(_SAVED, None)
         location = get_map_location(state["device"])
         state["device"] = self._check_device(state["device"], location)
-        vars(self).update(state)
+        self.__dict__.update(state)
         if content is None:
             return
         saved = torch.load(io.BytesIO(content), map_location=location, weights_only=True)
@@ -188,11 +191,11 @@ class CrystalNet(skorch.NeuralNet):
             module = self.initialized_instance(self.module, self.get_params_for("module"))
             criterion = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
         # Not as attributes, which skorch would register a second time.
-        vars(self).update(module_=module.to(self.device), criterion_=criterion.to(self.device))
+        self.__dict__.update(module_=module.to(self.device), criterion_=criterion.to(self.device))
         for name in saved["frozen"]:
             module.get_parameter(name).requires_grad_(False)
         groups, options = self.get_params_for_optimizer("optimizer", self.get_all_learnable_params())
-        vars(self)["optimizer_"] = self.optimizer(*groups, **options)
+        self.__dict__["optimizer_"] = self.optimizer(*groups, **options)
         for name in _PARTS:
             vars(self)[name].load_state_dict(saved[name])
 
@@ -292,7 +295,7 @@ def in_threads(function, items, n_threads):
         yield from map(function, items)
         return
     with ThreadPoolExecutor(n_threads) as pool:
-        waiting = deque()
+        waiting: deque[Future] = deque()
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) > n_threads:

@@ -146,6 +146,7 @@ class _Guesser:
     def _exchange(self, request, time_limit):
         """Send, and return (the line that came back or '', whether the time limit ended it)."""
         process, expired = self.process, threading.Event()
+        assert process is not None  # _ask has started it
 
         def expire():
             expired.set()
@@ -191,7 +192,7 @@ class _Guesser:
 
 
 #: Kept from the garbage collector, which would close them as files.
-_INHERITED = []
+_INHERITED: list[subprocess.Popen] = []
 _GUESSER = _Guesser()
 atexit.register(_GUESSER.stop)
 if hasattr(os, "register_at_fork"):

@@ -25,7 +25,7 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is meant for the parent, which then decides.
     answers = sys.stdout
     sys.stdout = sys.stderr  # so that nothing printed by a library gets among the answers
-    formulas = queue.SimpleQueue()
+    formulas: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen():
         for line in sys.stdin:

@@ -13,12 +13,13 @@ from ._cif import MAX_SITES
 class FlatStructure(NamedTuple):
     """A structure as a row of flat numbers.
 
-    ``lattice`` (9,), row-major, in angstrom; ``species`` (n,) atomic numbers; ``frac_coords`` (3 n,).
+    ``lattice`` (9,), row-major, in angstrom; ``species`` (n,) atomic numbers; ``frac_coords`` (3 n,). None where
+    the table has none.
     """
 
-    lattice: np.ndarray
-    species: np.ndarray
-    frac_coords: np.ndarray
+    lattice: np.ndarray | None
+    species: np.ndarray | None
+    frac_coords: np.ndarray | None
 
     def load(self):
         """The pymatgen Structure.

@@ -163,7 +163,7 @@ def _parquet_source(path, without_test):
         wrong = [name for name in _FLAT if not _is_list_of_numbers(types[name])]
         if wrong:
             raise ValueError(f"{path}: {', '.join(_FLAT)} must be lists of numbers; {wrong[0]} is {types[wrong[0]]}")
-        content = _FLAT
+        content: tuple[str, ...] = _FLAT
     else:
         content = tuple(name for name in _WHOLE if name in columns)[:1]
         if not content:

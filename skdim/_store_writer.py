@@ -80,7 +80,7 @@ class StoreWriter(contextlib.AbstractContextManager):
         self._opened.close()
 
     def _write(self, name, column):
-        self._files[name].write(memoryview(np.ascontiguousarray(column, dtype=COLUMNS[name])).cast("B"))
+        self._files[name].write(np.ascontiguousarray(column, dtype=COLUMNS[name]).data.cast("B"))
         self.lengths[name] += len(column)
 
 

@@ -4,6 +4,8 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Sized
+from typing import Any
 
 import numpy as np
 
@@ -144,7 +146,7 @@ def formula_of(raw):
 
         if isinstance(raw, str):
             found = re.search(r"_chemical_formula_(?:sum|structural)\s+(['\"]?)([^'\"\n]+)\1", raw[:_HEAD])
-            composition = Composition(found.group(2))
+            composition = Composition(found.group(2) if found else {})
         elif isinstance(raw, dict):
             composition = Composition()
             for site in raw["sites"]:
@@ -204,10 +206,10 @@ def _from_atoms(atoms):
         raise _Problem(f"the Atoms is periodic along {axes} only; give it a three-dimensional cell and pbc=True")
     if np.linalg.det(atoms.cell[:]) == 0:
         raise _Problem("the cell of the Atoms has no volume; set atoms.cell to three independent vectors")
-    for site in np.flatnonzero((atoms.numbers < 1) | (atoms.numbers > 118)):
-        raise _Problem(f"site {site} has the atomic number {atoms.numbers[site]}, which is no element")
+    for odd in np.flatnonzero((atoms.numbers < 1) | (atoms.numbers > 118)):
+        raise _Problem(f"site {odd} has the atomic number {atoms.numbers[odd]}, which is no element")
 
-    species = [Element.from_Z(int(number)) for number in atoms.numbers]
+    species: list[Any] = [Element.from_Z(int(number)) for number in atoms.numbers]
     if atoms.has("oxi_states"):  # written by pymatgen's AseAtomsAdaptor
         states = atoms.get_array("oxi_states")
         species = [el if s is None else Species(el.symbol, float(s)) for el, s in zip(species, states, strict=True)]
@@ -235,7 +237,7 @@ def _from_cif(raw, row):
 def _check_number(raw):
     """Refuse cells that are too large before objects are made of their sites."""
     sites = raw.get("sites") if isinstance(raw, dict) else raw
-    n = len(sites) if hasattr(sites, "__len__") else 0
+    n = len(sites) if isinstance(sites, Sized) else 0
     if n > MAX_SITES:
         raise _Problem(f"its cell has {n} sites, and no more than {MAX_SITES} are read: pass a smaller cell")
 
@@ -274,10 +276,10 @@ def _ordered(structure, disordered):
             f"its cell has a volume of {lattice.volume:.3g} cubic angstrom for {len(sites)} site(s); are the lattice "
             "vectors independent, and in angstrom?"
         )
-    for index in np.flatnonzero(~np.isfinite(structure.frac_coords).all(axis=1)):
-        raise _Problem(f"the coordinates of site {index} are not finite")
-    for index in np.flatnonzero(np.abs(structure.frac_coords).max(axis=1) > _MAX_CELLS):
-        raise _Problem(f"site {index} is more than a million cells away from the origin; check its coordinates")
+    for odd in np.flatnonzero(~np.isfinite(structure.frac_coords).all(axis=1)):
+        raise _Problem(f"the coordinates of site {odd} are not finite")
+    for odd in np.flatnonzero(np.abs(structure.frac_coords).max(axis=1) > _MAX_CELLS):
+        raise _Problem(f"site {odd} is more than a million cells away from the origin; check its coordinates")
 
     ordered, changed = [], False
     for index, site in enumerate(sites):

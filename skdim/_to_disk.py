@@ -92,7 +92,8 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
 
 def _take(rows, n, most=math.inf):
     """Ids and contents of the next rows: no more once their texts have so many characters."""
-    taken, size = [], 0
+    taken: list[tuple] = []
+    size = 0
     while len(taken) < n and size < most and (row := next(rows, None)):
         taken.append(row)
         size += len(row[1].text) if isinstance(row[1], Text) else 0
@@ -105,11 +106,11 @@ def _digest(ids, raws):
     for own, raw in zip(ids, raws, strict=True):
         if isinstance(raw, UNLOADED):
             parts = [part if isinstance(part, str) else np.asarray(part).tobytes() for part in raw]
-            content = hashlib.sha256(type(raw).__name__.encode())
+            whole = hashlib.sha256(type(raw).__name__.encode())
             for part in parts:
                 part = part.encode(errors="surrogatepass") if isinstance(part, str) else part
-                content.update(len(part).to_bytes(8, "big") + part)
-            content = content.hexdigest()
+                whole.update(len(part).to_bytes(8, "big") + part)
+            content = whole.hexdigest()
         else:
             content = fingerprint(row_content(raw))
         digest.update(json.dumps([own, content]).encode() + b"\n")

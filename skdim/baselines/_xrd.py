@@ -103,7 +103,8 @@ class XRDPattern(StructureTransformer):
                 raise ValueError(f"wavelength must be a length in angstrom or one of {known}; got {self.wavelength!r}")
 
     def _edges(self):
-        return np.linspace(*self.two_theta_range, self.n_bins + 1)
+        first, last = self.two_theta_range
+        return np.linspace(first, last, self.n_bins + 1)
 
     def _function(self):
         from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator

@@ -13,7 +13,7 @@ from .._files import replaced_file
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module, or none
 
 
 @contextlib.contextmanager

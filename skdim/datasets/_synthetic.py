@@ -27,7 +27,7 @@ _ANY_METAL, _ANY_NONMETAL = 0, -4
 class _Prototype(NamedTuple):
     """A structure type: cell in units of its edge a, sites, the role each site plays, and charges to give the roles."""
 
-    cell: list
+    cell: np.ndarray
     frac_coords: list
     roles: list
     charges: list
@@ -162,7 +162,9 @@ def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20,
     radii, electronegativities = element_table(("atomic_radius", "electronegativity"), scaled=False).T
     ions = {charge: [SYMBOLS.index(symbol) for symbol in symbols.split()] for charge, symbols in _IONS.items()}
 
-    structures, target, prototypes, seen = [], [], [], set()
+    structures: list[Structure] = []
+    target, prototypes = [], []
+    seen: set[tuple] = set()
     while len(structures) < n_crystals:
         name, atomic_numbers, cell, frac_coords = _draw_crystal(rng, ions, radii, max_sites)
         # Triclinic cells never repeat, so that this ends for any number of crystals.

@@ -13,6 +13,7 @@ import io
 import json
 import re
 import zlib
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -53,7 +54,8 @@ def read_table(path):
 
 
 def _columns(scanner):
-    parts, rows = {}, []
+    parts: dict[str, Any] = {}
+    rows: list = []
     scanner.expect("{")
     while scanner.peek() != "}":
         key = scanner.value()
@@ -127,7 +129,7 @@ def _species(site):
     """What is on a site: an Element or a Species, or a dict of their occupancies."""
     from pymatgen.core import Element, Species
 
-    shares = {}
+    shares: dict[Any, float] = {}
     for entry in _part(site, "species", list):
         if not isinstance(entry, dict):
             raise ValueError("a site's species is not an object")
@@ -152,7 +154,7 @@ def _part(mapping, key, kind):
     return value
 
 
-def _is_number(value):
+def _is_number(value) -> TypeGuard[float]:
     return type(value) in (int, float) and abs(value) < float("inf")
 
 
@@ -176,7 +178,7 @@ class _Scanner:
     def peek(self):
         """The next character that is not white space; empty at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # none is a match, too
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 

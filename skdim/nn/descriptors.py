@@ -70,6 +70,9 @@ def crystal_statistics(batch: Batch) -> Tensor:
 class Standardised(nn.Module):
     """Scales columns to mean 0 and deviation 1 on given rows; outliers end at five deviations."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, width: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,10 +69,10 @@ class AttentionBlock(nn.Module):
         parts = *site_terms, pair_term.rows
         own = sum(self.widths[:2])
         if fused.fusible(parts[0]):
-            narrow = [part[:, :own] for part in parts]
-            heads, attention = fused.attend(*narrow, pair_term.which, self.logit.weight, batch)
-            rest = [part[:, own:] for part in parts]
-            for_pairs = mish(self._hidden(*rest, pair_term.which, batch)) if len(self.widths) > 2 else None
+            centre, near, far = (part[:, :own] for part in parts)
+            heads, attention = fused.attend(centre, near, far, pair_term.which, self.logit.weight, batch)
+            centre, near, far = (part[:, own:] for part in parts)
+            for_pairs = mish(self._hidden(centre, near, far, pair_term.which, batch)) if len(self.widths) > 2 else None
         else:
             hidden = mish(self._hidden(*parts, pair_term.which, batch))
             heads, attention = self._attend(hidden[:, :own], batch, len(batch.numbers))
@@ -134,6 +134,8 @@ class SiteNetEncoder(nn.Module):
     spread : bool, default=True
         Whether local and global vectors have a log-variance beside the mean (for the Kullback-Leibler term).
     """
+
+    blocks: Any  # a ModuleList, whose items count as modules of any kind
 
     def __init__(
         self,
@@ -215,7 +217,7 @@ class SiteNetEncoder(nn.Module):
 
         A list given as ``attention`` is filled with each block's weights (P, H).
         """
-        outputs = []
+        outputs: list[Tensor] = []
         for k, block in enumerate(self.blocks):
             if k:
                 site_terms = block.site_terms(outputs[-1])
@@ -236,7 +238,7 @@ class SiteNetEncoder(nn.Module):
 
     def attention(self, batch: Batch) -> Tensor:
         """Attention weights of each block and head side by side, (P, n_blocks * n_heads)."""
-        weights = []
+        weights: list[Tensor] = []
         self.local(batch, self.site_terms(batch), self.pair_term(batch), weights)
         return torch.cat(weights, dim=1)
 

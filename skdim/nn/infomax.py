@@ -48,8 +48,8 @@ class NeighbourScore(nn.Module):
 
     def of_rows(self, batch: Batch, *queries: Tensor) -> Tensor:
         """Scores (n, P) of each pair with n queries (C, width) of its row."""
-        queries = torch.stack(queries)
-        folded, offset = queries @ self.key.weight, queries @ self.key.bias
+        stacked = torch.stack(queries)
+        folded, offset = stacked @ self.key.weight, stacked @ self.key.bias
         near, step = self.site(batch.site_inputs), self.distance.weight[:, 0]
         if fused.fusible(near):
             scores = fused.scores(near, step, folded, batch)

@@ -29,7 +29,7 @@ class Dense(nn.Module):
 
 def dense_stack(n_in: int, widths, n_out: int | None = None) -> nn.Sequential:
     """Dense layers of these widths, and a linear layer to ``n_out`` after them if given."""
-    layers = []
+    layers: list[nn.Module] = []
     for width in widths:
         layers.append(Dense(n_in, width))
         n_in = width

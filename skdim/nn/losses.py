@@ -35,9 +35,15 @@ def info_nce(scores: Tensor, target: Tensor) -> Tensor:
     return functional.cross_entropy(scores, target, reduction="none")
 
 
+def _with_spread(distribution):
+    if distribution.log_var is None:
+        raise ValueError("a Kullback-Leibler term needs vectors with a spread: give the encoder spread=True")
+    return distribution
+
+
 def kl_gaussian(distribution: Gaussian) -> Tensor:
     """Kullback-Leibler divergence from the unit normal, mean over components: (mu^2 + var - 1 - log var) / 2."""
-    mean, log_var = distribution
+    mean, log_var = _with_spread(distribution)
     return 0.5 * (mean.square() + torch.exp(log_var) - 1 - log_var).mean(dim=-1)
 
 
@@ -46,7 +52,7 @@ def kl_reference(distribution: Gaussian) -> Tensor:
 
     Its smallest value is 1, not 0, and it pulls the variance half as hard again relative to the mean.
     """
-    mean, log_var = distribution
+    mean, log_var = _with_spread(distribution)
     return (0.5 * mean.square() + torch.exp(log_var) - log_var).mean(dim=-1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,7 +25,9 @@ def trelu(x: Tensor) -> Tensor:
     return x + (x.clamp(min=0) - x).detach()
 
 
-ACTIVATIONS = {"identity": lambda x: x, "trelu": trelu, "softplus": functional.softplus}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x, "trelu": trelu, "softplus": functional.softplus,
+}
 
 
 def embed(encoder: SiteNetEncoder, batch: Batch, representation: str) -> Tensor:
@@ -59,6 +63,11 @@ class SiteNet(nn.Module):
     representation : {"global", "local", "both"}
         What the head is given.
     """
+
+    feature_mean: Tensor
+    feature_scale: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
 
     def __init__(self, encoder, target_mean, target_scale, hidden_layer_sizes, output_activation, representation):
         super().__init__()
