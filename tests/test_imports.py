@@ -131,6 +131,12 @@ def test_no_private_names_of_others(name):
         assert not any(part.startswith("_") for part in [*base.split("."), taken or ""]), (base, taken)
 
 
+def test_names_of_the_package():
+    assert set(skdim.__all__) <= set(dir(skdim))
+    with pytest.raises(AttributeError, match="module 'skdim' has no attribute 'Nonsense'"):
+        skdim.Nonsense  # noqa: B018
+
+
 def test_estimators_are_made_without_torch_and_pymatgen():
     """They take seconds to import; also tags, which scikit-learn asks for when it draws a pipeline, need neither."""
     script = """

@@ -104,6 +104,9 @@ def test_kl_forms():
     torch.testing.assert_close(kl_gaussian(Gaussian(mean, log_var)), expected)
     expected = (mean**2 / 2 + torch.exp(log_var) - log_var).mean(dim=1)
     torch.testing.assert_close(kl_reference(Gaussian(mean, log_var)), expected)
+    for form in (kl_gaussian, kl_reference):
+        with pytest.raises(ValueError, match="spread=True"):
+            form(Gaussian(mean, None))
 
 
 @pytest.mark.parametrize("form", ["gaussian", "reference"])

@@ -121,6 +121,7 @@ def test_weight_zero_is_a_row_left_out(X, y):
     weighted = clone(model).fit(X, np.where(weight > 0, y, 1e9), sample_weight=weight)
     left_out = clone(model).fit(X[weight > 0], y[weight > 0])
     assert_array_equal(weighted.predict(X), left_out.predict(X))
-    for wrong, message in ((-weight, "negative"), (0 * weight, "zero"), (weight[1:], "inconsistent numbers")):
+    bad = {"negative": -weight, "zero": 0 * weight, "one dimension": weight[:, None], "inconsistent": weight[1:]}
+    for message, wrong in bad.items():
         with pytest.raises(ValueError, match=message):
             model.fit(X, y, sample_weight=wrong)

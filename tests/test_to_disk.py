@@ -133,6 +133,16 @@ def test_damage(structures, path, monkeypatch):
     assert len(featurizer.transform_to_disk(structures, path)) == 40
 
 
+def test_lost_ids(cifs, path):
+    featurizer = SiteNetFeaturizer()
+    with pytest.raises(StructureError):
+        featurizer.transform_to_disk(cifs, path, chunk_size=2)
+    ids = path.parent / ".store.partial" / "store" / "ids.csv"
+    ids.write_bytes(ids.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"ids\.csv is shorter than it was.*remove the folder"):
+        featurizer.transform_to_disk(cifs, path)
+
+
 def test_refusals(structures, path, tmp_path):
     featurizer = SiteNetFeaturizer()
     for chunk_size, error in ((0, ValueError), (1.5, TypeError)):
