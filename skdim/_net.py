@@ -147,7 +147,7 @@ class CrystalNet(skorch.NeuralNet):
         """Set the generators to what they are at the start of an epoch; -1 is the one that validation uses."""
         seeds = np.random.SeedSequence([self.seed, epoch + 1]).generate_state(2, np.uint64)
         for generator, seed in zip(self._generators(), seeds, strict=True):
-            generator.manual_seed(int(seed >> 1))
+            generator.manual_seed(int(seed) >> 1)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         # Validation meets the same negatives after every epoch: only the weights change its loss.
