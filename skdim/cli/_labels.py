@@ -155,21 +155,21 @@ def _rows_by_name(keys, ids, args):
     import numpy as np
 
     whole = {own: row for row, own in enumerate(ids)}
-    bare = {}
+    bare: dict[str, list[int]] = {}
     for row, own in enumerate(ids):
         bare.setdefault(_bare(own), []).append(row)
-    rows = []
+    found = []
     for key in keys:
-        row = whole.get(key)
-        if row is None:
+        row = whole.get(key, -1)
+        if row < 0:
             same = bare.get(_bare(key), [-1])
             if len(same) > 1:
                 raise ValueError(
                     f"{key!r} of {args.table} may be {' or '.join(repr(ids[k]) for k in same[:2])}: give whole names"
                 )
             row = same[0]
-        rows.append(row)
-    rows = np.array(rows)
+        found.append(row)
+    rows = np.array(found)
     if (rows < 0).all():
         raise ValueError(
             f"no row of {args.table} has a structure: its names are like {keys.iloc[0]!r}, those of the structures "
