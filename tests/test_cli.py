@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from functools import partial
 
 import joblib
 import numpy as np
@@ -65,7 +66,10 @@ def run(capsys):
 def in_process(*words, cwd=None, start=False):
     command = [sys.executable, "-m", "skdim", *map(str, words)]
     if start:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
+        # A test that runs in the background of a shell ignores Ctrl-C, and so would its child.
+        own = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=cwd, preexec_fn=own)
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=PATIENCE)
 
 

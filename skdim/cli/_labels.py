@@ -80,7 +80,7 @@ def check_labels(args):
         text = pd.read_parquet(args.table, columns=wanted)
         raw = text[args.target]
         given = raw.notna()
-    y = pd.to_numeric(raw.where(given), errors="coerce").astype(float)
+    y = raw.where(given).map(_number, na_action="ignore").astype(float)
     for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
         raise ValueError(f"{args.table}: row {row} has the {args.target} {raw.iloc[row]!r}, which is no finite number")
     if not given.any():
@@ -89,6 +89,14 @@ def check_labels(args):
     if key:
         result["key"] = text[key].astype(str).to_numpy()
     return result
+
+
+def _number(value):
+    """A label to its last digit, which pandas does not promise of a text; NaN where it is no number."""
+    try:
+        return float("nan") if "_" in str(value) else float(value)
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def labelled_crystals(args, labels, work, featurizer):
