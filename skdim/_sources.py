@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._cif import MAX_SIZE
+from ._csv import csv_columns, csv_rows
 from ._source_rows import FlatStructure, Text, Unreadable
 from ._structures import as_rows
 
@@ -222,35 +223,20 @@ def _from_cells(cells):
 
 
 def _csv_source(path, without_test):
-    columns = list(next(_csv_parts(path)).columns)
+    columns = csv_columns(path)
     content = next((name for name in _WHOLE if name in columns), None)
     if content is None:
         raise ValueError(f"{path} has the columns {columns}; it needs one of {' and '.join(_WHOLE)}, with whole CIFs")
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None
-    n_test = sum(int((part[split] == "test").sum()) for part in _csv_parts(path, usecols=[split])) if split else 0
+    n_test = sum(part == "test" for (part,) in csv_rows(path, [split])) if split else 0
 
     def read():
-        for part in _csv_parts(path, usecols=[name for name in (content, id_column, split) if name]):
-            part = part if split is None else part[part[split] != "test"]
-            ids = [None] * len(part) if id_column is None else part[id_column]
-            for own, text in zip(ids, part[content], strict=True):
-                yield own, Text(text) if text else None
+        for text, own, part in csv_rows(path, [content, id_column or content, split or content]):
+            if split is None or part != "test":
+                yield (own if id_column else None), Text(text) if text else None
 
     return Source(path.name, "rows", read, has_names=bool(id_column), has_ids=bool(id_column), n_test=n_test)
-
-
-def _csv_parts(path, **options):
-    """Rows of a CSV file, some at a time, as DataFrames of texts."""
-    import pandas as pd
-
-    try:
-        with pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", chunksize=_AT_ONCE, **options
-        ) as parts:
-            yield from parts
-    except (ValueError, OSError) as error:  # of pandas' parser, or of texts that are not UTF-8
-        raise ValueError(f"{path} is not a CSV table in UTF-8, or damaged ({error})") from error
 
 
 def _ase_source(path):

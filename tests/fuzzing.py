@@ -8,17 +8,22 @@ import contextlib
 import io
 import json
 import warnings
-import zipfile
 
 import numpy as np
-import pandas as pd
 
 from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals import COLUMNS
-from skdim._sources import open_source
 from skdim.datasets import make_crystals
-from skdim.datasets._tables import read_table
-from skdim.model_selection import read_results
+from tests.fuzzing_files import (
+    archives,
+    ase_databases,
+    checkpoints,
+    csv_labels,
+    csv_tables,
+    json_tables,
+    parquet_tables,
+    results_files,
+)
 from tests.mutations import mutated_bytes, mutated_json, mutated_text
 from tests.small_estimators import SMALL
 
@@ -208,97 +213,11 @@ def weights_files(material, folder):
     return mutate, read
 
 
-# ---- files ----
-
-
-def checkpoints(material, folder):
-    """The checkpoint of a training run."""
-    path, X = folder / "run.pt", material[3]
-    model = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 1}, checkpoint=path).fit(X)
-    whole = path.read_bytes()
-
-    def read(content):
-        path.write_bytes(content)
-        model.fit(X)  # a run that is complete returns at once
-
-    return lambda rng: mutated_bytes(rng, whole), read
-
-
-def results_files(material, folder):
-    """The results_file of label_efficiency."""
-    fit = {"n_labels": 10, "mae": 0.5, "fit_time": 0.1, "predict_time": 0.1}
-    head = {"format": "skdim.label_efficiency", "schema_version": 1, "skdim_version": "0.1.0", "random_state": "0"}
-    head |= {"X": "ab", "y": "cd", "test": "ef"}
-    entries = [head, {"arm": "ridge", "fingerprint": "0", "estimator": "Ridge()"}]
-    entries += [{"arm": "ridge", "repeat": k, **fit} for k in range(4)]
-    lines = [json.dumps(entry).encode() for entry in entries]
-
-    def mutate(rng):
-        at = int(rng.integers(len(lines)))
-        content = b"\n".join([*lines[:at], mutated_json(rng, entries[at]), *lines[at + 1 :], b""])
-        return mutated_bytes(rng, content) if rng.random() < 0.3 else content
-
-    def read(content):
-        (folder / "results.jsonl").write_bytes(content)
-        read_results(folder / "results.jsonl")
-
-    return mutate, read
-
-
-def json_tables(material, folder):
-    """Tables of crystals that were fetched."""
-    rows = [[s.as_dict(), float(k)] for k, s in enumerate(material[0][:4])]
-    table = {"index": [0, 1, 2, 3], "columns": ["structure", "energy"], "data": rows}
-
-    def read(content):
-        (folder / "table.json").write_bytes(content)
-        read_table(folder / "table.json")
-
-    return lambda rng: mutated_json(rng, table), read
-
-
-def archives(material, folder):
-    """zip files of CIFs."""
-    with io.BytesIO() as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for k, s in enumerate(material[0][:4]):
-                archive.writestr(f"{k}.cif", s.to(fmt="cif"))
-        whole = file.getvalue()
-    return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.zip", content)
-
-
-def parquet_tables(material, folder):
-    """Parquet tables of structures as flat numbers."""
-    flat = [(s.lattice.matrix.ravel(), s.atomic_numbers, s.frac_coords.ravel()) for s in material[0][:4]]
-    columns = dict(zip(("lattice", "species", "frac_coords"), map(list, zip(*flat, strict=True)), strict=True))
-    pd.DataFrame({"material_id": list("abcd"), **columns}).to_parquet(folder / "a.parquet")
-    whole = (folder / "a.parquet").read_bytes()
-    return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.parquet", content)
-
-
-def ase_databases(material, folder):
-    """ASE databases."""
-    from ase.db import connect
-
-    with connect(folder / "a.db") as database:
-        for s in material[0][:4]:
-            database.write(s.to_ase_atoms(msonable=False))
-    whole = (folder / "a.db").read_bytes()
-    return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.db", content)
-
-
-def _read_source(path, content):
-    path.write_bytes(content)
-    raws = [raw for _, raw in open_source(path).read()]
-    if raws:
-        SiteNetFeaturizer(on_error="warn").transform(raws)
-
-
 READERS = {
     reader.__name__: reader
     for reader in (
         cif_texts, dicts, store_headers, store_arrays, weights_configs, weights_files, checkpoints, results_files,
-        json_tables, archives, parquet_tables, ase_databases,
+        json_tables, archives, parquet_tables, csv_tables, csv_labels, ase_databases,
     )
 }  # fmt: skip
 

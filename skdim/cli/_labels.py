@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
+from .._csv import csv_columns, csv_rows
 from ._crystals import Named, check_sources, crystals_of, report
 from ._tables import need_pyarrow
 from ._terminal import say
@@ -73,7 +74,7 @@ def check_labels(args):
         raise
     wanted = list(dict.fromkeys([args.target, *([key] if key else [])]))
     if args.table.suffix == ".csv":
-        text = pd.read_csv(args.table, usecols=wanted, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = pd.DataFrame(csv_rows(args.table, wanted), columns=wanted, dtype=object)
         raw = text[args.target].str.strip()
         given = ~raw.str.lower().isin(["", "nan", "na", "n/a", "none", "null"])
     else:
@@ -131,15 +132,10 @@ def labelled_crystals(args, labels, work, featurizer):
 
 
 def _columns(path):
-    import pandas as pd
-
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     if path.suffix == ".csv":
-        try:
-            return list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
-        except ValueError as error:
-            raise ValueError(f"{path} is not a CSV table in UTF-8, or damaged ({error})") from error
+        return csv_columns(path)
     if path.suffix == ".parquet":
         need_pyarrow()
         import pyarrow.parquet as pq
