@@ -14,7 +14,7 @@ from pymatgen.core import Lattice, Species, Structure
 from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 
-from skdim.datasets import _matbench, _tables, fetch_crystals, fetch_matbench, make_crystals
+from skdim.datasets import _matbench, _tables, fetch_matbench, fetch_url_dataset, make_crystals
 from tests.loopback import Server, whole
 
 STRUCTURES, Y = make_crystals(23, random_state=0)
@@ -36,7 +36,7 @@ def fetch(text, **options):
     content = text if isinstance(text, bytes) else gzip.compress(text.encode())
     with Server(whole(content)) as server:
         digest = hashlib.sha256(content).hexdigest()
-        return fetch_crystals(f"{server.url}/mine.json.gz", sha256=digest, **{"target": "y", **options})
+        return fetch_url_dataset(f"{server.url}/mine.json.gz", sha256=digest, **{"target": "y", **options})
 
 
 def changed(change, row=3):
@@ -369,6 +369,21 @@ def test_folds_are_a_cv(small_task, monkeypatch):
     data = fetch_matbench("phonons")
     scores = cross_val_score(DummyRegressor(), np.zeros((23, 1)), data.target, cv=data.folds)
     assert len(scores) == 5
+
+
+def test_one_fold(small_task, monkeypatch):
+    monkeypatch.setenv("SKDIM_MATBENCH_URL", small_task("phonons").url)
+    for fold in (0, 3, np.int64(4)):
+        data = fetch_matbench("phonons", fold)
+        np.testing.assert_array_equal(data.train, data.folds[fold][0])
+        np.testing.assert_array_equal(data.test, data.folds[fold][1])
+    np.testing.assert_array_equal(fetch_matbench("phonons").test, data.folds[0][1])
+
+
+@pytest.mark.parametrize("fold", [5, -1, "0", None, 0.5, True])
+def test_no_such_fold(fold):
+    with pytest.raises(ValueError, match="Matbench has the folds 0 to 4; fold was"):
+        fetch_matbench("phonons", fold)
 
 
 @pytest.mark.parametrize("kind", [bool, int])

@@ -10,7 +10,7 @@ each. The bundled sets and the generator need no network.
 - :func:`make_crystals`: as many synthetic crystals as wanted, with a target that is a known formula of the structure.
   For tests and for trying things out; a model's error on it says nothing about real crystals.
 - :func:`fetch_matbench`: the nine tasks of Matbench that are about structures, 636 to 132 752 crystals, with its folds.
-- :func:`fetch_crystals`: a table of crystals from any URL, in the form that matminer writes.
+- :func:`fetch_url_dataset`: a table of crystals from any URL, in the form that matminer writes.
 - :func:`fetch_file`: any file, checked by its sha256, resumed after a break, kept in :func:`get_data_home`.
 
 Self-supervised learning uses more structures than labels, and its results are easily flattered by a structure that was
@@ -30,15 +30,15 @@ compares its checksum and executes nothing from it.
 """
 
 from ._bundled import load_band_gap, load_formation_energy
-from ._crystals import fetch_crystals
 from ._fetch import fetch_file, get_data_home
 from ._matbench import fetch_matbench
 from ._synthetic import make_crystals
+from ._url_dataset import fetch_url_dataset
 
 __all__ = [
-    "fetch_crystals",
     "fetch_file",
     "fetch_matbench",
+    "fetch_url_dataset",
     "get_data_home",
     "load_band_gap",
     "load_formation_energy",

@@ -106,7 +106,7 @@ def fetch_file(
 
     See Also
     --------
-    fetch_crystals : Fetch a file of crystals, and read it.
+    fetch_url_dataset : Fetch a file of crystals, and read it.
 
     Examples
     --------

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._crystals import structures_of, target_of
 from ._fetch import fetch_file
 from ._tables import read_table
+from ._url_dataset import structures_of, target_of
 
 URL = "https://ml.materialsproject.org/projects"
 N_FOLDS, SEED = 5, 18012019
@@ -93,8 +93,9 @@ TASKS = {
 
 def fetch_matbench(
     task,
-    *,
+    fold=0,
     data_home=None,
+    *,
     download_if_missing=True,
     base_url=None,
     n_retries=3,
@@ -130,6 +131,8 @@ def fetch_matbench(
     ----------
     task : str
         One of the above, with or without ``"matbench_"`` before it.
+    fold : int, default=0
+        Which of the five folds ``train`` and ``test`` are of, 0 to 4.
     data_home : str or path-like, default=None
         The folder to keep the file in, see :func:`get_data_home`.
     download_if_missing : bool, default=True
@@ -140,7 +143,7 @@ def fetch_matbench(
     n_retries, delay, timeout, verbose
         As of :func:`fetch_file`.
     return_X_y : bool, default=False
-        Return ``(structures, target)`` instead of a Bunch.
+        Return ``(structures, target)`` of all folds instead of a Bunch.
 
     Returns
     -------
@@ -155,8 +158,10 @@ def fetch_matbench(
             Its name in Matbench.
         unit : str or None
             Its unit; None for classes.
+        train, test : ndarray of int
+            Row numbers of the fold: to fit on, and to be tested on.
         folds : list of (train, test), length 5
-            Row numbers of each fold, to be passed as ``cv``.
+            Those of all folds, to be passed as ``cv``.
         ids : ndarray of shape (n_crystals,)
             Matbench's identifiers, such as ``"mb-jdft2d-001"``.
         DESCR : str
@@ -171,11 +176,11 @@ def fetch_matbench(
     OSError
         If the file cannot be fetched; the message says how to put it in its place by hand.
     ValueError
-        If there is no such task, or the file or the folds are not Matbench's.
+        If there is no such task or fold, or the file or the folds are not Matbench's.
 
     See Also
     --------
-    fetch_crystals : Fetch crystals from any URL.
+    fetch_url_dataset : Fetch crystals from any URL.
     load_formation_energy : A bundled data set, for which no network is needed.
 
     References
@@ -205,6 +210,8 @@ def fetch_matbench(
     task = str(task).removeprefix("matbench_")
     if task not in TASKS:
         raise ValueError(f"Matbench has no task {task!r} with structures; its tasks are {', '.join(sorted(TASKS))}")
+    if isinstance(fold, bool) or fold not in range(N_FOLDS):
+        raise ValueError(f"Matbench has the folds 0 to {N_FOLDS - 1}; fold was {fold!r}")
     facts = TASKS[task]
     base_url = base_url or os.environ.get("SKDIM_MATBENCH_URL") or URL
     path = fetch_file(
@@ -229,12 +236,16 @@ def fetch_matbench(
     digits = math.floor(math.log10(len(target))) + 1
     prefix = f"mb-{task.replace('_', '-')}"
     describe = (files(__package__) / "descr" / "matbench.rst").read_text(encoding="utf-8")
+    folds = _folds(target, facts)
+    train, test = folds[int(fold)]
     return Bunch(
         structures=structures,
         target=target,
         target_name=facts.target,
         unit=facts.unit,
-        folds=_folds(target, facts),
+        train=train,
+        test=test,
+        folds=folds,
         ids=np.array([f"{prefix}-{row:0{digits}d}" for row in range(1, len(target) + 1)]),
         DESCR=describe.format(task=task, **facts._asdict(), unit_or_class=facts.unit or "true or false"),
         filename=str(path),

@@ -8,7 +8,7 @@ from ._fetch import fetch_file
 from ._tables import read_table
 
 
-def fetch_crystals(
+def fetch_url_dataset(
     url,
     *,
     sha256,
@@ -80,14 +80,14 @@ def fetch_crystals(
 
     >>> import hashlib, json, tempfile
     >>> from pathlib import Path
-    >>> from skdim.datasets import fetch_crystals, make_crystals
+    >>> from skdim.datasets import fetch_url_dataset, make_crystals
     >>> structures, y = make_crystals(2, random_state=0)
     >>> rows = [[s.as_dict(), value] for s, value in zip(structures, y)]
     >>> text = json.dumps({"index": [0, 1], "columns": ["structure", "energy"], "data": rows})
     >>> digest = hashlib.sha256(text.encode()).hexdigest()
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "mine.json").write_text(text)
-    ...     data = fetch_crystals("https://example.org/mine.json", sha256=digest, target="energy", data_home=folder)
+    ...     data = fetch_url_dataset("https://example.org/mine.json", sha256=digest, target="energy", data_home=folder)
     >>> data.structures == structures, data.target.shape
     (True, (2,))
     """
