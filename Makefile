@@ -44,7 +44,7 @@ test-bare: $(VENV)-bare/.installed
 
 # Which lines of skdim/ the tests reach: a quarter of an hour. Less than 95 % is an error.
 coverage: $(VENV)/.installed
-	$(BIN)/python -m pytest -q --cov --cov-report=term
+	$(BIN)/python $(PYTEST) --cov --cov-report=term
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
