@@ -89,13 +89,15 @@ html_static_path = ["_static"]
 html_css_files = ["skdim.css"]
 html_show_sourcelink = False
 html_copy_source = False
+# Pages without pages below them have no list of these.
+html_sidebars = {"*": [], "reference": ["sidebar-nav-bs"]}
 html_theme_options = {
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
 }
 
 
