@@ -131,7 +131,7 @@ def _statistics(crystals, rows):
     import torch
 
     from ._batching import CrystalDataset, RaggedLoader
-    from ._net import torch_threads
+    from ._threads import torch_threads
     from .nn.descriptors import crystal_statistics
 
     # One thread, as the estimators train: these operations are small.

@@ -12,7 +12,8 @@ import torch
 from ._batching import CrystalDataset
 from ._callbacks import close_bars, make_callbacks
 from ._devices import device_turn, resolve_device
-from ._net import CrystalNet, resolve_threads, torch_threads
+from ._net import CrystalNet
+from ._threads import resolve_threads, torch_threads
 from .nn.encoder import SiteNetEncoder
 
 _OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
