@@ -29,15 +29,27 @@ PRETRAINED = ("representation", "transfer")
 
 
 def make_arm(name, embedder=None, *, random_state=None, max_epochs=None, device="auto", verbose=0):
-    """An unfitted regressor on Crystals.
+    """A regressor on Crystals that suits 50 to 1000 labels, by the name of what it learns from.
+
+    These are the models that ``skdim fit`` and ``skdim evaluate`` use:
+
+    ==================  ==========================================================================
+    ``mean``            the mean of the labels, whatever the crystal
+    ``composition``     trees on statistics of the elements: the simple baseline, knows no structure
+    ``structure``       Gaussian process on statistics of sites and neighbours; nothing pre-trained
+    ``representation``  Gaussian process on the frozen vectors of a pre-trained encoder
+    ``supervised``      the Site-Net, trained from random weights
+    ``transfer``        the Site-Net, trained from the pre-trained weights
+    ==================  ==========================================================================
 
     Parameters
     ----------
     name : str
-        A key of ``ARMS``.
+        One of the above.
     embedder : DeepInfoMaxEmbedder, default=None
-        Fitted; for the arms that need one.
+        Fitted; "representation" and "transfer" need it.
     random_state : int, RandomState instance or None, default=None
+        Of the trees and of the networks.
     max_epochs : int, default=None
         Of the networks; None takes their own.
     device : str, default="auto"
@@ -47,12 +59,26 @@ def make_arm(name, embedder=None, *, random_state=None, max_epochs=None, device=
 
     Returns
     -------
-    estimator
+    estimator : estimator
+        Unfitted; ``mean`` is a DummyRegressor, the networks are a :class:`~skdim.SiteNetRegressor`, others a Pipeline.
 
     Raises
     ------
     ValueError
         If there is no such arm, or it lacks its embedder.
+
+    See Also
+    --------
+    cross_validate_arms : Test arms on formulas that they were not trained on.
+    label_efficiency : Compare arms by the labels that they need.
+
+    Examples
+    --------
+    >>> from skdim import DeepInfoMaxEmbedder
+    >>> from skdim.model_selection import make_arm
+    >>> arm = make_arm("representation", DeepInfoMaxEmbedder.from_pretrained())
+    >>> list(arm.named_steps)
+    ['frozenestimator', 'standardscaler', 'gaussianprocessregressor']
     """
     if name not in ARMS:
         raise ValueError(f"there is no arm {name!r}; there are {', '.join(ARMS)}")

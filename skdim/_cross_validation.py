@@ -24,6 +24,7 @@ def cross_validate_arms(
     X : Crystals of shape (n_crystals,)
         Without rows that failed to featurize.
     y : array-like of shape (n_crystals,)
+        Labels, finite.
     n_splits : int, default=5
         Folds of :class:`FormulaKFold`.
     n_draws : int, default=3
@@ -35,7 +36,7 @@ def cross_validate_arms(
     folder : str or Path, default=None
         Keeps what is finished, so that a run that was killed goes on.
     n_jobs, verbose
-        As for :func:`label_efficiency`, of which each fold is a call.
+        As of :func:`label_efficiency`, of which each fold is a call.
     on_fold : callable, default=None
         Called after each fold with how many are done, how many there are, and the table so far.
 
@@ -49,6 +50,28 @@ def cross_validate_arms(
     ------
     ValueError
         If a fold would be empty, or leaves fewer rows than ``train_sizes`` asks for.
+
+    See Also
+    --------
+    make_arm : The arms that ``skdim evaluate`` compares.
+    label_efficiency : Many draws of few labels against one test set.
+    summarize : Median and spread of the table.
+
+    Examples
+    --------
+    >>> from skdim import SiteNetFeaturizer
+    >>> from skdim.datasets import make_crystals
+    >>> from skdim.model_selection import cross_validate_arms, make_arm, summarize
+    >>> structures, y = make_crystals(40, random_state=0)
+    >>> X = SiteNetFeaturizer().fit_transform(structures)
+    >>> arms = {name: make_arm(name, random_state=0) for name in ("mean", "structure")}
+    >>> table = cross_validate_arms(arms, X, y, n_splits=4, n_draws=2)
+    >>> len(table)  # arms, folds, draws
+    16
+    >>> summarize(table)[["arm", "n_labels", "n_repeats"]]
+             arm  n_labels  n_repeats
+    0       mean        30          8
+    1  structure        30          8
     """
     cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
     folds = [(draw, fold, *rows) for draw, k_fold in cv for fold, rows in enumerate(k_fold.split(X))]

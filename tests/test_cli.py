@@ -123,6 +123,7 @@ def test_the_arms_are_the_library_s():
     assert ["mean", *fit.ARMS] == list(ARMS)
     assert all(f"\n  {arm} " in fit.ARMS_TEXT for arm in fit.ARMS)
     assert set(PRETRAINED) < set(ARMS)
+    assert all(f"{name}``" in make_arm.__doc__ and what in make_arm.__doc__ for name, what in ARMS.items())
     with pytest.raises(ValueError, match="there is no arm 'forest'; there are mean, composition"):
         make_arm("forest")
     with pytest.raises(ValueError, match="needs a pre-trained embedder"):

@@ -88,8 +88,7 @@ def run(args):
     check_device(args.device)
 
     from .. import DeepInfoMaxEmbedder
-    from .._arms import make_arm
-    from .._cross_validation import cross_validate_arms
+    from ..model_selection import cross_validate_arms, make_arm
 
     embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     names = list(dict.fromkeys([*_BASELINES, *(arm for arm in ARMS if arm in args.arms)]))
