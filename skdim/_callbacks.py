@@ -7,6 +7,8 @@ import math
 
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
+from ._progress import progress
+
 #: Learning rate at the first and the last step of a one-cycle schedule, as a share of the peak.
 _FIRST, _LAST = 0.04, 1e-4
 
@@ -57,9 +59,8 @@ class EpochBar(Callback):
         self.done = done  # epochs that an earlier, broken run has trained
 
     def on_train_begin(self, net, **kwargs):
-        from tqdm import tqdm
-
-        self.bar_ = tqdm(total=net.max_epochs, initial=self.done, desc=self.description, unit="epoch")
+        options = {"total": net.max_epochs, "initial": self.done, "unit": "epoch"}
+        self.bar_ = progress(desc=self.description, pause=0, **options)
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]

@@ -98,7 +98,7 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more.
     verbose : int, default=0
-        1 shows a progress bar, 2 and more a table of the losses.
+        1 shows a progress bar (in a log file: a line an epoch), 2 and more a table of the losses.
 
     Attributes
     ----------

@@ -7,6 +7,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._checks import check_crystals, usable_rows
+from ._progress import progress
 from ._vectors_file import write_vectors
 
 
@@ -79,9 +80,10 @@ class EmbeddingMixin(TransformerMixin):
         """
         check_is_fitted(self)
         X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
-        return write_vectors(path, self._embed(X), len(X), self.get_feature_names_out(), ids)
+        with progress(verbose=self.verbose, total=int((~X.failed).sum()), desc="embed", unit="crystal") as bar:
+            return write_vectors(path, self._embed(X, bar), len(X), self.get_feature_names_out(), ids)
 
-    def _embed(self, X):
+    def _embed(self, X, bar=None):
         """Row numbers and vectors of one batch after the other, in order; without rows that failed to featurize."""
         from .nn.sitenet import embed
 
@@ -89,6 +91,8 @@ class EmbeddingMixin(TransformerMixin):
         for part in self.net_.map_batches(lambda m, batch: embed(m.encoder, batch, self.representation), X, good):
             yield good[done : done + len(part)], part
             done += len(part)
+            if bar is not None:
+                bar.update(len(part))
 
     def transform_sites(self, X):
         """Embed every site of every input structure.

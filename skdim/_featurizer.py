@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
 from ._elements import OXIDATION_FEATURE, check_features
+from ._progress import progress
 from ._stateless import StatelessTransformer
 from ._structures import as_rows
 
@@ -65,7 +66,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
     n_jobs : int, default=None
         Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar; in a log file, a line now and then.
 
     See Also
     --------
@@ -260,7 +261,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         }  # fmt: skip
         n_jobs = effective_n_jobs(self.n_jobs)
         if n_jobs == 1:
-            return [function(_progress(rows, verbose, "structure"), first_row, options)]
+            return [function(progress(rows, verbose=verbose, desc="featurize", unit="structure"), first_row, options)]
         # Several parts a process even out slow structures.
         parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
         # One by one the progress bar and the disk want them; ray and multiprocessing only return all at once.
@@ -268,7 +269,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         results = Parallel(n_jobs=self.n_jobs, return_as="generator" if one_by_one else "list")(
             delayed(function)(rows[part], first_row + part.start, options) for part in parts
         )
-        return _progress(results, verbose, "chunk", total=len(parts))
+        return progress(results, verbose=verbose, total=len(parts), desc="featurize", unit="chunk")
 
     def get_feature_names_out(self, input_features=None):
         """Name of the one column that a Crystals is to a Pipeline.
@@ -327,11 +328,3 @@ def _warn_of_failures(crystals, where):
             f"and {where}. The first: {next(iter(crystals.errors_.values()))}",
             stacklevel=3,
         )
-
-
-def _progress(iterable, verbose, unit, total=None):
-    if not verbose:
-        return iterable
-    from tqdm import tqdm
-
-    return tqdm(iterable, total=total, desc="featurize", unit=unit)

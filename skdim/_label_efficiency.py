@@ -16,6 +16,7 @@ from ._fingerprint import fingerprint, row_fingerprint
 from ._fixed_steps import FixedRows, split_steps
 from ._label_draws import TRAIN_SIZES, checked_repeats, checked_sizes, entropy_of, make_draws
 from ._label_rows import compared_rows, take
+from ._progress import progress
 from ._results_file import COLUMNS, DRAW, ResultsFile, table_of
 
 
@@ -90,7 +91,7 @@ def label_efficiency(
     n_jobs : int, default=None
         Processes (joblib), each with one fit at a time. None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar over the fits.
+        1 shows a progress bar over the fits; in a log file, a line now and then.
 
     Returns
     -------
@@ -159,11 +160,8 @@ def label_efficiency(
         results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
             _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy)
         )
-        if verbose:
-            from tqdm import tqdm
-
-            results = tqdm(results, total=len(fits), initial=len(done), desc="label draws", unit="fit")
-        for fit in results:
+        counts = {"total": len(fits), "initial": len(done)}
+        for fit in progress(results, verbose=verbose, desc="label draws", unit="fit", **counts):
             if file is not None:
                 file.append(fit)
             done[tuple(fit[name] for name in DRAW)] = fit

@@ -14,6 +14,7 @@ from ._chunk_journal import ChunkJournal
 from ._crystals import Crystals
 from ._files import as_json
 from ._fingerprint import fingerprint, row_content
+from ._progress import progress
 from ._source_rows import UNLOADED, Text
 from ._sources import open_source
 from ._structures import StructureError
@@ -37,15 +38,13 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     identity : dict
         Whatever else a run must share with one that it goes on with.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar; in a log file, a line now and then.
 
     Returns
     -------
     Crystals
         Memory-mapped.
     """
-    from tqdm import tqdm
-
     path, source = Path(path), open_source(source)
     work = path.with_name(f".{path.name}.partial")
     if path.exists():
@@ -58,7 +57,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     rows = source.read()
     with (
         ChunkJournal(work, head, names=source.has_names) as journal,
-        tqdm(total=source.n_rows, desc="featurize", unit="crystal", disable=not verbose) as bar,
+        progress(verbose=verbose, total=source.n_rows, desc="featurize", unit="structure") as bar,
     ):
         first = 0
         for n, expected in journal.chunks:

@@ -260,7 +260,7 @@ def test_processes_and_progress(transformer, structures, capsys):
     assert_array_equal(clone(transformer).set_params(n_jobs=2, verbose=1).transform(structures), values)
     assert type(transformer).__name__ in capsys.readouterr().err
     clone(transformer).set_params(verbose=1).transform(structures[:2])
-    assert "2/2" in capsys.readouterr().err
+    assert "2 of 2 structures" in capsys.readouterr().err
 
 
 def test_bad_rows(transformer):

@@ -106,7 +106,7 @@ def test_progress(folder, capsys):
         fetch(server)
         assert capsys.readouterr() == ("", "")
         fetch(server, filename="again.gz", verbose=1)
-    assert "again.gz: 100%" in capsys.readouterr().err
+    assert "again.gz: 300k of 300kB" in capsys.readouterr().err
 
 
 def test_names(folder):

@@ -55,7 +55,7 @@ def test_it_is_what_transform_returns(n_jobs, chunk_size, structures, X, path, c
 def test_files_beside_the_columns(cifs, path, capsys):
     with pytest.warns(UserWarning, match=r"1 of 11 .*store/failures\.csv says why\. The first: row 10: "):
         X = SiteNetFeaturizer(on_error="warn", verbose=1).transform_to_disk(cifs, path, chunk_size=4)
-    assert "11crystal" in capsys.readouterr().err
+    assert "featurize: 11 structures" in capsys.readouterr().err
     ids = pd.read_csv(path / "ids.csv", dtype=str, keep_default_na=False)["id"]
     assert ids.tolist() == [*(f"{k}.cif" for k in range(10)), "broken, or not.cif"]
     failures = pd.read_csv(path / "failures.csv", keep_default_na=False)

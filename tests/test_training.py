@@ -1,5 +1,7 @@
 """The training run that both estimators share: its length, interrupts, callbacks, progress."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -200,8 +202,7 @@ def test_verbose(kind, X, y, capsys):
     model.set_params(verbose=1).fit(X, y)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "/2" in err
-    assert "epoch" in err
+    assert re.search(r"train: 1 of 2 epochs.*loss=\d.*\n.*train: 2 of 2 epochs.*loss=\d", err)
     model.set_params(verbose=2).fit(X, y)
     out, err = capsys.readouterr()
     assert "train_loss" in out

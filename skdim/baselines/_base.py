@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import StrOptions
 
+from .._progress import progress
 from .._stateless import StatelessTransformer
 from .._structures import StructureError, as_rows, formula_of, read_structure
 
@@ -83,14 +84,16 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         rows = as_rows(X)
         n_jobs = effective_n_jobs(self.n_jobs)
         if n_jobs == 1:
-            parts = [_transform_rows(self, self._progress(rows, "structure"), 0)]
+            counted = progress(rows, verbose=self.verbose, desc=type(self).__name__, unit="structure")
+            parts = [_transform_rows(self, counted, 0)]
         else:
             # Several chunks a process even out slow structures.
             chunks = list(gen_even_slices(len(rows), min(len(rows), 16 * n_jobs)))
             results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
                 delayed(_transform_rows)(self, rows[chunk], chunk.start) for chunk in chunks
             )
-            parts = list(self._progress(results, "chunk", total=len(chunks)))
+            options = {"verbose": self.verbose, "total": len(chunks), "unit": "chunk"}
+            parts = list(progress(results, desc=type(self).__name__, **options))
         errors = [error for _, failed in parts for error in failed]
         if errors:
             warnings.warn(
@@ -98,13 +101,6 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
                 stacklevel=2,
             )
         return np.concatenate([values for values, _ in parts])
-
-    def _progress(self, iterable, unit, total=None):
-        if not self.verbose:
-            return iterable
-        from tqdm import tqdm
-
-        return tqdm(iterable, total=total, desc=type(self).__name__, unit=unit)
 
 
 def _transform_rows(transformer, raws, first_row):

@@ -39,7 +39,7 @@ class XRDPattern(StructureTransformer):
     n_jobs : int, default=None
         Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar.
+        1 shows a progress bar; in a log file, a line now and then.
 
     See Also
     --------

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from .._progress import progress
 from ._http import Refusal, Trouble, check_url, chunks, open_url
 from ._part import part_of
 
@@ -90,7 +91,7 @@ def fetch_file(
     timeout : float, default=30.0
         Seconds until a server that sends nothing, or less than 1000 bytes a second, is given up.
     verbose : int, default=0
-        Show a progress bar.
+        1 shows a progress bar; in a log file, a line now and then.
 
     Returns
     -------
@@ -246,13 +247,11 @@ def _validator(response):
 
 
 def _append(part, response, total, max_bytes, bar_name):
-    from tqdm import tqdm
-
     if total is not None and total > max_bytes:
         part.start_over()
         raise Refusal(f"the server offers {total} bytes, more than max_bytes={max_bytes}")
-    options = {"unit": "B", "unit_scale": True, "disable": bar_name is None}
-    with tqdm(desc=bar_name, initial=part.size, total=total, **options) as bar:
+    options = {"verbose": bar_name is not None, "unit": "B", "unit_scale": True}
+    with progress(desc=bar_name, initial=part.size, total=total, **options) as bar:
         for piece in chunks(response):
             if part.size + len(piece) > max_bytes:
                 part.start_over()
