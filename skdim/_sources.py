@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ._cif import MAX_SIZE
 from ._csv import csv_columns, csv_rows
+from ._parquet import parquet_batches, parquet_head, parquet_rows
 from ._source_rows import FlatStructure, Text, Unreadable
 from ._structures import as_rows
 
@@ -20,7 +21,7 @@ MAX_BYTES = MAX_SIZE
 _FLAT = FlatStructure._fields
 #: Columns that may hold whole structures, and those that may hold a material's id.
 _WHOLE, _IDS = ("cif", "structure"), ("id", "material_id")
-#: Rows that a table or a database is asked for at a time.
+#: Rows that a database is asked for at a time.
 _AT_ONCE = 500
 
 
@@ -149,21 +150,11 @@ def _text(content):
 
 
 def _parquet_source(path, without_test):
-    try:
-        import pyarrow.lib
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise ImportError('Parquet tables need pyarrow: pip install "skdim-crystals[parquet]"') from error
-    try:
-        with pq.ParquetFile(path) as table:
-            columns, n_rows = table.schema_arrow.names, table.metadata.num_rows
-            types = {name: table.schema_arrow.field(name).type for name in columns}
-    except (pyarrow.lib.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} is not a Parquet table, or damaged ({error})") from error
+    columns, types, n_rows = parquet_head(path)
     if set(_FLAT) <= set(columns):
-        wrong = [name for name in _FLAT if not _is_list_of_numbers(types[name])]
-        if wrong:
-            raise ValueError(f"{path}: {', '.join(_FLAT)} must be lists of numbers; {wrong[0]} is {types[wrong[0]]}")
+        for name, kind in zip(columns, types, strict=True):
+            if name in _FLAT and not _is_list_of_numbers(kind):
+                raise ValueError(f"{path}: {', '.join(_FLAT)} must be lists of numbers; {name} is {kind}")
         content: tuple[str, ...] = _FLAT
     else:
         content = tuple(name for name in _WHOLE if name in columns)[:1]
@@ -173,13 +164,11 @@ def _parquet_source(path, without_test):
             )
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None
-    n_test = 0
-    if split:
-        n_test = sum(batch.column(0).to_pylist().count("test") for batch in _batches(path, [split]))
+    n_test = sum(part == "test" for (part,) in parquet_rows(path, [split])) if split else 0
 
     def read():
         wanted = [name for name in (*content, id_column, split) if name]
-        for batch in _batches(path, wanted):
+        for batch in parquet_batches(path, wanted):
             cells = dict(zip(batch.schema.names, batch.columns, strict=True))
             for k in range(batch.num_rows):
                 if split and cells[split][k].as_py() == "test":
@@ -189,18 +178,6 @@ def _parquet_source(path, without_test):
 
     has_ids = id_column is not None
     return Source(path.name, "rows", read, n_rows - n_test, has_names=has_ids, has_ids=has_ids, n_test=n_test)
-
-
-def _batches(path, columns):
-    import pyarrow.lib
-    import pyarrow.parquet as pq
-
-    try:
-        # Buffered, so that not even one group of rows, which may be the whole table, is read at once.
-        with pq.ParquetFile(path, buffer_size=2**20) as table:
-            yield from table.iter_batches(batch_size=_AT_ONCE, columns=columns)
-    except (pyarrow.lib.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is damaged: its rows cannot be read ({error})") from error
 
 
 def _is_list_of_numbers(kind):

@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.db import connect
 
 from skdim import SiteNetFeaturizer
+from skdim import _parquet
 from skdim import _sources as sources
 from skdim._crystals import COLUMNS
 from skdim._many_sources import open_sources
@@ -78,7 +79,7 @@ def test_tables_of_whole_structures(structures, X, tmp_path):
 
 
 def test_a_table_is_read_in_batches(structures, X, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_AT_ONCE", 7)
+    monkeypatch.setattr(_parquet, "_AT_ONCE", 7)
     table_of(structures).to_parquet(tmp_path / "a.parquet")
     assert_rows(read(tmp_path / "a.parquet")[2], X)
 

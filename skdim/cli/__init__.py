@@ -60,7 +60,9 @@ def main(argv=None):
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
         try:
-            return args.run(args)
+            code = args.run(args)
+            sys.stdout.flush()  # here, and not at the end of the process, it can still be told that nobody reads it
+            return code
         except (KeyboardInterrupt, Interrupted) as interrupt:
             say(f"{name}: interrupted; {str(interrupt) or 'the same command goes on from what is done'}")
             return INTERRUPTED

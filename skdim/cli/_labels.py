@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .._csv import csv_columns, csv_rows
+from .._parquet import parquet_head, parquet_rows
 from ._crystals import Named, check_sources, crystals_of, report
-from ._tables import need_pyarrow
 from ._terminal import say
 
 #: Columns that may name a row's structure.
@@ -62,7 +62,7 @@ def check_labels(args):
     if args.structures:
         key = args.id or next((name for name in _KEYS if name in columns), None)
         if key is None:
-            raise ValueError(f"{args.table} has no column {', '.join(_KEYS)}: name the one with --id COLUMN")
+            raise ValueError(f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN which one names them")
         _check_column(key, columns, args.table, "--id")
     elif args.id:
         raise ValueError("--id goes with --structures")
@@ -73,13 +73,13 @@ def check_labels(args):
             error.add_note("If the structures are not in the table, say where they are: --structures my_cifs/")
         raise
     wanted = list(dict.fromkeys([args.target, *([key] if key else [])]))
+    rows = csv_rows if args.table.suffix == ".csv" else parquet_rows
+    cells = pd.DataFrame(rows(args.table, wanted), columns=wanted, dtype=object)
+    raw = cells[args.target]
     if args.table.suffix == ".csv":
-        text = pd.DataFrame(csv_rows(args.table, wanted), columns=wanted, dtype=object)
-        raw = text[args.target].str.strip()
+        raw = raw.str.strip()
         given = ~raw.str.lower().isin(["", "nan", "na", "n/a", "none", "null"])
     else:
-        text = pd.read_parquet(args.table, columns=wanted)
-        raw = text[args.target]
         given = raw.notna()
     y = raw.where(given).map(_number, na_action="ignore").astype(float)
     for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
@@ -88,7 +88,7 @@ def check_labels(args):
         raise ValueError(f"{args.table}: the column {args.target!r} is empty")
     result = pd.DataFrame({"y": y.to_numpy()})
     if key:
-        result["key"] = text[key].astype(str).to_numpy()
+        result["key"] = ["" if name is None else str(name) for name in cells[key]]
     return result
 
 
@@ -111,14 +111,14 @@ def labelled_crystals(args, labels, work, featurizer):
     elif len(named.X) == len(y):
         rows = np.arange(len(y))
     else:
-        raise ValueError(f"{args.table} has {len(y)} labels for {len(named.X)} structures")
+        raise ValueError(f"{args.table} was changed: it had {len(y)} labels, and has {len(named.X)} structures now")
     has_label = np.isfinite(y)
     if not has_label.all():
         say(f"{int((~has_label).sum())} of {len(y)} rows have no {args.target} and are left out")
     found = rows >= 0
     if not found[has_label].all():
         missing = labels["key"].to_numpy()[has_label & ~found]
-        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        some = ", ".join(name or "no name" for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
         say(f"{len(missing)} labelled rows have no structure ({some}) and are left out")
     used = np.flatnonzero(has_label & found)
     if not len(used):
@@ -137,13 +137,7 @@ def _columns(path):
     if path.suffix == ".csv":
         return csv_columns(path)
     if path.suffix == ".parquet":
-        need_pyarrow()
-        import pyarrow.parquet as pq
-
-        try:
-            return pq.read_schema(path).names
-        except (ValueError, OSError) as error:
-            raise ValueError(f"{path} is not a Parquet table, or damaged ({error})") from error
+        return parquet_head(path).columns
     raise ValueError(f"{path} must be a table, .csv or .parquet, with a column of labels")
 
 

@@ -131,11 +131,17 @@ def check_device(name):
     import torch
 
     try:
-        kind = torch.device(name).type
+        device = torch.device(name)
     except RuntimeError:
-        raise ValueError(f"--device {name}: there is no such device; it may be cpu, cuda or auto") from None
-    if kind == "cuda" and not torch.cuda.is_available():
+        device = None
+    # The module of a kind of device, torch.cuda and the like; some kinds are for torch itself, and compute nothing.
+    module = device and getattr(torch, device.type, None)
+    if not hasattr(module, "is_available"):
+        raise ValueError(f"--device {name}: there is no such device; it may be cpu, cuda or auto")
+    if not module.is_available():
         raise ValueError(f"--device {name}: there is no GPU that torch can use; leave the option out, or take cpu")
+    if device.index is not None and not device.index < module.device_count():
+        raise ValueError(f"--device {name}: torch finds {module.device_count()} of them, counted from 0")
 
 
 def add_weights(parser):
