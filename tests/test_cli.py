@@ -1,7 +1,9 @@
 """The command line: real runs, what they say, and how they end."""
 
 import argparse
+import importlib.util
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from skdim._arms import ARMS, PRETRAINED, make_arm
 from skdim._cross_validation import cross_validate_arms
 from skdim._model_file import describe_model, load_model, save_model
 from skdim.cli import _COMMANDS, _parser, fit, main
+from skdim.cli._crystals import featurizer_of
 
 BAD = "data_x\n_cell_length_a nonsense\n"
 #: No test waits longer for a process, however busy the machine is.
@@ -49,6 +52,14 @@ def table(structures, y, tmp_path_factory):
     frame["energy"] = np.where(np.arange(30) == 3, np.nan, y[:30])
     frame.to_csv(path, index=False)
     return path
+
+
+@pytest.fixture(scope="module")
+def store(cifs):
+    """What `skdim featurize` makes of the CIFs, with a site feature that the weights do not use; not to be changed."""
+    folder = cifs.parent / "store"
+    assert main(["featurize", str(cifs), "-o", str(folder), "--oxidation-states", "species"]) == 0
+    return folder
 
 
 @pytest.fixture
@@ -266,6 +277,57 @@ def test_an_interrupted_run_is_not_mistaken_for_another(run, cifs, tmp_path, mon
     assert left(tmp_path) == ["v.csv"]
 
 
+def test_more_failures_than_fit_a_screen(run, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for k in range(23):
+        (folder / f"{k:02}.cif").write_text(BAD)
+    code, _, err = run("featurize", folder, "-o", tmp_path / "store")
+    assert code == 1
+    said = err.splitlines()
+    assert "23 of 23 structures could not be used:" in said
+    assert [line[:9] for line in said if ".cif: " in line] == [f"  {k:02}.cif:" for k in range(20)]
+    assert "  ... and 3 more" in said
+    assert f"  all of them: {tmp_path / 'store' / 'failures.csv'}" in said
+    assert len(pd.read_csv(tmp_path / "store" / "failures.csv")) == 23
+    code, out, _ = run("info", tmp_path / "store")
+    assert code == 0
+    assert "23 rows are empty, as their structures could not be used; the first is 00.cif: " in out
+
+
+def test_stores_of_other_features(run, store, cifs, tmp_path):
+    """The oxidation states are in the store, and not in the weights: they are left out, and nothing else changes."""
+    assert "oxidation_state" in Crystals.load(store).site_features
+    for name, source in (("a", store), ("b", cifs)):
+        assert run("embed", source, "-o", tmp_path / f"{name}.npy")[0] == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+    labels, words = tmp_path / "labels.csv", ["--target", "y", "--structures", cifs, "--arm", "supervised"]
+    labels.write_text("id,y\n" + "".join(f"s{k},{k}\n" for k in range(10)))
+    assert run("fit", labels, *words, "--epochs", 1, "-o", tmp_path / "m.joblib")[0] == 0
+    for name, source in (("a", store), ("b", cifs)):
+        assert run("predict", tmp_path / "m.joblib", source, "-o", tmp_path / f"{name}.csv", "--trust")[0] == 0
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    words = ["--epochs", 1, "--description", "ten of mine", "--licence", "CC0"]
+    assert run("pretrain", cifs, "-o", tmp_path / "first", *words)[0] == 0
+    assert run("pretrain", store, "-o", tmp_path / "second", "--start", tmp_path / "first", *words)[0] == 0
+    second = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "second")
+    assert second.n_iter_ == 2
+    assert second.site_features_ == DeepInfoMaxEmbedder.from_pretrained(tmp_path / "first").site_features_
+    out = run("info", tmp_path / "second")[1]
+    assert "\ndata: ten of mine\nlicence: CC0\n" in out
+
+
+def test_stores_of_the_library(run, X, tmp_path):
+    """They may have no names; and names that belong to other rows are not taken."""
+    X[:3].save(tmp_path / "store")
+    assert run("embed", tmp_path / "store", "-o", tmp_path / "v.csv")[0] == 0
+    assert pd.read_csv(tmp_path / "v.csv")["id"].tolist() == [0, 1, 2]
+    (tmp_path / "store" / "ids.csv").write_text("id\na\nb\n")
+    code, _, err = run("embed", tmp_path / "store", "-o", tmp_path / "w.csv")
+    assert code == 2
+    assert "ids.csv has 2 names for 3 crystals: featurize again" in err
+
+
 # ---- models ----
 
 
@@ -392,6 +454,84 @@ def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
     assert left(tmp_path) == ["e.csv"]
 
 
+def test_evaluate_on_a_terminal(run, table, tmp_path, monkeypatch):
+    """A bar in the place of lines."""
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "composition", "-o"]
+    with monkeypatch.context() as patch:
+        patch.setattr("skdim.cli._terminal.sys.stderr.isatty", lambda: True, raising=False)
+        code, out, err = run(*words, tmp_path / "a.csv")
+    assert code == 0
+    assert "evaluate: 100%" in err
+    assert "2/2 [" in err
+    assert "median error so far" not in err
+    code, plain, err = run(*words, tmp_path / "b.csv")
+    assert code == 0
+    assert "fold 2 of 2: median error so far mean " in err
+    assert plain == out
+
+
+def interrupted(net, *args, **kwargs):
+    """A training step during which Ctrl-C is pressed."""
+    raise KeyboardInterrupt
+
+
+def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
+    """A network keeps the weights of that moment, and its fit ends well: here no half-trained network may be kept."""
+    target = [table, "--target", "energy"]
+    commands = {
+        "m.joblib": ["fit", *target, "--arm", "supervised", "--epochs", 1],
+        "e.csv": ["evaluate", *target, "--arms", "supervised", "--epochs", 1, "--folds", 2, "--draws", 1],
+        "weights": ["pretrain", cifs, "--epochs", 1],
+    }
+    for name, words in commands.items():
+        with monkeypatch.context() as patch:
+            patch.setattr("skdim._net.CrystalNet.train_step", interrupted)
+            code, out, err = run(*words, "-o", tmp_path / name)
+        assert (code, out) == (130, ""), err
+        assert f"skdim {words[0]}: interrupted; " in err
+        assert "the same command " in err.splitlines()[-1]
+        assert "error" not in err
+        assert left(tmp_path) == [f".{name}.work"]
+        code, _, err = run(*words, "-o", tmp_path / name)
+        assert code == 0, err
+        assert "featurized already" in err
+        assert left(tmp_path) == [name]
+        (tmp_path / name).rename(tmp_path.parent / f"{tmp_path.name}-{name}")
+
+
+def test_evaluate_with_other_options_than_before(run, table, tmp_path, monkeypatch):
+    """The fits of an interrupted run belong to its draws; what can be done is said."""
+    import skdim._label_efficiency as module
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "composition"]
+    words += ["-o", tmp_path / "e.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_fit_one", stop)
+        assert run(*words)[0] == 130
+    code, _, err = run(*words, "--seed", 1)
+    assert code == 2
+    assert "belongs to another comparison, with other random_state" in err
+    work = tmp_path / ".e.csv.work"
+    assert err.endswith(f"\n  {work} keeps the fits of an interrupted run: remove that folder to begin anew\n")
+    assert run(*words)[0] == 0
+
+
+def test_an_arm_that_fails(run, table, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("no memory left")
+
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "supervised"]
+    with monkeypatch.context() as patch:
+        patch.setattr("skdim.SiteNetRegressor.fit", fail)
+        code, _, err = run(*words, "-o", tmp_path / "e.csv")
+    assert code == 2
+    assert "no memory left" in err
+    assert "'supervised'" in err
+
+
 def test_folds_of_formulas(shipped, X, y):
     table = cross_validate_arms({"mean": make_arm("mean")}, X, y, n_splits=3, n_draws=2, train_sizes=[5, 10])
     assert table.groupby(["draw", "fold"]).size().tolist() == [2] * 6
@@ -410,9 +550,16 @@ def test_folds_of_formulas(shipped, X, y):
         (["embed", "{cifs}", "-o", "a.txt"], "a.txt must end in .csv, .parquet or .npy"),
         (["embed", "{cifs}", "-o", "{table}"], "table.csv exists: remove it first"),
         (["embed", "{cifs}", "-o", "a.npy", "--sites"], "--sites needs a table"),
+        (["embed", "{cifs}", "-o", "a.csv", "--sites", "--representation", "local"], "give one of them"),
+        (["embed", "{cifs}", "{store}", "-o", "a.csv"], "store is a store of featurized crystals: give it alone"),
+        (["embed", "{store}", "-o", "a.csv", "--max-sites", "9"], "--max-sites is for reading structures, and"),
         (["embed", "{cifs}", "-o", "a.csv", "--device", "toaster"], "there is no such device; it may be cpu"),
+        (["embed", "{cifs}", "-o", "a.csv", "--device", "meta"], "there is no such device; it may be cpu"),
+        (["embed", "{cifs}", "-o", "a.csv", "--device", "cuda"], "there is no GPU that torch can use; leave the"),
+        (["embed", "{cifs}", "-o", "a.csv", "--device", "cpu:1"], "torch finds 1 of them, counted from 0"),
         (["embed", "{cifs}", "-o", "a.csv", "--weights", "{cifs}"], "holds no pre-trained weights"),
         (["featurize", "{table}/x", "-o", "a"], "no such file or folder"),
+        (["featurize", "{store}", "-o", "a"], "store is a store of featurized crystals already"),
         (["fit", "{table}", "--target", "energi", "-o", "a.skops"], "did you mean 'energy'?"),
         (["fit", "{table}", "--target", "cif", "-o", "a.skops"], "which is no finite number"),
         (["fit", "{table}", "--target", "energy", "-o", "a.pkl"], "must end in .skops (loading it runs no code)"),
@@ -422,15 +569,20 @@ def test_folds_of_formulas(shipped, X, y):
             ["fit", "{table}", "--target", "energy", "-o", "a.skops", "--arm", "structure", "--epochs", "3"],
             "--epochs is for the arms supervised and transfer",
         ),
+        (
+            ["fit", "{table}", "--target", "energy", "-o", "a.skops", "--arm", "supervised", "--weights", "{cifs}"],
+            "--weights is for the arms representation and transfer; supervised has none",
+        ),
         (["predict", "{table}", "{cifs}", "-o", "a.csv"], "no model that skdim fit wrote"),
         (["predict", "no.skops", "{cifs}", "-o", "a.csv"], "no such file: no.skops"),
         (["evaluate", "{table}", "--target", "energy", "-o", "a.png"], "must end in .csv or .parquet"),
         (["info", "{table}", "--verify"], "--verify is for a store"),
     ],
 )
-def test_bad_input(words, message, run, table, cifs, tmp_path, monkeypatch):
+def test_bad_input(words, message, run, table, cifs, store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, err = run(*(word.format(table=table, cifs=cifs) for word in words))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    code, out, err = run(*(word.format(table=table, cifs=cifs, store=store) for word in words))
     assert (code, out) == (2, "")
     assert err.startswith(f"skdim {words[0]}: error: ")
     assert message in err
@@ -450,6 +602,33 @@ def test_wrong_usage(words, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert message in capsys.readouterr().err
+
+
+def test_all_cores():
+    args = _parser().parse_args(["embed", "a.cif", "-o", "a.csv", "--jobs", "-1"])
+    assert featurizer_of(args).n_jobs == -1
+    with pytest.raises(SystemExit, match="2"):
+        main(["embed", "a.cif", "-o", "a.csv", "--jobs", "-2"])
+
+
+def test_without_pyarrow(run, cifs, table, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for words in (["embed", cifs], ["predict", "m.skops", cifs], ["evaluate", table, "--target", "energy"]):
+        code, _, err = run(*words, "-o", tmp_path / "a.parquet")
+        assert code == 2
+        assert 'pip install "skdim-crystals[parquet]"; or give a path that ends in .csv' in err
+        assert left(tmp_path) == []
+
+
+def test_nobody_reads():
+    """As in `skdim info | head -1`: that is no error, though it shows only when the buffer is written."""
+    end, start = os.pipe()
+    os.close(end)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "skdim", "info"]
+    done = subprocess.run(command, stdout=start, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, env=buffered)
+    os.close(start)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_debug_shows_where(run, tmp_path):
@@ -473,6 +652,13 @@ def test_info(run, table, cifs, tmp_path):
     assert "its checksums are right" in out
     header = json.loads((tmp_path / "store" / "header.json").read_text())
     assert all(feature in out for feature in header["site_features"])
+
+
+def test_info_names_missing_extras(run, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in ("ase", "numba") else find(name))
+    out = run("info")[1]
+    assert '\nnot installed: ase, fast (pip install "skdim-crystals[ase,fast]")\n' in out
 
 
 def test_lines_of_progress(run, table, tmp_path, monkeypatch):

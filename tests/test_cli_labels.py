@@ -115,7 +115,7 @@ def test_lists_and_times_are_no_numbers(cifs, refused, tmp_path):
 def test_columns(suffix, cifs, refused, tmp_path):
     table = write(tmp_path / f"t{suffix}", mine=["s0", "s1"], energy=pa.array([None, None], pa.float64()))
     assert (
-        f"{table} has no column id, material_id, file, filename, name: say with --id COLUMN which one names them"
+        f"{table} has no column id, material_id, file, filename, name: say with --id COLUMN what names them"
     ) in refused(table, "--structures", cifs)
     message = refused(table, "--structures", cifs, "--id", "min")
     assert f"--id min: {table} has no such column. It has mine, energy; did you mean 'mine'?" in message

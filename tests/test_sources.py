@@ -11,8 +11,7 @@ import pytest
 from ase import Atoms
 from ase.db import connect
 
-from skdim import SiteNetFeaturizer
-from skdim import _parquet
+from skdim import SiteNetFeaturizer, _parquet
 from skdim import _sources as sources
 from skdim._crystals import COLUMNS
 from skdim._many_sources import open_sources

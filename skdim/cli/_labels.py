@@ -62,7 +62,7 @@ def check_labels(args):
     if args.structures:
         key = args.id or next((name for name in _KEYS if name in columns), None)
         if key is None:
-            raise ValueError(f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN which one names them")
+            raise ValueError(f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN what names them")
         _check_column(key, columns, args.table, "--id")
     elif args.id:
         raise ValueError("--id goes with --structures")

@@ -130,14 +130,15 @@ def check_device(name):
         return
     import torch
 
+    unknown = ValueError(f"--device {name}: there is no such device; it may be cpu, cuda or auto")
     try:
         device = torch.device(name)
     except RuntimeError:
-        device = None
-    # The module of a kind of device, torch.cuda and the like; some kinds are for torch itself, and compute nothing.
-    module = device and getattr(torch, device.type, None)
-    if not hasattr(module, "is_available"):
-        raise ValueError(f"--device {name}: there is no such device; it may be cpu, cuda or auto")
+        raise unknown from None
+    # The module of its kind, torch.cuda and the like: kinds that are for torch's own use have none.
+    module = getattr(torch, device.type, None)
+    if module is None or not hasattr(module, "is_available"):
+        raise unknown
     if not module.is_available():
         raise ValueError(f"--device {name}: there is no GPU that torch can use; leave the option out, or take cpu")
     if device.index is not None and not device.index < module.device_count():
