@@ -1,6 +1,7 @@
 """Oxidation states of sites: those that the species carry, or pymatgen's guess from the formula under a time limit."""
 
 import atexit
+import contextlib
 import json
 import math
 import os
@@ -172,10 +173,10 @@ class _Guesser:
         process, self.process = self.process, None
         if process is not None:
             process.kill()
-            try:
-                process.communicate()
-            except (OSError, ValueError):  # what was written but not flushed cannot be, any more
-                process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was written but not flushed cannot be, any more
+                    pipe.close()
+            process.wait()
 
     def forget_child(self):
         """Let go of the parent's child, after a fork: it is not ours to end."""

@@ -35,8 +35,6 @@ class FlatStructure(NamedTuple):
         if any(part is None for part in self):
             raise ValueError(f"the structure is missing: {names} must be lists of numbers")
         lattice, species, coords = (np.asarray(part) for part in self)
-        if any(part.dtype.kind not in "iuf" for part in (lattice, species, coords)):
-            raise ValueError(f"{names} must be lists of numbers")
         if len(lattice) != 9 or len(coords) != 3 * len(species):
             raise ValueError(
                 f"lattice must have 9 numbers (it has {len(lattice)}) and frac_coords 3 for each of the {len(species)} "

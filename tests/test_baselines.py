@@ -9,8 +9,9 @@ import pytest
 from matminer.featurizers.composition import ElementProperty
 from matminer.featurizers.structure import OrbitalFieldMatrix as TheirMatrix
 from numpy.testing import assert_allclose, assert_array_equal
-from pymatgen.analysis.diffraction.xrd import XRDCalculator
+from pymatgen.analysis.diffraction.xrd import DiffractionPattern, XRDCalculator
 from pymatgen.core import Lattice, Structure
+from scipy.spatial import QhullError
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import cross_val_score
@@ -18,6 +19,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.utils import estimator_checks
 
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern, _magpie, _orbital_field, _voronoi
+from skdim.baselines._base import import_matminer
 from skdim.baselines._voronoi import voronoi_faces
 from skdim.datasets import make_crystals
 from tests import assertions
@@ -135,6 +137,21 @@ def test_faces_close_around_each_site(structure, monkeypatch):
             assert_allclose(np.bincount(again.center, again.solid_angle**moment / again.distance), expected, rtol=1e-8)
 
 
+def test_a_crystal_that_cannot_be_tessellated(monkeypatch):
+    """However many atoms are taken along: the search for enough of them ends."""
+    tried = []
+
+    def fail(points):
+        tried.append(len(points))
+        raise QhullError("flat")
+
+    monkeypatch.setattr(_voronoi, "Voronoi", fail)
+    with pytest.raises(ValueError, match="its sites have no Voronoi tessellation: check the coordinates"):
+        voronoi_faces(ROCK_SALT.lattice.matrix, ROCK_SALT.frac_coords)
+    assert len(tried) > 1
+    assert tried == sorted(tried)
+
+
 def test_faces_of_a_box_are_rectangles():
     a, b, c = 2.0, 3.0, 5.0
     found = voronoi_faces(np.diag([a, b, c]), np.zeros((1, 3)))
@@ -214,6 +231,14 @@ def test_what_has_no_pattern():
         XRDPattern().transform([nobelium])
 
 
+def test_a_pattern_without_peaks(monkeypatch):
+    """Where pymatgen gives an empty pattern in the place of an error."""
+    empty = DiffractionPattern(np.zeros(0), np.zeros(0), [], [])
+    monkeypatch.setattr(XRDCalculator, "get_pattern", lambda *args, **options: empty)
+    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): it has no diffraction peak from 5 to 90 degrees 2 theta"):
+        XRDPattern().transform([ROCK_SALT])
+
+
 @pytest.mark.parametrize("wrong", [(90, 5), (5, 200), (-5, 90), (5,), ("a", "b"), (np.nan, 90)])
 def test_bad_range(wrong):
     with pytest.raises(ValueError, match="two ascending angles within 0 and 180"):
@@ -272,6 +297,15 @@ def test_bad_rows(transformer):
         values = transformer.set_params(on_error="warn").transform(rows)
     assert_array_equal(np.isnan(values).all(axis=1), [False, True, False])
     assert_array_equal(values[[0, 2]], transformer.transform([ROCK_SALT, TRICLINIC]))
+
+
+def test_features_that_are_no_numbers(transformer, monkeypatch):
+    n = len(transformer.get_feature_names_out())
+    monkeypatch.setattr(type(transformer), "_function", lambda self: lambda s: [np.nan, np.inf] + [0.0] * (n - 2))
+    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): 2 of its features are not finite"):
+        transformer.transform([ROCK_SALT])
+    with pytest.warns(UserWarning, match="1 of 1 structures have no features"):
+        assert np.isnan(transformer.set_params(on_error="warn").transform([ROCK_SALT])).all()
 
 
 def test_bad_rows_in_other_processes():
@@ -375,6 +409,17 @@ def test_without_matminer_the_extra_is_named(kind, monkeypatch):
     with pytest.raises(ImportError, match=r'pip install "skdim-crystals\[baselines\]"'):
         kind().transform([ROCK_SALT])
     assert np.isfinite(XRDPattern().transform([ROCK_SALT])).all()
+
+
+def test_a_broken_matminer_is_not_called_missing(monkeypatch):
+    """What it needs itself is another's to install."""
+
+    def broken(name):
+        raise ModuleNotFoundError("No module named 'sympy'", name="sympy")
+
+    monkeypatch.setattr("importlib.import_module", broken)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'sympy'"):
+        import_matminer("data")
 
 
 def test_import_needs_neither_matminer_nor_torch():

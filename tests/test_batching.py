@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim._batching import CrystalDataset, RaggedLoader, shuffled, split_by_sites
+from skdim._batching import CrystalDataset, RaggedLoader, make_batch, shuffled, split_by_sites
 from skdim._checkpoint import digest_of
 from tests.small_estimators import NARROW
 
@@ -113,3 +113,11 @@ def test_a_digest_is_of_the_rows(X, mapped, monkeypatch):
     assert digest_of(CrystalDataset(mapped, rows)) == expected
     assert digest_of(CrystalDataset(mapped, rows + 1)) != expected
     assert digest_of(CrystalDataset(mapped, rows, torch.ones(40))) != expected
+
+
+def test_rows_without_sites_are_no_batch(structures):
+    with pytest.warns(UserWarning, match="could not be featurized"):
+        X = SiteNetFeaturizer(on_error="warn").transform([structures[0], None, structures[1]])
+    assert len(make_batch(X[~X.failed])) == 2
+    with pytest.raises(ValueError, match="row 1 holds no sites: it could not be featurized"):
+        make_batch(X)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -605,3 +606,25 @@ def test_bad_urls(folder, url, message):
 def test_bad_arguments(folder, options, message):
     with pytest.raises(ValueError, match=message):
         fetch_file("https://example.org/a", **{"sha256": SHA256, **options})
+
+
+def test_a_slow_server_is_fast_enough_or_not(monkeypatch):
+    """Each period counts for itself: what came before it is no credit."""
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(_http.time, "monotonic", lambda: float(next(clock)))
+    enough, little = bytes(5 * _http.MIN_RATE), bytes(100)
+    pieces = [enough, enough, enough, enough, little, little, little, little]
+
+    class Slow(io.RawIOBase):
+        def readinto(self, buffer):
+            piece = pieces.pop(0)
+            buffer[: len(piece)] = piece
+            return len(piece)
+
+    paced = _http._Paced(Slow(), period=10, limit=10**9)
+    buffer = bytearray(10**4)
+    for _ in range(5):
+        paced.readinto(buffer)
+    paced.readinto(buffer)
+    with pytest.raises(TimeoutError, match="only 300 bytes in 12 s"):
+        paced.readinto(buffer)

@@ -4,6 +4,8 @@ Those of downloads, of the results file, of checkpoints and of transform_to_disk
 """
 
 import contextlib
+import errno
+import importlib.util
 import os
 import resource
 import signal
@@ -20,6 +22,7 @@ from sklearn.dummy import DummyRegressor
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, _files
 from skdim._structures import StructureError
+from skdim.datasets import _part
 from skdim.model_selection import label_efficiency, read_results
 from tests.small_estimators import SMALL
 
@@ -220,6 +223,57 @@ def test_two_that_save_under_one_name(X, tmp_path):
         X.save(tmp_path / "store")
     assert Crystals.load(tmp_path / "store", verify=True).formulas == X.formulas
     assert [file.name for file in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_folder_that_cannot_be_put_in_its_place(X, tmp_path, monkeypatch):
+    """For another reason than that its place is taken: the reason is told, and nothing is left."""
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        X.save(tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_file_systems_without_locks(tmp_path, monkeypatch):
+    """There is no way to see another run there; where there is one, it is seen."""
+    with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
+        _files.lock_file(first, "taken")
+        with pytest.raises(RuntimeError, match="taken"):
+            _files.lock_file(second, "taken")
+        with monkeypatch.context() as patch:
+            patch.setattr(_files, "fcntl", None)
+            _files.lock_file(second, "taken")
+
+        def refuse(*args):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(_files.fcntl, "flock", refuse)
+        _files.lock_file(second, "taken")
+
+
+def test_systems_without_fcntl(tmp_path, monkeypatch):
+    """Windows: what locks files is imported without it, and works."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    copies = []
+    for module in (_files, _part):
+        spec = importlib.util.spec_from_file_location(f"{module.__name__}_on_windows", module.__file__)
+        copies.append(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(copies[-1])
+        assert copies[-1].fcntl is None
+    files, part = copies
+    with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
+        for file in (first, second):
+            files.lock_file(file, "taken")
+    with part.part_of(tmp_path / "b") as begun:
+        begun.start_over()
+        begun.append(b"whole")
+        begun.finish(tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"whole"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 SAVE = """

@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate, le
 from sklearn.pipeline import make_pipeline
 
 from skdim import CompositionStatistics, Crystals, SiteNetFeaturizer
+from skdim._formula_groups import holds_structures
 from skdim.datasets import make_crystals
 from skdim.model_selection import FormulaKFold, formula_groups, formula_split
 
@@ -45,6 +46,14 @@ def test_groups_of_structures_and_of_crystals_agree():
     assert_array_equal(groups[40:], groups[:7])
     assert groups[0] == 0
     assert groups.max() + 1 == len({s.composition.reduced_formula for s in structures})
+
+
+def test_what_looks_like_structures():
+    """The rows by whose formulas a split is made without being asked; all other texts are labels or names."""
+    assert holds_structures(["data_x\n_cell_length_a 3"])
+    assert holds_structures(["folder/MgO.CIF", "no matter what"])
+    for X in (["MgO", "NaCl"], ["a plain text"], np.array([["a.txt"]]), [3.0], [], 7):
+        assert not holds_structures(X)
 
 
 def test_groups_of_files_and_texts(salt_rows):

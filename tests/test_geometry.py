@@ -99,6 +99,39 @@ def test_noise_within_symprec_is_averaged_and_beyond_it_is_kept():
     assert len(cell_of(moved).kinds) == 16
 
 
+def test_translations_that_hold_only_in_part():
+    """Three along a line, each pair within symprec of where a third of the cell would take it, or nearly so."""
+    off = 1e-4 * np.array([0, 3, 2, -7, 5, -6])
+    coords = np.zeros((6, 3))
+    coords[:, 0] = (np.arange(6) // 2 + [0, 0.5] * 3) / 3 + off / 12
+    coords[1::2, 1:] = 0.5
+    given = (np.diag([12.0, 4.0, 4.0]), coords, np.array([1, 2] * 3))
+    with pytest.raises(GeometryError, match=r"carry its sites onto each other only in part: choose another symprec"):
+        primitive_cell(*given)
+    assert len(primitive_cell(*given, symprec=1e-5).kinds) == 6, "as it says"
+    assert len(primitive_cell(*given, symprec=1e-2).kinds) == 2
+
+
+@pytest.mark.parametrize("n_failures", [1, 2, 3])
+def test_a_search_that_fails_is_made_again_more_finely(n_failures, monkeypatch):
+    rock_salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    tried, search = [], moyopy.MoyoDataset
+
+    def failing(crystal, symprec):
+        tried.append(symprec)
+        if len(tried) <= n_failures:
+            raise ValueError("primitive cell not found")
+        return search(crystal, symprec=symprec)
+
+    monkeypatch.setattr(moyopy, "MoyoDataset", failing)
+    if n_failures < 3:
+        assert len(cell_of(rock_salt).kinds) == 2
+    else:
+        with pytest.raises(GeometryError, match=r"failed \(primitive cell not found\): .* pass supercell='none'"):
+            cell_of(rock_salt)
+    assert tried == pytest.approx([1e-3, 1e-4, 1e-5][: n_failures + 1])
+
+
 def test_kinds_tell_sites_apart():
     lattice, coords = Lattice.cubic(3.0).matrix, np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
     assert len(primitive_cell(lattice, coords, np.array([26, 26])).kinds) == 1

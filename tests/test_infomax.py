@@ -274,6 +274,17 @@ def test_candidates_of_the_own_crystal_and_equal_neighbours_are_masked(monkeypat
     ]
 
 
+def test_info_nce_without_drawn_crystals_is_the_choice_of_the_crystal_alone(batch):
+    """With the batch's own crystals as the only false ones there is no second choice to add."""
+    model = make_model("infonce", negatives=("batch",))
+    with torch.no_grad():
+        global_loss = model(batch, generator())["global"]
+        both = make_model("infonce", negatives=("batch", "composition"))
+        both.load_state_dict(model.state_dict())
+        assert global_loss < both(batch, generator())["global"], "each further choice costs something"
+    assert 0 < global_loss < 3 * np.log(len(batch))
+
+
 def test_info_nce_scores_are_cosines_over_the_temperature(batch, monkeypatch):
     seen = []
     monkeypatch.setattr("skdim.nn.infomax.info_nce", lambda s, t: seen.append(s) or info_nce(s, t))

@@ -121,6 +121,19 @@ def test_dead_child_is_replaced(guesser):
     np.testing.assert_array_equal(oxidation_states(make_crystal("MgO"), "guess"), [2, -2])
 
 
+def test_a_request_that_was_not_sent(guesser):
+    """As after Ctrl-C between writing and flushing: the dead child cannot take it, and is reaped all the same."""
+    oxidation_states(make_crystal("NaCl"), "guess")
+    child = guesser.process
+    child.stdin.write("KF\n")
+    child.kill()
+    guesser.stop()
+    assert child.returncode is not None, "no zombie"
+    assert child.stdin.closed
+    assert child.stdout.closed
+    np.testing.assert_array_equal(oxidation_states(make_crystal("MgO"), "guess"), [2, -2])
+
+
 def test_child_that_keeps_dying_is_reported(guesser, monkeypatch):
     monkeypatch.setattr(guesser, "_exchange", lambda request, limit: ("" if request else "ready\n", False))
     with pytest.warns(UserWarning, match=r"KF could not be guessed \(the process that guesses died"):

@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.plotting import AttentionDistanceDisplay
@@ -301,6 +302,9 @@ def test_bad_estimators(embedder, crystals, formation_crystals):
         AttentionDistanceDisplay.from_estimator(DeepInfoMaxEmbedder(), crystals)
     with pytest.raises(TypeError, match="Ridge has no 'attention', nor has a step of it: pass a fitted"):
         AttentionDistanceDisplay.from_estimator(Ridge().fit([[0], [1]], [0, 1]), crystals)
+    pipeline = make_pipeline(StandardScaler(), "passthrough", Ridge()).fit([[0], [1]], [0, 1])
+    with pytest.raises(TypeError, match="Pipeline has no 'attention', nor has a step of it: pass a fitted"):
+        AttentionDistanceDisplay.from_estimator(pipeline, crystals)
     with pytest.raises(TypeError, match="put a SiteNetFeaturizer before it"):
         AttentionDistanceDisplay.from_estimator(embedder, formation_crystals)
     with pytest.raises(ValueError, match="max_crystals must be at least 1, or None; got 0"):

@@ -1,6 +1,9 @@
 """Structures in bulk: what tables, folders, archives, databases and iterators hold."""
 
+import contextlib
 import json
+import sqlite3
+import sys
 import zipfile
 
 import numpy as np
@@ -75,6 +78,24 @@ def test_tables_of_whole_structures(structures, X, tmp_path):
     assert SiteNetFeaturizer().transform(raws).formulas == X[:5].formulas
     pd.DataFrame({"structure": [json.dumps(s.as_dict()) for s in structures[:5]]}).to_parquet(path)
     assert_rows(read(path)[2], X[:5])
+    # A dict may be a column of its own kind, as pyarrow makes it of dicts.
+    dicts = [{key: value for key, value in s.as_dict().items() if key != "properties"} for s in structures[:5]]
+    for content in dicts:
+        for site in content["sites"]:
+            del site["properties"]
+    pd.DataFrame({"structure": [*dicts, None]}).to_parquet(path)
+    raws = read(path)[2]
+    assert_rows(raws[:5], X[:5])
+    assert "the structure is missing" in reason(raws[5])
+
+
+def test_columns_of_one_name(structures, tmp_path):
+    path = tmp_path / "a.parquet"
+    cif = structures[0].to(fmt="cif")
+    for name, cells in (("cif", cif), ("id", "x")):
+        pq.write_table(pa.table([[cif], ["x"], [cells]], names=["cif", "id", name]), path)
+        with pytest.raises(ValueError, match=rf"a\.parquet has 2 columns '{name}': rename all but one"):
+            read(path)
 
 
 def test_a_table_is_read_in_batches(structures, X, tmp_path, monkeypatch):
@@ -245,6 +266,35 @@ def test_an_ase_database(tmp_path, monkeypatch):
     (tmp_path / "a.db").write_bytes(b"no database" * 100)
     with pytest.raises(ValueError, match=r"a\.db is not an ASE database, or damaged"):
         read(tmp_path / "a.db")
+
+
+def test_a_damaged_database(tmp_path):
+    """Rows that hold other values than ase writes fail alone, where it can read the others."""
+    path = tmp_path / "a.db"
+    with connect(path) as database:
+        for _ in range(3):
+            database.write(Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4], pbc=True))
+    content = np.zeros((3, 3)).tobytes()  # of three atoms, and there are two
+    with contextlib.closing(sqlite3.connect(path)) as tables, tables:
+        tables.execute("UPDATE systems SET positions = ? WHERE id = 2", [content])
+    raws = read(path)[2]
+    assert len(raws) == 3
+    assert reason(raws[1]).startswith("ase cannot read the row (ValueError: ")
+    assert SiteNetFeaturizer().transform([raws[0], raws[2]]).formulas == ["CsCl"] * 2
+    with contextlib.closing(sqlite3.connect(path)) as tables, tables:
+        tables.execute("UPDATE systems SET positions = ? WHERE id = 2", [content[:-1]])
+    with pytest.raises(ValueError, match=r"a\.db is damaged: rows after id 0 cannot be read \("):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"), [("a.parquet", "pyarrow.lib", "parquet"), ("a.db", "ase.db", "ase")]
+)
+def test_without_a_reader_the_extra_is_named(name, module, extra, tmp_path, monkeypatch):
+    (tmp_path / name).write_text("x")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf'need {module[:3]}.*: pip install "skdim-crystals\[{extra}\]"'):
+        open_source(tmp_path / name)
 
 
 def test_collections_and_iterators(structures, X):

@@ -228,3 +228,17 @@ def test_no_code_is_run(store):
 def test_mmap_mode_that_could_write(store):
     with pytest.raises(ValueError, match="mmap_mode must be None, 'r' or 'c', not 'r\\+'"):
         Crystals.load(store, mmap_mode="r+")
+
+
+def test_a_numpy_that_writes_other_headers(X, tmp_path, monkeypatch):
+    """Columns are written before their length is known: a header that would not fit its place is an error at once."""
+    write = np.lib.format.write_array_header_1_0
+
+    def longer(file, description):
+        write(file, description)
+        file.write(b" " * 64)
+
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", longer)
+    with pytest.raises(RuntimeError, match=r"this NumPy writes \.npy headers of 192 bytes, not 128"):
+        X.save(tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []

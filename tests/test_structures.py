@@ -3,6 +3,7 @@
 import copy
 import gzip
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -446,3 +447,16 @@ def test_all_elements_up_to_the_last_are_read():
     for z in range(1, 104):
         structure = pair(Element.from_Z(z), "O", 5.0)
         assert read_structure(structure, z) is structure
+
+
+def test_many_atoms_under_the_operations_of_a_named_group():
+    """A CIF that names its space group and lists no operations has all of those that the name stands for."""
+    coords = np.random.default_rng(0).uniform(size=(800, 3))
+    structure = Structure(Lattice.cubic(60), ["Na"] * 800, coords)
+    text = cif_of(structure)
+    text = text[: text.index("loop_\n _symmetry_equiv")] + text[text.index("loop_\n _atom_site_type") :]
+    with pytest.warns(UserWarning, match="Spacegroup from _symmetry_space_group_name_H-M used"):
+        assert len(read_structure(text, 0)) == 800
+    text = re.sub("_symmetry_Int_Tables_number.*\n", "", text).replace("'P 1'", "'F m -3 m'")
+    with pytest.raises(StructureError, match="lists 800 atoms under 192 symmetry operations, too many to be read"):
+        read_structure(text, 0)

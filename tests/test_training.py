@@ -1,5 +1,7 @@
 """The training run that both estimators share: its length, interrupts, callbacks, progress."""
 
+import copy
+import pickle
 import re
 
 import numpy as np
@@ -10,6 +12,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+from skdim._net import CrystalNet
 from skdim.datasets import make_crystals
 from tests.small_estimators import SMALL
 
@@ -215,3 +218,12 @@ def test_the_bar_is_closed_when_training_raises(kind, X, y):
     with pytest.raises(RuntimeError):
         kind(**SMALL, max_epochs=5, verbose=1, callbacks=Interrupt(2, RuntimeError)).fit(X, y)
     assert not list(getattr(tqdm, "_instances", ()))
+
+
+def test_a_net_that_is_not_initialized_can_be_copied():
+    """It has no weights to keep: its parameters are all of it."""
+    net = CrystalNet(torch.nn.Linear, criterion=torch.nn.MSELoss, module__in_features=3, max_epochs=7)
+    for again in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        assert again.get_params()["max_epochs"] == 7
+        assert again.get_params()["module__in_features"] == 3
+        assert not again.initialized_
