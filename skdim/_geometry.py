@@ -18,6 +18,8 @@ logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 #: Entries of the arrays of all sites against all: large cells are taken some rows at a time.
 _BLOCK = 2**21
+#: Of the shortest lattice vector, as much as symprec may be; from a tenth on the symmetry search may never end.
+_MOST_OF_VECTOR = 0.05
 #: Of each step to a neighbouring cell and the one back, one.
 _HALF_STEPS = STEPS[13:]
 
@@ -70,7 +72,7 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     Raises
     ------
     GeometryError
-        If the symmetry search finds no consistent answer.
+        If the symmetry search finds no consistent answer, or ``symprec`` is not small against the lattice.
 
     Notes
     -----
@@ -116,6 +118,13 @@ def _translations(cell, symprec):
     """Lattice translations that map the sites onto each other, the zero one included, (n, 3) fractional."""
     import moyopy
 
+    shortest = np.linalg.norm(minkowski_reduced(cell.lattice)[0])
+    if symprec > _MOST_OF_VECTOR * shortest:
+        # moyopy would gather symmetries of such a lattice without end, until no memory is left.
+        raise GeometryError(
+            f"its shortest lattice vector is {shortest:.3g} angstrom, too short for symprec={symprec:g}: check the "
+            "lattice, or choose a symprec far below it"
+        )
     crystal = moyopy.Cell(cell.lattice.tolist(), cell.coords.tolist(), cell.kinds.tolist())
     # A search can fail at one tolerance, where a translation holds for part of the sites only, and pass at a finer one.
     for tolerance in (symprec, symprec / 10, symprec / 100):

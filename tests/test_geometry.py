@@ -1,6 +1,8 @@
 """Primitive cells, supercells and distances against pymatgen, moyopy, scipy and brute force."""
 
 import itertools
+import subprocess
+import sys
 
 import moyopy
 import numpy as np
@@ -130,6 +132,34 @@ def test_a_search_that_fails_is_made_again_more_finely(n_failures, monkeypatch):
         with pytest.raises(GeometryError, match=r"failed \(primitive cell not found\): .* pass supercell='none'"):
             cell_of(rock_salt)
     assert tried == pytest.approx([1e-3, 1e-4, 1e-5][: n_failures + 1])
+
+
+#: Among them are lattices whose symmetries moyopy would gather without end, until no memory is left.
+ENDLESS = """
+import resource
+import numpy as np
+from skdim._geometry import primitive_cell
+
+resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
+rng = np.random.default_rng(0)
+for _ in range(300):
+    lattice, coords = rng.normal(size=(3, 3)), rng.random((2, 3))
+    for symprec in (0.04, 0.06, 0.2, 0.5):
+        try:
+            primitive_cell(lattice, coords, np.array([1, 1]), symprec=symprec * np.linalg.norm(lattice[0]))
+        except ValueError:
+            pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a process's memory to be set")
+def test_a_tolerance_as_long_as_the_lattice_ends():
+    done = subprocess.run([sys.executable, "-c", ENDLESS], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-500:]
+    slab, coords = np.diag([0.008, 5.0, 5.0]), np.array([[0, 0, 0], [0, 0.5, 0.1]])
+    with pytest.raises(GeometryError, match=r"is 0\.008 angstrom, too short for symprec=0\.001: check the"):
+        primitive_cell(slab, coords, np.array([1, 1]))
+    assert len(primitive_cell(slab, coords, np.array([1, 1]), symprec=1e-4).kinds) == 2
 
 
 def test_kinds_tell_sites_apart():
