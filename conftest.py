@@ -19,11 +19,14 @@ NEED = {
         "tests/test_train_weights.py",
     ],
     "pyarrow": [
+        "tests/test_cli.py",
+        "tests/test_cli_labels.py",
         "tests/test_sources.py",
         "tests/test_train_weights.py",
         "tests/test_benchmarks_accuracy.py",
         "tests/test_vectors_file.py",
     ],
+    "skops": ["tests/test_cli.py", "tests/test_model_file.py"],
 }
 MISSING = [package for package in NEED if find_spec(package) is None]
 

@@ -1,7 +1,6 @@
 """The command line: real runs, what they say, and how they end."""
 
 import argparse
-import importlib.util
 import json
 import os
 import signal
@@ -9,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from functools import partial
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -655,8 +655,8 @@ def test_info(run, table, cifs, tmp_path):
 
 
 def test_info_names_missing_extras(run, monkeypatch):
-    find = importlib.util.find_spec
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in ("ase", "numba") else find(name))
+    found = {"ase": None, "numba": None}
+    monkeypatch.setattr("skdim.cli.info.util", SimpleNamespace(find_spec=lambda name: found.get(name, "a spec")))
     out = run("info")[1]
     assert '\nnot installed: ase, fast (pip install "skdim-crystals[ase,fast]")\n' in out
 
