@@ -10,7 +10,7 @@ import shutil
 import warnings
 from typing import NamedTuple
 
-from ._terminal import counted, on_terminal, say
+from ._terminal import say
 
 #: Structures that a kill may cost.
 CHUNK = 1000
@@ -79,7 +79,7 @@ def featurizer_of(args, embedder=None):
     for name in ("max_sites", "disordered"):
         if getattr(args, name) is not None:
             settings[name] = getattr(args, name)
-    return SiteNetFeaturizer(**settings, n_jobs=args.jobs, on_error="warn", verbose=int(on_terminal()))
+    return SiteNetFeaturizer(**settings, n_jobs=args.jobs, on_error="warn", verbose=1)
 
 
 def featurizer_like(X):
@@ -146,7 +146,7 @@ def featurize(featurizer, source, store):
         say(f"going on with what an earlier run has featurized ({store.with_name(f'.{store.name}.partial')})")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* could not be featurized")
-        return featurizer.transform_to_disk(counted(source, "featurize"), store, chunk_size=CHUNK)
+        return featurizer.transform_to_disk(source, store, chunk_size=CHUNK)
 
 
 def report(named, output):

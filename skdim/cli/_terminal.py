@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 #: Exit codes.
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
-#: Seconds between two lines of progress where there is no terminal.
-_PAUSE = 10
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -35,29 +32,6 @@ class Interrupted(Exception):
 def say(text=""):
     """Write a line for people to standard error, which leaves standard output to results."""
     print(text, file=sys.stderr, flush=True)
-
-
-def on_terminal():
-    """Whether progress bars can be seen."""
-    return sys.stderr.isatty()
-
-
-def counted(source, doing):
-    """A source whose rows are counted as they are read: by lines, some seconds apart, where there is no terminal."""
-    from dataclasses import replace
-
-    if on_terminal():
-        return source
-
-    def read():
-        last = time.monotonic()
-        for k, row in enumerate(source.read()):
-            if time.monotonic() - last > _PAUSE:
-                say(f"{doing}: {k} of {source.n_rows or 'all'} structures read")
-                last = time.monotonic()
-            yield row
-
-    return replace(source, read=read)
 
 
 def number(kind, least, most=None):

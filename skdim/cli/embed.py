@@ -76,7 +76,7 @@ def run(args):
 
     from .. import DeepInfoMaxEmbedder
 
-    options = {"device": args.device}
+    options = {"device": args.device, "verbose": 1}
     if args.representation:
         options["representation"] = args.representation
     embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, **options)
@@ -85,7 +85,6 @@ def run(args):
         if named.X.site_features != embedder.site_features_:
             named = named._replace(X=named.X.with_site_features(embedder.site_features_))
         n_failed = report(named, args.output)
-        say(f"embedding {len(named.X) - n_failed} crystals")
         if args.sites:
             table, n_columns = sites_table(embedder, named)
             write_table(table, args.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from ._terminal import (
     add_weights,
     check_device,
     number,
-    on_terminal,
     say,
 )
 from .fit import ARMS, ARMS_TEXT
@@ -119,26 +119,19 @@ def run(args):
     return SOME_FAILED if data.n_failed else DONE
 
 
+@contextlib.contextmanager
 def _progress(args):
-    """Progress over the folds: a bar, or lines with the medians so far."""
-    from contextlib import contextmanager
+    """Progress over the folds, with the medians so far."""
+    from .._progress import progress
 
-    @contextmanager
-    def lines():
+    with progress(total=args.folds * args.draws, desc="evaluate", unit="fold", pause=0) as bar:
+
         def on_fold(done, n, table):
             medians = table.groupby("arm", sort=False)["mae"].median()
-            say(f"fold {done} of {n}: median error so far " + ", ".join(f"{a} {m:.3g}" for a, m in medians.items()))
+            bar.set_postfix({arm: f"{median:.3g}" for arm, median in medians.items()}, refresh=False)
+            bar.update()
 
         yield on_fold
-
-    @contextmanager
-    def bar():
-        from tqdm import tqdm
-
-        with tqdm(total=args.folds * args.draws, desc="evaluate", unit="fold") as shown:
-            yield lambda done, n, table: shown.update()
-
-    return bar() if on_terminal() else lines()
 
 
 def _print(table, args):

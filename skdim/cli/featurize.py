@@ -46,15 +46,13 @@ def run(args):
     refuse_existing(args.output)
     from .. import SiteNetFeaturizer
     from .._many_sources import open_sources
-    from ._terminal import on_terminal
 
     for path in args.sources:
         if is_store(path):
             raise ValueError(f"{path} is a store of featurized crystals already")
     settings = {k: v for k in ("max_sites", "disordered") if (v := getattr(args, k)) is not None}
     featurizer = SiteNetFeaturizer(
-        **settings, oxidation_states=args.oxidation_states, n_jobs=args.jobs, on_error="warn",
-        verbose=int(on_terminal()),
+        **settings, oxidation_states=args.oxidation_states, n_jobs=args.jobs, on_error="warn", verbose=1
     )  # fmt: skip
     X = featurize(featurizer, open_sources(args.sources), args.output)
     n_failed = report(Named(X, stored_ids(args.output, len(X))), None)

@@ -17,7 +17,6 @@ from ._terminal import (
     add_weights,
     check_device,
     number,
-    on_terminal,
     say,
 )
 
@@ -101,8 +100,7 @@ def run(args):
         embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     featurizer = featurizer_of(args, embedder)
     arm = make_arm(
-        args.arm, embedder, random_state=args.seed, max_epochs=args.epochs, device=args.device,
-        verbose=int(on_terminal()),
+        args.arm, embedder, random_state=args.seed, max_epochs=args.epochs, device=args.device, verbose=1
     )  # fmt: skip
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer)

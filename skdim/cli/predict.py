@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ._crystals import check_sources, crystals_of, report, work_folder
 from ._tables import check_table_path, write_table
-from ._terminal import DONE, SOME_FAILED, add_sources, jobs, on_terminal, say
+from ._terminal import DONE, SOME_FAILED, add_sources, jobs, say
 
 _DESCRIPTION = "Predict a property of crystals with a model of `skdim fit`."
 _EPILOG = """\
@@ -52,7 +52,7 @@ def run(args):
         )
     model = load_model(args.model, trust=args.trust)
     target = model.skdim_info_["target"]
-    featurizer = model[0].set_params(n_jobs=args.jobs, verbose=int(on_terminal()), on_error="warn")
+    featurizer = model[0].set_params(n_jobs=args.jobs, verbose=1, on_error="warn")
     with work_folder(args.output) as work:
         named = crystals_of(args.sources, work, featurizer)
         n_failed = report(named, args.output)
@@ -65,15 +65,19 @@ def _predictions(model, named, target):
     import numpy as np
     import pandas as pd
 
+    from .._progress import progress
+
     X, predicted = named.X, np.full(len(named.X), np.nan)
     features = tuple(model.skdim_info_["site_features"])
     if X.site_features != features:
         X = X.with_site_features(features)
     good = np.flatnonzero(~X.failed)
     # Some at a time: a Gaussian process compares each with every crystal that it was fitted to.
-    for rows in np.array_split(good, max(1, -(-len(good) // 2000))):
-        if len(rows):
-            predicted[rows] = model[1:].predict(X[rows])
+    with progress(total=len(good), desc="predict", unit="crystal") as bar:
+        for rows in np.array_split(good, max(1, -(-len(good) // 2000))):
+            if len(rows):
+                predicted[rows] = model[1:].predict(X[rows])
+                bar.update(len(rows))
     formulas = np.array(X.formulas, dtype=object)
     formulas[X.failed] = None
     return pd.DataFrame({"id": named.ids, "formula": formulas, target: predicted})

@@ -16,7 +16,6 @@ from ._terminal import (
     add_sources,
     check_device,
     number,
-    on_terminal,
     say,
 )
 
@@ -102,8 +101,7 @@ def _embedder(args):
         "random_state": args.seed,
         "device": args.device,
         "n_jobs": args.threads,
-        "verbose": int(on_terminal()),
-        "callbacks": None if on_terminal() else [_epoch_lines()],
+        "verbose": 1,
     }
     if args.epochs is not None:
         options["max_epochs"] = args.epochs
@@ -127,14 +125,3 @@ def _fit(embedder, X, n_before):
         raise Interrupted(
             f"training was interrupted after {embedder.n_iter_} epochs: the same command goes on from there"
         )
-
-
-def _epoch_lines():
-    """A callback of skorch that writes a line an epoch, for where a progress bar cannot be seen."""
-    from skorch.callbacks import Callback
-
-    class EpochLines(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            say(f"epoch {len(net.history)}: loss {net.history[-1, 'train_loss']:.4f}")
-
-    return EpochLines()
