@@ -28,12 +28,12 @@ test: $(VENV)/.installed lint
 $(VENV)-oldest/.installed: pyproject.toml constraints.txt constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python $(PIP) -c constraints.txt -c constraints-oldest.txt \
-		-e ".[fast,plot,ase,parquet]" pytest pytest-xdist numpydoc
+		-e ".[fast,plot,ase,parquet,skops]" pytest pytest-xdist hypothesis numpydoc
 	touch $@
 
 $(VENV)-bare/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)-bare
-	$(VENV)-bare/bin/python $(PIP) -c constraints.txt -e . pytest pytest-xdist
+	$(VENV)-bare/bin/python $(PIP) -c constraints.txt -e . pytest pytest-xdist hypothesis
 	touch $@
 
 test-oldest: $(VENV)-oldest/.installed

@@ -14,11 +14,13 @@ NEED = {
     "matminer": ["skdim/baselines/*", "tests/test_baselines.py"],
     "ase": [
         "tests/test_bad_input.py",
+        "tests/test_fuzz.py",
         "tests/test_structures.py",
         "tests/test_sources.py",
         "tests/test_train_weights.py",
     ],
     "pyarrow": [
+        "tests/test_fuzz.py",
         "tests/test_cli.py",
         "tests/test_cli_labels.py",
         "tests/test_sources.py",
