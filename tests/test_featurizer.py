@@ -156,7 +156,7 @@ def test_progress_bar_goes_to_stderr(structures, capsys):
     SiteNetFeaturizer(verbose=1).transform(structures)
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"{len(structures)}/{len(structures)}" in err
+    assert f"{len(structures)} of {len(structures)} structures" in err
     SiteNetFeaturizer().transform(structures)
     assert capsys.readouterr() == ("", "")
 

@@ -264,7 +264,7 @@ def test_progress_bar_is_only_shown_on_request(table, capsys):
     label_efficiency({"a": Ridge()}, *table, train_sizes=[10], n_repeats=2)
     assert capsys.readouterr().err == ""
     label_efficiency({"a": Ridge()}, *table, train_sizes=[10], n_repeats=2, verbose=1)
-    assert "2/2" in capsys.readouterr().err
+    assert "label draws: 2 of 2 fits" in capsys.readouterr().err
 
 
 # -- label_efficiency: crystals ----------------------------------------------------------------------------------------

@@ -133,8 +133,9 @@ def test_vectors_do_not_depend_on_what_was_done_before(X, y, tmp_path):
     assert_same(found, whole)
 
 
-def test_progress_counts_what_was_done(table, path, capsys):
+def test_progress_counts_what_was_done(table, path, capsys, monkeypatch):
     label_efficiency(ARMS, *table, results_file=path, train_sizes=[10], n_repeats=3)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     label_efficiency(ARMS, *table, results_file=path, verbose=1, **OPTIONS)
     shown = capsys.readouterr().err
     assert "6/12" in shown
