@@ -9,8 +9,10 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
 from skdim._compression import compress_sites
-from skdim._geometry import primitive_cell, reduced_bases, supercell_distances, supercell_steps
+from skdim._lattice import reduced_bases
+from skdim._primitive_cell import primitive_cell
 from skdim._structures import read_structure, site_numbers
+from skdim._supercell import supercell_distances, supercell_steps
 from skdim.datasets import load_formation_energy
 
 from ._results import Result

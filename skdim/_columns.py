@@ -6,11 +6,13 @@ import numpy as np
 
 from ._compression import compress_sites, keep_all
 from ._elements import SYMBOLS
-from ._geometry import Cell, GeometryError, least_sites, nearest_pair, primitive_cell, supercell_distances
+from ._lattice import GeometryError
 from ._oxidation import oxidation_states
+from ._primitive_cell import Cell, least_sites, primitive_cell
 from ._ragged import offsets_of
 from ._source_rows import UNLOADED
 from ._structures import StructureError, formula_of, read_structure, site_numbers
+from ._supercell import nearest_pair, supercell_distances
 
 #: Sites nearer than this, in angstrom, are one site written twice; no two nuclei in a solid are (H-H: 0.74).
 MIN_DISTANCE = 0.5

@@ -14,7 +14,9 @@ from pymatgen.core import Lattice, Structure
 from torch.nn import functional
 
 from skdim._elements import PAPER_SITE_FEATURES, element_table
-from skdim._geometry import primitive_cell, reduced_bases, supercell_distances, supercell_steps
+from skdim._lattice import reduced_bases
+from skdim._primitive_cell import primitive_cell
+from skdim._supercell import supercell_distances, supercell_steps
 
 
 class DenseCrystal(NamedTuple):

@@ -6,7 +6,8 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
 from skdim._compression import compress_sites, keep_all
-from skdim._geometry import Cell, primitive_cell, supercell_distances
+from skdim._primitive_cell import Cell, primitive_cell
+from skdim._supercell import supercell_distances
 
 
 def distances_of(structure, max_sites=50):

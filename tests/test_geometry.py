@@ -10,16 +10,9 @@ import pytest
 import scipy.linalg
 from pymatgen.core import Lattice, Structure
 
-from skdim._geometry import (
-    Cell,
-    GeometryError,
-    minimum_image_distances,
-    nearest_pair,
-    primitive_cell,
-    supercell_distances,
-    supercell_steps,
-)
-from skdim._lattice import hermite_form, minkowski_reduced, reduced_bases
+from skdim._lattice import GeometryError, hermite_form, minkowski_reduced, reduced_bases
+from skdim._primitive_cell import Cell, primitive_cell
+from skdim._supercell import minimum_image_distances, nearest_pair, supercell_distances, supercell_steps
 
 
 def cell_of(structure):
@@ -138,7 +131,7 @@ def test_a_search_that_fails_is_made_again_more_finely(n_failures, monkeypatch):
 ENDLESS = """
 import resource
 import numpy as np
-from skdim._geometry import primitive_cell
+from skdim._primitive_cell import primitive_cell
 
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
 rng = np.random.default_rng(0)

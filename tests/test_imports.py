@@ -11,7 +11,7 @@ import skdim
 
 ROOT = Path(skdim.__file__).parent
 #: Mathematics on arrays: know nothing but numpy, and the library that finds cells.
-ARRAYS = ["_geometry", "_lattice", "_compression", "_ragged", "_elements"]
+ARRAYS = ["_primitive_cell", "_supercell", "_lattice", "_compression", "_ragged", "_elements"]
 #: From what a user holds to featurized crystals: know no networks.
 DATA = [
     *ARRAYS, "_cif", "_column_checks", "_structures", "_oxidation", "_oxidation_worker", "_columns", "_crystals",
@@ -87,7 +87,7 @@ def test_imports_are_read():
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_array_mathematics_knows_only_numpy(name):
-    assert foreign(name) <= {"numpy", *(["moyopy"] if name in ("_geometry", "_lattice") else [])}
+    assert foreign(name) <= {"numpy", *(["moyopy"] if name in ("_primitive_cell", "_lattice") else [])}
     assert reached(name) <= set(ARRAYS)
 
 
