@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from skdim import DeepInfoMaxEmbedder
@@ -17,18 +17,21 @@ settings.register_profile(
 settings.load_profile("skdim")
 
 
-def test_every_structure():
+# 2 000 structures, as docs/trust.md says: in parts, which processes can share.
+@pytest.mark.parametrize("part", range(4))
+def test_every_structure(part):
     """Compression and the way it is written down change nothing; no warning, no crash, values in their range."""
     used = []
 
-    @settings(max_examples=2000)
+    @seed(part)
+    @settings(max_examples=500, derandomize=False)
     @given(crystals.structures(), crystals.rewritings())
     def check(structure, rewrite):
         used.append(crystals.check_structure(structure, rewrite))
 
     check()
-    assert len(used) >= 2000
-    assert sum(used) > 1200, "most must be featurized, or nothing is looked at"
+    assert len(used) >= 500
+    assert sum(used) > 300, "most must be featurized, or nothing is looked at"
 
 
 @settings(max_examples=400)
