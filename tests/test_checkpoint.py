@@ -3,10 +3,8 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
+import signal
 
-import joblib
 import numpy as np
 import pytest
 import torch
@@ -16,6 +14,7 @@ from skorch.callbacks import Callback
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import make_crystals
+from tests.processes import run_killed
 from tests.small_estimators import SMALL
 
 SETTINGS = {**SMALL, "batch_sites": 40, "max_epochs": 5}
@@ -24,30 +23,32 @@ STOPPING = {
     "learning_rate": "constant", "learning_rate_init": 3e-2,
 }  # fmt: skip
 
-#: Fits in a process of its own, which kills itself in an epoch or while it writes a checkpoint.
-KILLED = """
-import os, signal, sys
-import joblib
-from skorch.callbacks import Callback
-
 class Kill(Callback):
+    """SIGKILL in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
     def on_batch_end(self, net, training=False, **kwargs):
-        if training and len(net.history) == epoch and len(net.history[-1, "batches"]) == 2:
+        if training and len(net.history) == self.epoch and len(net.history[-1, "batches"]) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-def killing_replace(source, target, replace=os.replace, calls=[]):
-    calls.append(target)
-    if len(calls) == epoch:
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
 
-embedder, X, moment, epoch = joblib.load(sys.argv[1])
-if moment == "writing":
-    os.replace = killing_replace
-else:
-    embedder.set_params(callbacks=Kill())
-embedder.fit(X)
-"""
+def fit_and_die(embedder, X, moment, epoch):
+    """A fit that kills its process in an epoch, or while it writes a checkpoint."""
+    calls, replace = [], os.replace
+
+    def killing_replace(source, target):
+        calls.append(target)
+        if len(calls) == epoch:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+
+    if moment == "writing":
+        os.replace = killing_replace
+    else:
+        embedder.set_params(callbacks=Kill(epoch))
+    embedder.fit(X)
 
 
 class Count(Callback):
@@ -73,12 +74,6 @@ class Interrupt(Callback):
     def on_batch_end(self, net, training=False, **kwargs):
         if training and len(net.history) == self.epoch:
             raise KeyboardInterrupt
-
-
-def run_killed(embedder, X, moment, epoch, tmp_path):
-    joblib.dump((embedder, X, moment, epoch), tmp_path / "job")
-    result = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "job")], capture_output=True, text=True)
-    assert result.returncode == -9, result.stderr
 
 
 def assert_same_run(resumed, whole, X):
@@ -112,7 +107,7 @@ def assert_same_run(resumed, whole, X):
 def test_a_killed_run_ends_as_a_whole_one(changes, moment, epoch, X, tmp_path):
     model = DeepInfoMaxEmbedder(**{**SETTINGS, **changes}, checkpoint=tmp_path / "runs" / "run.pt")
     whole = clone(model).set_params(checkpoint=None).fit(X)
-    run_killed(model, X, moment, epoch, tmp_path)
+    run_killed(fit_and_die, model, X, moment, epoch)
     count = Count()
     resumed = clone(model).set_params(callbacks=count).fit(X)
     assert min(count.seen) == epoch, "the epochs before were not trained again"
@@ -121,7 +116,7 @@ def test_a_killed_run_ends_as_a_whole_one(changes, moment, epoch, X, tmp_path):
 
 def test_killed_before_the_first_epoch_is_over(X, tmp_path):
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=str(tmp_path / "run.pt"))
-    run_killed(model, X, "training", 1, tmp_path)
+    run_killed(fit_and_die, model, X, "training", 1)
     assert not (tmp_path / "run.pt").exists()
     assert_same_run(model.fit(X), clone(model).set_params(checkpoint=None).fit(X), X)
 

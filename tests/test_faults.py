@@ -9,12 +9,8 @@ import importlib.util
 import os
 import resource
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pytest
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -24,6 +20,8 @@ from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, _files
 from skdim._structures import StructureError
 from skdim.datasets import _part
 from skdim.model_selection import label_efficiency, read_results
+from tests import processes
+from tests.processes import run_killed
 from tests.small_estimators import SMALL
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs limits and kills of a POSIX system")
@@ -152,26 +150,21 @@ def test_no_permission_to_read(X, structures, embedder, tmp_path):
             SiteNetFeaturizer().transform([tmp_path / "a.cif"])
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import joblib
-def die(*args):
-    os.kill(os.getpid(), signal.SIGKILL)
-name, embedder, X, structures, path = joblib.load(sys.argv[1])
-os.replace = Path.rename = die
-from tests.test_faults import WRITERS
-WRITERS[name](embedder, X, structures, Path(path))
-"""
+def write_and_die(name, embedder, X, structures, path):
+    """Kills its process where what it has written is to be given its name."""
+
+    def die(*args):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = Path.rename = die
+    WRITERS[name](embedder, X, structures, path)
 
 
 @posix
 @pytest.mark.parametrize("name", ["Crystals.save", "save_pretrained"])
 def test_killed_before_it_has_its_name(name, embedder, X, structures, tmp_path):
     path = tmp_path / "out" / "here"
-    joblib.dump((name, embedder, X, structures, path), tmp_path / "job")
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "job")], capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_killed(write_and_die, name, embedder, X, structures, path)
     assert not path.exists()
     WRITERS[name](embedder, X, structures, path)
     assert path.is_dir()
@@ -276,26 +269,22 @@ def test_systems_without_fcntl(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-SAVE = """
-import sys, time
-import joblib
-X = joblib.load(sys.argv[1])
-while time.time() < float(sys.argv[3]):
-    pass
-try:
-    X.save(sys.argv[2])
-    print("saved")
-except FileExistsError:
-    print("exists")
-"""
+def save_together(X, path, together, said):
+    """Waits for the others, saves, and says what came of it."""
+    together.wait()
+    try:
+        X.save(path)
+        said.put("saved")
+    except FileExistsError:
+        said.put("exists")
 
 
 @posix
 def test_processes_that_save_under_one_name(X, tmp_path):
-    joblib.dump(X, tmp_path / "X")
-    command = [sys.executable, "-c", SAVE, str(tmp_path / "X"), str(tmp_path / "store"), str(time.time() + 4)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    said = sorted(process.communicate()[0].strip() for process in running)
-    assert said == ["exists", "exists", "saved"]
+    said, together = processes.context().Queue(), processes.context().Barrier(3)
+    running = [processes.start(save_together, X, tmp_path / "store", together, said) for _ in range(3)]
+    for process in running:
+        process.join()
+    assert sorted(said.get(timeout=60) for _ in running) == ["exists", "exists", "saved"]
     assert Crystals.load(tmp_path / "store", verify=True).formulas == X.formulas
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["X", "store"]
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]

@@ -5,8 +5,6 @@ import os
 import pickle
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -24,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.model_selection import label_efficiency, read_results, summarize
+from tests import processes
 from tests.small_estimators import SMALL
 
 ARMS = {"ridge": make_pipeline(StandardScaler(), Ridge()), "mean": DummyRegressor()}
@@ -142,38 +141,31 @@ def test_progress_counts_what_was_done(table, path, capsys, monkeypatch):
     assert "12/12" in shown
 
 
-SCRIPT = """
-import sys
-from sklearn.datasets import make_regression
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import Ridge
-from skdim.model_selection import label_efficiency
-X, y = make_regression(100, 4, noise=1.0, random_state=0)
-arms = {"trees": ExtraTreesRegressor(150), "ridge": Ridge()}
-label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=12, results_file=sys.argv[1])
-print("done")
-"""
+def forty_eight_fits(path):
+    X, y = make_regression(100, 4, noise=1.0, random_state=0)
+    arms = {"trees": ExtraTreesRegressor(150), "ridge": Ridge()}
+    return label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=12, results_file=path)
 
 
-def test_killed_and_taken_up(table, path):
+def test_killed_and_taken_up(path):
     """SIGKILL, twice, and then a run to the end."""
     written = 0
     for _ in range(2):
-        run = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path)])
+        run = processes.start(forty_eight_fits, path)
         while not path.exists() or path.read_bytes().count(b"\n") < written + 5:
-            assert run.poll() is None, "ended before it was killed"
+            assert run.is_alive(), "ended before it was killed"
             time.sleep(0.005)
-        run.send_signal(signal.SIGKILL)
-        assert run.wait() == -signal.SIGKILL
+        run.kill()
+        run.join()
+        assert run.exitcode == -signal.SIGKILL
         assert path.read_bytes().count(b"\n") < 48  # there is something left to do
         before, written = written, path.read_bytes().count(b"\n")
         assert written > before
     lines = path.read_bytes().split(b"\n")[:written]
-    subprocess.run([sys.executable, "-c", SCRIPT, str(path)], check=True, stdout=subprocess.DEVNULL)
+    assert processes.run(forty_eight_fits, path) == 0
     assert path.read_bytes().split(b"\n")[:written] == lines
     assert len(draws(path)) == len(set(draws(path))) == 48
-    arms = {"trees": ExtraTreesRegressor(150), "ridge": Ridge()}
-    assert_same(read_results(path), label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=12))
+    assert_same(read_results(path), forty_eight_fits(None))
 
 
 def test_cut_off_anywhere(table, path):

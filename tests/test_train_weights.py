@@ -4,8 +4,6 @@ import json
 import os
 import runpy
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,34 +11,31 @@ import pytest
 from skdim import DeepInfoMaxEmbedder
 from skdim.model_selection import formula_split
 from skdim.nn.infomax import DeepInfoMax
+from tests.processes import run_killed
 from tests.small_estimators import NARROW
 from tests.test_sources import table_of
 
 TOOL = Path(__file__).parents[1] / "tools" / "train_weights.py"
 PARAMS = json.dumps({"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60})
 
-#: Runs the tool, and kills itself at the n-th store or the n-th checkpoint.
-KILLED = """
-import os, pathlib, runpy, signal, sys
+def run_and_die(what, n, arguments):
+    """Runs the tool, and kills its process at the n-th store or the n-th checkpoint."""
+    calls = []
 
-what, n, tool, *arguments = sys.argv[1:]
-calls = []
+    def counted(function):
+        def call(source, target):
+            calls.append(target)
+            if len(calls) == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(source, target)
 
-def counted(function):
-    def call(source, target):
-        calls.append(target)
-        if len(calls) == int(n):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(source, target)
-    return call
+        return call
 
-if what == "store":
-    pathlib.Path.rename = counted(pathlib.Path.rename)
-else:
-    os.replace = counted(os.replace)
-sys.argv = [tool, *arguments]
-runpy.run_path(tool, run_name="__main__")
-"""
+    if what == "store":
+        Path.rename = counted(Path.rename)
+    else:
+        os.replace = counted(os.replace)
+    runpy.run_path(str(TOOL))["main"](arguments)
 
 
 @pytest.fixture
@@ -93,9 +88,7 @@ def test_a_run_that_was_killed_three_times(sources, tmp_path, X):
     run(sources, tmp_path / "whole")
     broken = arguments(sources, tmp_path / "broken")
     for what, n, kept in (("store", 2, 1), ("store", 3, 3), ("checkpoint", 2, 6)):
-        command = [sys.executable, "-c", KILLED, what, str(n), str(TOOL), *broken]
-        result = subprocess.run(command, capture_output=True, text=True)
-        assert result.returncode == -9, result.stderr
+        run_killed(run_and_die, what, n, broken)
         work = [path.name for path in (tmp_path / "broken" / "work").glob("[!.]*")]
         assert len(work) == kept
         assert ("training.pt" in work) == (what == "checkpoint")

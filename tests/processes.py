@@ -1,0 +1,41 @@
+"""Processes of their own for what is killed, or works on other processors: each starts at once.
+
+To import torch and scikit-learn takes a process five seconds. One process does it for all tests, and the others are
+forked from it (Python's "forkserver"): it has trained nothing, and has no threads that a fork would break.
+"""
+
+import multiprocessing
+import signal
+
+#: What is imported before the first fork; what is not installed is left out.
+PRELOADED = [
+    "pytest", "joblib", "pyarrow.parquet", "pymatgen.core", "sklearn.ensemble", "sklearn.linear_model", "skorch",
+    "torch._dynamo", "skdim._featurizer", "skdim._pretraining", "skdim._supervision", "skdim._weights_folder",
+    "skdim.model_selection", "skdim.nn.kernels",
+]  # fmt: skip
+
+
+def context():
+    """The multiprocessing context of the processes that start at once."""
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(PRELOADED)
+    return forkserver
+
+
+def start(function, *args):
+    """A process that runs a function of a module; it ends with this one at the latest."""
+    process = context().Process(target=function, args=args, daemon=True)
+    process.start()
+    return process
+
+
+def run(function, *args):
+    """Run a function of a module in a process of its own: its exit status, which for a kill is minus the signal."""
+    process = start(function, *args)
+    process.join()
+    return process.exitcode
+
+
+def run_killed(function, *args):
+    """Run a function that kills its process on the way."""
+    assert run(function, *args) == -signal.SIGKILL
