@@ -10,13 +10,16 @@ from sklearn.preprocessing import StandardScaler
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 
-EPOCHS = 6
+EPOCHS = 7
 
 
 @pytest.fixture(scope="module")
 def formation_energy():
+    """All test crystals, and every other one to train on: enough to learn what is asked for, in half the time."""
     data = load_formation_energy()
-    return SiteNetFeaturizer().fit_transform(data.structures), data.target, data.split
+    train = np.flatnonzero(data.split == "train")[::2]
+    rows = np.sort(np.concatenate([train, np.flatnonzero(data.split == "test")]))
+    return SiteNetFeaturizer().fit_transform([data.structures[k] for k in rows]), data.target[rows], data.split[rows]
 
 
 @pytest.fixture(scope="module")
