@@ -9,9 +9,9 @@ import signal
 
 #: What is imported before the first fork; what is not installed is left out.
 PRELOADED = [
-    "pytest", "joblib", "pyarrow.parquet", "pymatgen.core", "sklearn.ensemble", "sklearn.linear_model", "skorch",
-    "torch._dynamo", "skdim._featurizer", "skdim._pretraining", "skdim._supervision", "skdim._weights_folder",
-    "skdim.model_selection", "skdim.nn.kernels",
+    "pytest", "accelerate", "joblib", "pyarrow.parquet", "pymatgen.core", "sklearn.ensemble", "sklearn.linear_model",
+    "skorch", "torch._dynamo", "torch.distributed.launcher.api", "skdim._featurizer", "skdim._pretraining",
+    "skdim._supervision", "skdim._weights_folder", "skdim.model_selection", "skdim.nn.kernels",
 ]  # fmt: skip
 
 
@@ -23,8 +23,8 @@ def context():
 
 
 def start(function, *args):
-    """A process that runs a function of a module; it ends with this one at the latest."""
-    process = context().Process(target=function, args=args, daemon=True)
+    """A process that runs a function of a module."""
+    process = context().Process(target=function, args=args)
     process.start()
     return process
 

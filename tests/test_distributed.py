@@ -1,19 +1,22 @@
 """Two processes that share every batch train as one does: losses, weights, checkpoints, draws."""
 
+import contextlib
+import io
 import os
-import subprocess
 import sys
-from pathlib import Path
+import warnings
 
 import joblib
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from skorch.callbacks import Callback
 
 from skdim import DeepInfoMaxEmbedder
 from skdim._batching import make_batch
 from skdim.nn.parallel import Share
+from tests import processes
 from tests.small_estimators import SMALL
 
 pytest.importorskip("accelerate", reason="accelerate is an extra: pip install 'skdim-crystals[accelerate]'")
@@ -30,84 +33,71 @@ MODELS = {
     ),
 }  # fmt: skip
 
-#: What each process does; torchrun starts two of them.
-SCRIPT = """
-import contextlib, io, sys, warnings
-warnings.simplefilter("error")
-import joblib
-import torch
-from sklearn.base import clone
-from skdim import DeepInfoMaxEmbedder
-from tests.test_distributed import MODELS
+class Stop(Exception):
+    pass
 
-folder = sys.argv[1]
-X = joblib.load(f"{folder}/X")
-result = {}
 
-def fitted(model, X=X, **params):
-    screen = io.StringIO()
-    with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
-        model = clone(model).set_params(device="accelerate", **params).fit(X)
-    return {"history": model.history_, "weights": model.net_.module_.state_dict(), "screen": screen.getvalue(),
-            "vectors": model.transform(X), "score": model.score(X), "device": model.net_.device}
-
-for name, model in MODELS.items():
-    result[name] = fitted(model)
-result["verbose"] = fitted(MODELS["default"], verbose=1)
-# Each process has its own global random state, and would have its own seed.
-result["unseeded"] = fitted(MODELS["default"], random_state=None)
-
-import os
-rank = int(os.environ["RANK"])
-# A file that only the first process can see, as on a machine of its own.
-path = f"{folder}/run.pt" if rank == 0 else f"{folder}/nowhere/run.pt"
-class Stop(Exception): pass
-from skorch.callbacks import Callback
-class StopAfter(Callback):
+class StopAfterTwo(Callback):
     def on_epoch_end(self, net, **kwargs):
         if len(net.history) == 2:
             raise Stop
-with contextlib.suppress(Stop):
-    fitted(MODELS["default"], checkpoint=path, callbacks=StopAfter())
-assert os.path.exists(path) == (rank == 0)
-result["resumed"] = fitted(MODELS["default"], checkpoint=path)
 
-errors = []
-for changes, rows in (({"kl_weight": 0.1 * rank}, X), ({}, X[rank:])):
-    try:
-        fitted(MODELS["default"], rows, **changes)
-    except ValueError as error:
-        errors.append(str(error))
-if rank == 0:
-    open(f"{folder}/damaged.pt", "w").write("nothing")
-try:
-    fitted(MODELS["default"], checkpoint=f"{folder}/damaged.pt")
-except ValueError as error:
-    errors.append(str(error))
-result["errors"] = errors
-joblib.dump(result, f"{folder}/rank{rank}")
-torch.distributed.destroy_process_group()
-"""
+
+def fitted(model, X, **params):
+    screen = io.StringIO()
+    with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
+        model = clone(model).set_params(device="accelerate", **params).fit(X)
+    return {
+        "history": model.history_, "weights": model.net_.module_.state_dict(), "screen": screen.getvalue(),
+        "vectors": model.transform(X), "score": model.score(X), "device": model.net_.device,
+    }  # fmt: skip
+
+
+def work(X, folder):
+    """What each of the two processes does."""
+    warnings.simplefilter("error")
+    default, rank = MODELS["default"], int(os.environ["RANK"])
+    result = {name: fitted(model, X) for name, model in MODELS.items()}
+    result["verbose"] = fitted(default, X, verbose=1)
+    # Each process has its own global random state, and would have its own seed.
+    result["unseeded"] = fitted(default, X, random_state=None)
+
+    # A file that only the first process can see, as on a machine of its own.
+    path = folder / "run.pt" if rank == 0 else folder / "nowhere" / "run.pt"
+    with contextlib.suppress(Stop):
+        fitted(default, X, checkpoint=path, callbacks=StopAfterTwo())
+    assert path.exists() == (rank == 0)
+    result["resumed"] = fitted(default, X, checkpoint=path)
+
+    damaged = folder / "damaged.pt"
+    if rank == 0:
+        damaged.write_text("nothing")
+    result["errors"] = []
+    for rows, changes in ((X, {"kl_weight": 0.1 * rank}), (X[rank:], {}), (X, {"checkpoint": damaged})):
+        try:
+            fitted(default, rows, **changes)
+        except ValueError as error:
+            result["errors"].append(str(error))
+    joblib.dump(result, folder / f"rank{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def launch(X, folder):
+    """What torchrun does, but for the start of the processes."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=2, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+        start_method="forkserver", max_restarts=0,
+    )  # fmt: skip
+    elastic_launch(config, work)(X, folder)
 
 
 @pytest.fixture(scope="module")
 def results(X, tmp_path_factory):
     """What the two processes found, by rank."""
     folder = tmp_path_factory.mktemp("launched")
-    joblib.dump(X, folder / "X")
-    (folder / "script.py").write_text(SCRIPT)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    # The script takes its models from here.
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(
-        [*launch, folder / "script.py", folder],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert processes.run(launch, X, folder) == 0
     return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
 
 
