@@ -30,7 +30,7 @@ def run(quick=False):
 
     A few hundred real crystals stand in the store many times over, each time with other distances.
     """
-    n_distinct, n_crystals, n_train = (20, 1000, 300) if quick else (500, 1_000_000, 200_000)
+    n_distinct, n_crystals, n_train = (20, 200, 100) if quick else (500, 1_000_000, 200_000)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "crystals"
         make_store(store, n_distinct, n_crystals // n_distinct)

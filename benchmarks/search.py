@@ -25,7 +25,7 @@ def run(quick=False):
     fold's training rows, and no more. The featurizer learns nothing, so nothing leaks when it runs once before the
     search.
     """
-    n = 40 if quick else 400
+    n = 20 if quick else 400
     data = load_formation_energy()
     structures, y = sample(data.structures, n), np.array(sample(data.target, n))
     featurizer, embedder = SiteNetFeaturizer(), FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained(device="cpu"))

@@ -6,6 +6,7 @@ forked from it (Python's "forkserver"): it has trained nothing, and has no threa
 
 import multiprocessing
 import signal
+from multiprocessing.forkserver import ensure_running
 
 #: What is imported before the first fork; what is not installed is left out.
 PRELOADED = [
@@ -19,6 +20,7 @@ def context():
     """The multiprocessing context of the processes that start at once."""
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(PRELOADED)
+    ensure_running()  # or others, like Dask, have it import what they want
     return forkserver
 
 

@@ -11,15 +11,20 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_even_slices
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from tests import processes
 from tests.small_estimators import SMALL
 
 
 @pytest.fixture(scope="module")
 def dask():
     distributed = pytest.importorskip("distributed", reason="dask is an extra: pip install 'skdim-crystals[dask]'")
+    from dask import config
+
     # Processes, so that what goes to a worker is pickled as it would be to another machine; no web pages.
     options = {"dashboard_address": None, "worker_dashboard_address": None}
+    processes.context()  # started before Dask starts another
     with (
+        config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as cluster,
         distributed.Client(cluster),
     ):
