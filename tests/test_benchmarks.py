@@ -51,6 +51,7 @@ def test_padding_changes_nothing(loader):
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
 
 
+# The longest, out_of_core and imports, measure processes that are new: they import torch and scikit-learn anew.
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_runs(name, tmp_path, capsys):
     path = tmp_path / "results.json"

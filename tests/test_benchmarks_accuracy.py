@@ -35,6 +35,13 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _small_forests(monkeypatch):
+    """Ten trees instead of 300: what they predict is not looked at here."""
+    for name in ("ExtraTreesRegressor", "RandomForestRegressor"):
+        monkeypatch.setattr(arms, name, lambda n, of=getattr(arms, name), **params: of(10, **params))
+
+
 def run(folder, *groups, target="energy", skip=(), output="out"):
     accuracy.main(
         [

@@ -75,6 +75,8 @@ def test_a_frozen_embedder_survives_clone(X, y, embedder):
     assert_array_equal(copy.fit(X, y).predict(X), model.fit(X, y).predict(X))
 
 
+# Where it is the first one with n_jobs=2 it waits for joblib's two processes, each of which imports torch and
+# scikit-learn (six seconds): what users have, and so no faster kind of process here.
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_search_over_pretrained_or_not(X, y, embedder, n_jobs):
     model = SiteNetRegressor(**SMALL, max_epochs=1)

@@ -169,6 +169,7 @@ class LookAt(Callback):
         self.seen.append(max(torch.get_num_threads(), fused.n_threads()))
 
 
+# The first test with n_jobs=2 waits for joblib's two processes, each of which imports torch and scikit-learn.
 def test_processes_do_not_change_scores(kind, X, y):
     """To the bit, whatever torch is set to: matrix products round by the number of threads, so the fit sets its own."""
     model = kind(**SMALL, max_epochs=2)
