@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from benchmarks.accuracy import __main__ as accuracy
 from benchmarks.accuracy import arms, data, map, report
@@ -38,8 +39,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _small_forests(monkeypatch):
     """Ten trees instead of 300: what they predict is not looked at here."""
-    for name in ("ExtraTreesRegressor", "RandomForestRegressor"):
-        monkeypatch.setattr(arms, name, lambda n, of=getattr(arms, name), **params: of(10, **params))
+    for forest in (ExtraTreesRegressor, RandomForestRegressor):
+        monkeypatch.setattr(arms, forest.__name__, lambda n, forest=forest, **params: forest(10, **params))
 
 
 def run(folder, *groups, target="energy", skip=(), output="out"):

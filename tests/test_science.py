@@ -15,10 +15,7 @@ EPOCHS = 7
 
 @pytest.fixture(scope="module")
 def formation_energy():
-    """All test crystals, and every other one to train on: enough to learn what is asked for, in half the time.
-
-    Fewer are not: a quarter of a minute for what the package is for is well spent.
-    """
+    """All test crystals, and every other one to train on: with a third of them the margins become thin."""
     data = load_formation_energy()
     train = np.flatnonzero(data.split == "train")[::2]
     rows = np.sort(np.concatenate([train, np.flatnonzero(data.split == "test")]))
