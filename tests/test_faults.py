@@ -9,6 +9,7 @@ import importlib.util
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
