@@ -131,7 +131,7 @@ def test_all_processes_end_with_the_same_weights(name, results):
 
 def test_the_first_process_alone_reports(results):
     first, second = (result["verbose"]["screen"] for result in results)
-    assert "3/3" in first
+    assert "3 of 3 epochs" in first
     assert second == ""
 
 
