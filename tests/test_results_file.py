@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import signal
+import sys
 import time
 
 import numpy as np
