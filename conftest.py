@@ -11,7 +11,7 @@ NEED = {
         "tests/test_examples.py",
         "tests/test_benchmarks_accuracy.py",
     ],
-    "matminer": ["skdim/baselines/*", "tests/test_baselines.py"],
+    "matminer": ["skdim/baselines/*", "tests/test_baselines.py", "tests/test_benchmarks_accuracy.py"],
     "ase": [
         "tests/test_bad_input.py",
         "tests/test_fuzz.py",

@@ -51,8 +51,8 @@ def formula_split(X, *, test_size=0.2, salt=""):
     >>> from skdim.model_selection import formula_groups, formula_split
     >>> some, more = load_band_gap().structures, load_formation_energy().structures
     >>> test = np.concatenate([formula_split(some), formula_split(more)])
-    >>> round(test.mean(), 2)
-    np.float64(0.19)
+    >>> round(float(test.mean()), 2)
+    0.19
     >>> formulas = formula_groups(some + more)
     >>> set(formulas[test]) & set(formulas[~test])
     set()

@@ -276,9 +276,13 @@ def _ordered(structure, disordered):
             f"its cell has a volume of {lattice.volume:.3g} cubic angstrom for {len(sites)} site(s); are the lattice "
             "vectors independent, and in angstrom?"
         )
-    for odd in np.flatnonzero(~np.isfinite(structure.frac_coords).all(axis=1)):
+    try:
+        coords = np.asarray(structure.frac_coords, dtype=float)
+    except (TypeError, ValueError):
+        raise _Problem("its coordinates are not three numbers a site") from None
+    for odd in np.flatnonzero(~np.isfinite(coords).all(axis=1)):
         raise _Problem(f"the coordinates of site {odd} are not finite")
-    for odd in np.flatnonzero(np.abs(structure.frac_coords).max(axis=1) > _MAX_CELLS):
+    for odd in np.flatnonzero(np.abs(coords).max(axis=1) > _MAX_CELLS):
         raise _Problem(f"site {odd} is more than a million cells away from the origin; check its coordinates")
 
     ordered, changed = [], False

@@ -265,6 +265,13 @@ def test_unknown_way_with_disorder():
 # Rows that cannot be read
 
 
+def text_coordinates():
+    """What some releases of pymatgen make of a dict with texts for coordinates."""
+    structure = pair()
+    structure[1]._frac_coords = np.array([0.5, "x", {}], dtype=object)
+    return structure
+
+
 def no_sites():
     structure = pair()
     structure.remove_sites([0, 1])
@@ -317,6 +324,7 @@ BAD = {
         Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.5, np.nan, 0]]),
         r"row 7 \(NaCl\): the coordinates of site 1 are not finite",
     ),
+    "text coordinates": (text_coordinates(), r"row 7 \(CsCl\): its coordinates are not three numbers a site"),
     "infinite": (atoms_with(positions=[[0, 0, 0], [np.inf, 0, 0]]), r"row 7 \(CsCl\): the coordinates of site 1 are"),
     "nan lattice": (Structure(np.full((3, 3), np.nan), ["Na"], [[0, 0, 0]]), r"row 7 \(Na\): its lattice has values"),
     "flat": (
