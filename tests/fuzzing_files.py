@@ -67,7 +67,7 @@ def archives(material, folder):
     """zip files of CIFs."""
     with io.BytesIO() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for k, s in enumerate(material[0][:4]):
+            for k, s in enumerate(material[0][:2]):
                 archive.writestr(f"{k}.cif", s.to(fmt="cif"))
         whole = file.getvalue()
     return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.zip", content)
@@ -75,9 +75,9 @@ def archives(material, folder):
 
 def parquet_tables(material, folder):
     """Parquet tables of structures as flat numbers."""
-    flat = [(s.lattice.matrix.ravel(), s.atomic_numbers, s.frac_coords.ravel()) for s in material[0][:4]]
+    flat = [(s.lattice.matrix.ravel(), s.atomic_numbers, s.frac_coords.ravel()) for s in material[0][:2]]
     columns = dict(zip(("lattice", "species", "frac_coords"), map(list, zip(*flat, strict=True)), strict=True))
-    pd.DataFrame({"material_id": list("abcd"), **columns}).to_parquet(folder / "a.parquet")
+    pd.DataFrame({"material_id": list("ab"), **columns}).to_parquet(folder / "a.parquet")
     whole = (folder / "a.parquet").read_bytes()
     return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.parquet", content)
 
@@ -126,7 +126,7 @@ def ase_databases(material, folder):
     from ase.db import connect
 
     with connect(folder / "a.db") as database:
-        for s in material[0][:4]:
+        for s in material[0][:2]:
             database.write(s.to_ase_atoms(msonable=False))
     whole = (folder / "a.db").read_bytes()
     return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.db", content)
