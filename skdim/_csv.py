@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 from ._cif import MAX_SIZE
+from ._files import refuse_twins
 
 #: Characters of a row: no CIF is larger. A quote that is never closed would make one cell of the rest of the file.
 MAX_ROW = MAX_SIZE
@@ -50,9 +51,7 @@ def csv_rows(path, names):
         If a row has more or fewer cells than the header, or is larger than any CIF; or the file is no text in UTF-8.
     """
     columns = csv_columns(path)
-    twice = [name for name in names if columns.count(name) > 1]
-    if twice:
-        raise ValueError(f"{path} has {columns.count(twice[0])} columns {twice[0]!r}: rename all but one")
+    refuse_twins(path, columns, names)
     places = [columns.index(name) for name in names]
     rows = _rows(path)
     next(rows)

@@ -59,6 +59,13 @@ def replaced_file(path):
         file.unlink(missing_ok=True)
 
 
+def refuse_twins(path, columns, names):
+    """Raise ValueError if a table has several columns of one of the names that are wanted."""
+    for name in names:
+        if columns.count(name) > 1:
+            raise ValueError(f"{path} has {columns.count(name)} columns {name!r}: rename all but one")
+
+
 def refuse_existing(path):
     """Raise FileExistsError if something is there already."""
     if Path(path).exists():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ._files import refuse_twins
+
 #: Rows that a table is asked for at a time.
 _AT_ONCE = 500
 
@@ -65,10 +67,7 @@ def parquet_batches(path, names):
     ValueError
         If the table has several columns of such a name, or is damaged.
     """
-    columns = parquet_head(path).columns
-    twice = [name for name in names if columns.count(name) > 1]
-    if twice:
-        raise ValueError(f"{path} has {columns.count(twice[0])} columns {twice[0]!r}: rename all but one")
+    refuse_twins(path, parquet_head(path).columns, names)
     import pyarrow.lib
     import pyarrow.parquet as pq
 
