@@ -194,7 +194,7 @@ class Deadly(str):
     """A row that ends the process into which it is sent, as a fault of compiled code would."""
 
     def __reduce__(self):
-        return (os._exit, (1,))
+        return (signal.raise_signal, (signal.SIGKILL,))
 
 
 def test_a_worker_that_dies(structures, X, tmp_path):
