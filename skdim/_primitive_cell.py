@@ -17,8 +17,9 @@ logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 #: Entries of the arrays of all sites against all: large cells are taken some rows at a time.
 _BLOCK = 2**21
-#: Of the shortest lattice vector, as much as symprec may be; from a tenth on the symmetry search may never end.
-_MOST_OF_VECTOR = 0.05
+#: Bounds of symprec / s and of symprec l / s^2, for lattice vectors from s to l long: above 0.1, or above 7, the
+#: symmetry search of some lattices never ends.
+_MOST_OF_SHORTEST, _MOST_TILT = 0.05, 3
 
 
 class Cell(NamedTuple):
@@ -112,12 +113,13 @@ def _translations(cell, symprec):
     """Lattice translations that map the sites onto each other, the zero one included, (n, 3) fractional."""
     import moyopy
 
-    shortest = np.linalg.norm(minkowski_reduced(cell.lattice)[0])
-    if symprec > _MOST_OF_VECTOR * shortest:
+    lengths = np.linalg.norm(minkowski_reduced(cell.lattice), axis=1)
+    shortest, longest = lengths.min(), lengths.max()
+    if symprec > _MOST_OF_SHORTEST * shortest or symprec * longest > _MOST_TILT * shortest**2:
         # moyopy would gather symmetries of such a lattice without end, until no memory is left.
         raise GeometryError(
-            f"its shortest lattice vector is {shortest:.3g} angstrom, too short for symprec={symprec:g}: check the "
-            "lattice, or choose a symprec far below it"
+            f"its shortest lattice vector is {shortest:.3g} angstrom and its longest {longest:.3g}, too short or too "
+            f"unequal for symprec={symprec:g}: check the lattice, or choose a smaller symprec"
         )
     crystal = moyopy.Cell(cell.lattice.tolist(), cell.coords.tolist(), cell.kinds.tolist())
     # A search can fail at one tolerance, where a translation holds for part of the sites only, and pass at a finer one.

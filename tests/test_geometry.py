@@ -135,9 +135,12 @@ from skdim._primitive_cell import primitive_cell
 
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
 rng = np.random.default_rng(0)
-for _ in range(300):
+for k in range(600):
     lattice, coords = rng.normal(size=(3, 3)), rng.random((2, 3))
-    for symprec in (0.04, 0.06, 0.2, 0.5):
+    if k % 2:  # needles and plates
+        edges = np.sort(10 ** rng.uniform(-0.3, 4, 3))
+        lattice = (np.eye(3) + np.tril(rng.uniform(-0.5, 0.5, (3, 3)), -1) * (rng.random() < 0.7)) * edges
+    for symprec in (0.002, 0.01, 0.02, 0.04, 0.06, 0.2, 0.5):
         try:
             primitive_cell(lattice, coords, np.array([1, 1]), symprec=symprec * np.linalg.norm(lattice[0]))
         except ValueError:
@@ -150,9 +153,12 @@ def test_a_tolerance_as_long_as_the_lattice_ends():
     done = subprocess.run([sys.executable, "-c", ENDLESS], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-500:]
     slab, coords = np.diag([0.008, 5.0, 5.0]), np.array([[0, 0, 0], [0, 0.5, 0.1]])
-    with pytest.raises(GeometryError, match=r"is 0\.008 angstrom, too short for symprec=0\.001: check the"):
+    with pytest.raises(GeometryError, match=r"is 0\.008 angstrom and its longest 5, too short or too unequal for "):
         primitive_cell(slab, coords, np.array([1, 1]))
-    assert len(primitive_cell(slab, coords, np.array([1, 1]), symprec=1e-4).kinds) == 2
+    assert len(primitive_cell(slab, coords, np.array([1, 1]), symprec=1e-5).kinds) == 2
+    needle = np.array([[3, 0, 0], [3 * np.cos(np.pi / 180), 3 * np.sin(np.pi / 180), 0], [0, 0, 900]])
+    with pytest.raises(GeometryError, match=r"is 0\.0524 angstrom and its longest 900, .* symprec=0\.001: check the"):
+        primitive_cell(needle, coords, np.array([1, 1]))
 
 
 def test_kinds_tell_sites_apart():

@@ -6,8 +6,6 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
-from .._csv import csv_columns, csv_rows
-from .._parquet import parquet_head, parquet_rows
 from ._crystals import Named, check_sources, crystals_of, report
 from ._terminal import say
 
@@ -55,6 +53,9 @@ def check_labels(args):
     FileNotFoundError, ValueError
     """
     import pandas as pd
+
+    from .._csv import csv_rows
+    from .._parquet import parquet_rows
 
     columns = _columns(args.table)
     _check_column(args.target, columns, args.table, "--target")
@@ -135,8 +136,12 @@ def _columns(path):
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     if path.suffix == ".csv":
+        from .._csv import csv_columns
+
         return csv_columns(path)
     if path.suffix == ".parquet":
+        from .._parquet import parquet_head
+
         return parquet_head(path).columns
     raise ValueError(f"{path} must be a table, .csv or .parquet, with a column of labels")
 
