@@ -132,7 +132,7 @@ def _read_zip(path):
     with archive:
         for member in archive.infolist():
             hidden = member.filename.startswith("__MACOSX/")  # attributes of files, kept under the files' names
-            if member.is_dir() or hidden or not member.filename.lower().endswith(".cif"):
+            if hidden or not member.filename.lower().endswith(".cif"):
                 continue
             try:
                 with archive.open(member) as content:

@@ -305,6 +305,14 @@ def test_collections_and_iterators(structures, X):
     assert open_source(source) is source
 
 
+def test_a_member_without_a_name(structures, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), "nothing")
+        archive.writestr("folder.cif/", "")
+        archive.writestr("a.cif", structures[0].to(fmt="cif"))
+    assert read(tmp_path / "a.zip")[1] == ["a.cif"]
+
+
 def test_what_is_no_source(structures, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         open_source(tmp_path / "nowhere")
