@@ -18,6 +18,7 @@ from tests.test_sources import table_of
 TOOL = Path(__file__).parents[1] / "tools" / "train_weights.py"
 PARAMS = json.dumps({"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60})
 
+
 def run_and_die(what, n, arguments):
     """Runs the tool, and kills its process at the n-th store or the n-th checkpoint."""
     calls = []

@@ -5,10 +5,15 @@
 
 What is done is kept in a state file (JSON), which also is the report; the same command goes on after a kill. Faults are
 in it with the seed or the number that makes them again. docs/trust.md says what was found.
+
+A child does the work, so that compiled code which crashes, does not end or takes all memory ends the child alone: this
+is a fault too, and the next child goes on behind it.
 """
 
 import argparse
+import faulthandler
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -16,6 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests are no package o
 
 #: Examples that hypothesis makes of one seed, inputs between two writes of the state, and faults kept of each kind.
 BATCH, KEPT = 500, 20
-#: Seconds of processor time that one input may take.
-LIMIT = 60
+#: Seconds of processor time that one input may take, and bytes of addresses that the child may have.
+LIMIT, MEMORY = 60, 16 << 30
 
 
 def main(argv=None):
@@ -36,17 +42,44 @@ def main(argv=None):
     parser.add_argument("--readers", nargs="*", help="of the fuzzing; default: all")
     args = parser.parse_args(argv)
     state = State(args.state or Path(f"long_run_{args.what}.json"))
-    signal.signal(signal.SIGPROF, _too_long)
     for name, run in (properties() if args.what == "properties" else fuzzing(args.readers)).items():
-        with tempfile.TemporaryDirectory() as folder:
-            step = run(Path(folder))
-            while (done := state.of(name)["done"]) < args.n:
-                step(done, min(BATCH, args.n - done), state.of(name))
-                state.save()
+        while (done := state.of(name)["done"]) < args.n:
+            in_child(run, done, args.n, name, state)
         print(name, json.dumps({k: v for k, v in state.of(name).items() if k != "faults"}), flush=True)
     faults = sum(entry["n_faults"] for entry in state.entries.values())
     print(f"{faults} faults; see {state.path}" if faults else "no faults")
     return 1 if faults else 0
+
+
+def in_child(run, done, n, name, state):
+    """Inputs ``done`` to ``n``, or up to the one that the child does not survive."""
+    fork = multiprocessing.get_context("fork")
+    results, sender = fork.Pipe(duplex=False)
+    child = fork.Process(target=_work, args=(run, done, n, results, sender))
+    child.start()
+    sender.close()
+    while True:
+        try:
+            state.count(name, **results.recv())
+        except EOFError:
+            break
+    child.join()
+    if child.exitcode < 0:
+        error = f"the process was ended by {signal.Signals(-child.exitcode).name}"
+        label = f"input {state.of(name)['done']}, by a child that began with {done}"
+        state.count(name, "fault", fault={"label": label, "error": error, "where": ["see stderr"]})
+    state.save()
+    if child.exitcode > 0:  # no input's fault: what makes the inputs is broken
+        sys.exit(child.exitcode)
+
+
+def _work(run, done, n, results, sender):
+    results.close()  # or nobody would notice that the parent is gone
+    faulthandler.enable()
+    faulthandler.register(signal.SIGXCPU, chain=True)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder), done, n, lambda check, label: sender.send(_one(check, label)))
 
 
 class State:
@@ -61,6 +94,18 @@ class State:
             name, {"done": 0, "outcomes": {}, "n_faults": 0, "worst_s": 0.0, "peak_mb": 0, "faults": []}
         )
 
+    def count(self, name, outcome, seconds=0.0, peak_mb=0, fault=None):
+        entry = self.of(name)
+        entry["done"] += 1
+        entry["outcomes"][outcome] = entry["outcomes"].get(outcome, 0) + 1
+        entry["worst_s"] = max(entry["worst_s"], round(seconds, 3))
+        entry["peak_mb"] = max(entry["peak_mb"], peak_mb)
+        if fault is not None:
+            entry["n_faults"] += 1
+            entry["faults"] = [*entry["faults"], fault][:KEPT]
+        if entry["done"] % BATCH == 0:
+            self.save()
+
     def save(self):
         file = self.path.with_name(self.path.name + ".new")
         file.write_text(json.dumps(self.entries, indent=1))
@@ -68,96 +113,77 @@ class State:
 
 
 def properties():
-    """Name of each property -> function of a folder that gives the next step."""
+    """Name of each property -> function that does inputs ``done`` to ``n`` and hands each to ``count``."""
     from hypothesis import strategies as st
 
     from tests import random_crystals as crystals
 
     supercells = st.sampled_from(["orthorhombic", "primitive", "none"])
     checks = {
-        "structures": (crystals.check_structure, (crystals.structures(), crystals.rewritings())),
-        "wild structures": (crystals.check_wild, (crystals.wild_structures(), supercells)),
+        "structures": (crystals.check_structure, st.tuples(crystals.structures(), crystals.rewritings())),
+        "wild structures": (crystals.check_wild, st.tuples(crystals.wild_structures(), supercells)),
     }
-    return {name: lambda folder, check=check: _property(*check) for name, check in checks.items()}
+    return {name: partial(_property, *check) for name, check in checks.items()}
 
 
-def _property(check, strategies):
+def _property(check, strategy, folder, done, n, count):
     from hypothesis import HealthCheck, Phase, given, seed, settings
-    from hypothesis import strategies as st
 
-    strategies = st.tuples(*strategies)
+    for first in range(done, n, BATCH):
 
-    def step(done, n, entry):
-        @seed(done)
+        @seed(first)
         @settings(
-            max_examples=n, database=None, deadline=None, phases=[Phase.generate],
+            max_examples=min(BATCH, n - first), database=None, deadline=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
-        @given(strategies)
+        @given(strategy)
         def run(values):
-            _count(entry, lambda: "used" if check(*values) else "refused", lambda: f"seed {done}: {values}")
+            count(lambda: "used" if check(*values) else "refused", lambda: f"seed {first}: {values}")  # noqa: B023
 
         run()
-        entry["done"] = done + n
-
-    return step
 
 
 def fuzzing(names):
-    """Name of each reader -> function of a folder that gives the next step."""
+    """Name of each reader -> function that does inputs ``done`` to ``n`` and hands each to ``count``."""
     from tests import fuzzing as fuzz
 
-    material = fuzz.make_material()
-
-    def reader(folder, name):
-        mutate, read = fuzz.READERS[name](material, folder)
-
-        def one(mutated):
-            outcome, error = fuzz.outcome_of(read, mutated)
-            if error is not None:
-                raise error
-            return outcome
-
-        def step(done, n, entry):
-            for k in range(done, done + n):
-                mutated = mutate(np.random.default_rng([0, k]))
-                _count(entry, lambda: one(mutated), lambda: f"input {k}")  # noqa: B023 (called at once)
-                entry["done"] = k + 1
-
-        return step
-
-    return {name: lambda folder, name=name: reader(folder, name) for name in names or fuzz.READERS}
+    return {name: partial(_reader, name) for name in names or fuzz.READERS}
 
 
-def _count(entry, check, label):
+def _reader(name, folder, done, n, count):
+    from tests import fuzzing as fuzz
+
+    mutate, read = fuzz.READERS[name](fuzz.make_material(), folder)
+
+    def one(mutated):
+        outcome, error = fuzz.outcome_of(read, mutated)
+        if error is not None:
+            raise error
+        return outcome
+
+    for k in range(done, n):
+        mutated = mutate(np.random.default_rng([0, k]))
+        count(lambda: one(mutated), lambda: f"input {k}")  # noqa: B023 (called at once)
+
+
+def _one(check, label):
+    """What became of one input, as arguments of ``State.count``."""
     start = time.process_time()
-    signal.setitimer(signal.ITIMER_PROF, LIMIT)
+    # The kernel sends SIGXCPU then, which faulthandler answers with the place, and which ends the process.
+    resource.setrlimit(resource.RLIMIT_CPU, (int(start) + LIMIT, resource.RLIM_INFINITY))
+    fault = None
     try:
         outcome = check()
-    except Exception as error:
-        fault = error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of compiled code; others are ours or hypothesis's to handle
+        # A panic of compiled code is no Exception; others that are none are ours or hypothesis's to handle.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        fault = error
-    else:
-        fault = None
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-    if fault is not None:
         outcome = "fault"
-        entry["n_faults"] += 1
-        if len(entry["faults"]) < KEPT:
-            frames = traceback.extract_tb(fault.__traceback__)[-4:]
-            where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
-            entry["faults"].append({"label": label()[:2000], "error": repr(fault)[:500], "where": where})
-    entry["outcomes"][outcome] = entry["outcomes"].get(outcome, 0) + 1
-    entry["worst_s"] = max(entry["worst_s"], round(time.process_time() - start, 3))
-    entry["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def _too_long(signal_number, frame):
-    raise TimeoutError(f"one input takes more than {LIMIT} seconds of processor time")
+        frames = traceback.extract_tb(error.__traceback__)[-4:]
+        where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+        fault = {"label": label()[:2000], "error": repr(error)[:500], "where": where}
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return {"outcome": outcome, "seconds": time.process_time() - start, "peak_mb": peak_mb, "fault": fault}
 
 
 if __name__ == "__main__":
