@@ -1,5 +1,8 @@
 """Fixtures that several test files share."""
 
+import os
+import sys
+
 import pytest
 import torch
 
@@ -8,6 +11,8 @@ from skdim.datasets import load_formation_energy, make_crystals
 
 # Test processes side by side, each with a thread for every core, wait for each other: ten times slower.
 torch.set_num_threads(1)
+# No test opens a window.
+os.environ["MPLBACKEND"] = "Agg"
 
 #: Rows of the formation energy data set by space group: all crystal systems, all centrings, 1 to 24 sites.
 ROWS = {
@@ -17,6 +22,13 @@ ROWS = {
     156: 30, 160: 1740, 161: 2575, 164: 2151, 166: 1455, 167: 1694, 173: 853, 186: 3478, 189: 2061, 191: 2005, 194: 622,
     198: 557, 216: 21, 217: 686, 220: 2925, 221: 190, 223: 1474, 225: 953, 227: 816, 229: 627,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from skdim.baselines._base import import_matminer
 from skdim.baselines._voronoi import voronoi_faces
 from skdim.datasets import make_crystals
 from tests import assertions
-from tests.test_conformance import OnRows
+from tests.test_conformance import OnRows, assert_conventions
 
 #: In matminer's unit of length, the angstrom star, which is 1.5e-5 longer than an angstrom.
 BOHR = 0.529177210903 / 1.00001495
@@ -332,19 +332,7 @@ def test_is_stateless(transformer, structures):
 
 
 def test_estimator_conventions(transformer):
-    name = type(transformer).__name__
-    for check in (
-        estimator_checks.check_parameters_default_constructible,
-        estimator_checks.check_no_attributes_set_in_init,
-        estimator_checks.check_estimator_cloneable,
-        estimator_checks.check_estimator_repr,
-        estimator_checks.check_get_params_invariance,
-        estimator_checks.check_set_params,
-        estimator_checks.check_do_not_raise_errors_in_init_or_set_params,
-        estimator_checks.check_valid_tag_types,
-        estimator_checks.check_mixin_order,
-    ):
-        check(name, transformer)
+    assert_conventions(transformer)
 
 
 class Rows(OnRows):

@@ -217,8 +217,8 @@ def test_check_estimator(estimator):
     assert not [result["check_name"] for result in results if result["status"] == "failed"]
 
 
-def test_checks_that_need_no_table(estimator):
-    name = type(estimator).__name__
+def assert_conventions(estimator):
+    """The checks of scikit-learn's that need no table."""
     for check in (
         estimator_checks.check_parameters_default_constructible,
         estimator_checks.check_no_attributes_set_in_init,
@@ -231,7 +231,11 @@ def test_checks_that_need_no_table(estimator):
         estimator_checks.check_estimator_tags_renamed,
         estimator_checks.check_mixin_order,
     ):
-        check(name, estimator)
+        check(type(estimator).__name__, estimator)
+
+
+def test_checks_that_need_no_table(estimator):
+    assert_conventions(estimator)
 
 
 @pytest.mark.parametrize(

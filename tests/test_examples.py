@@ -5,23 +5,16 @@ import runpy
 import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
-matplotlib.use("Agg")
-
 
 @pytest.fixture(autouse=True)
-def _figures(monkeypatch):
-    import matplotlib.pyplot as plt
-
-    monkeypatch.setattr(plt, "show", lambda: None)
-    yield
-    plt.close("all")
+def _show_nothing(monkeypatch):
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
 
 
 def run_demo(monkeypatch, *arguments):

@@ -15,16 +15,6 @@ from skdim.model_selection import label_efficiency
 from skdim.plotting import LabelEfficiencyDisplay
 from skdim.plotting._label_efficiency import STYLES
 
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
-
 
 def make_results(arms=("b", "a", "c"), sizes=(100, 50, 250), n_repeats=5):
     rng = np.random.default_rng(0)

@@ -2,7 +2,6 @@
 
 import sys
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,16 +19,6 @@ from skdim.plotting._attention import _FEW
 from skdim.plotting._attention_pairs import ALMOST_ALL, weighted_quantiles
 from skdim.plotting._style import COLORS, GREY, MARKERS
 from tests.small_estimators import SMALL
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

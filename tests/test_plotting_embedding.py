@@ -17,16 +17,6 @@ from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.plotting import EmbeddingDisplay
 from skdim.plotting._style import COLORS, GREY
 
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
-
 
 @pytest.fixture(scope="module")
 def vectors():

@@ -16,16 +16,6 @@ from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.plotting import PretrainingHistoryDisplay
 from tests.small_estimators import SMALL
 
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
-
 
 @pytest.fixture(scope="module")
 def embedder(crystals):

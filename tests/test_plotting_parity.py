@@ -1,6 +1,5 @@
 """scikit-learn's own PredictionErrorDisplay draws the predictions of networks on crystals."""
 
-import matplotlib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -10,16 +9,6 @@ from sklearn.pipeline import make_pipeline
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from tests.small_estimators import SMALL
-
-matplotlib.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    import matplotlib.pyplot as plt
-
-    plt.close("all")
 
 
 def estimators():
