@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import skorch
@@ -23,6 +24,8 @@ _INIT_LOCK = threading.Lock()
 #: What of a net is kept as tensors and numbers alone, and the entry of its state that holds them.
 _PARTS = ("module_", "criterion_", "optimizer_")
 _SAVED = "saved_parts"
+#: State of an optimiser that is not made yet.
+_PAST = "_optimizer_state"
 
 
 class CrystalNet(skorch.NeuralNet):
@@ -79,9 +82,29 @@ class CrystalNet(skorch.NeuralNet):
             self.device = device
             self.module_.to(device)
             self.criterion_.to(device)
-            # What the optimiser knows of the weights follows them when it is loaded.
-            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+            if "optimizer_" in vars(self):
+                # What it knows of the weights follows them when it is loaded.
+                self.optimizer_.load_state_dict(self.optimizer_.state_dict())
         return self
+
+    # ---- optimiser ----
+
+    # Where skorch looks for it, and for its parameters.
+    _optimizers: ClassVar = ["optimizer"]
+    prefixes_: ClassVar = [*skorch.NeuralNet.prefixes_, "optimizer"]
+
+    def initialize_optimizer(self):
+        """Nothing: nets that only embed or predict need no optimiser, and torch imports for a second to make one."""
+        return self
+
+    @cached_property
+    def optimizer_(self):
+        """The optimiser, made when it is first asked for, and told what a pickle knew of its past."""
+        groups, options = self.get_params_for_optimizer("optimizer", self.get_all_learnable_params())
+        optimizer = self.optimizer(*groups, **options)
+        if past := vars(self).pop(_PAST, None):
+            optimizer.load_state_dict(past)
+        return optimizer
 
     # ---- data ----
 
@@ -162,9 +185,10 @@ class CrystalNet(skorch.NeuralNet):
         """
         state = vars(self).copy()
         state.pop("_drawn_from", None)
-        parts = {name: state.pop(name) for name in _PARTS if name in state}
-        if parts:
-            content = {name: part.state_dict() for name, part in parts.items()}
+        content = {name: state.pop(name).state_dict() for name in _PARTS if name in state}
+        if content:
+            if _PAST in state:
+                content["optimizer_"] = state.pop(_PAST)
             content["frozen"] = [name for name, p in self.module_.named_parameters() if not p.requires_grad]
             with io.BytesIO() as file:
                 torch.save(content, file)
@@ -192,10 +216,10 @@ class CrystalNet(skorch.NeuralNet):
         self.__dict__.update(module_=module.to(self.device), criterion_=criterion.to(self.device))
         for name in saved["frozen"]:
             module.get_parameter(name).requires_grad_(False)
-        groups, options = self.get_params_for_optimizer("optimizer", self.get_all_learnable_params())
-        self.__dict__["optimizer_"] = self.optimizer(*groups, **options)
-        for name in _PARTS:
-            vars(self)[name].load_state_dict(saved[name])
+        module.load_state_dict(saved["module_"])
+        criterion.load_state_dict(saved["criterion_"])
+        if "optimizer_" in saved:
+            self.__dict__[_PAST] = saved["optimizer_"]
 
     # ---- loss parts ----
 
