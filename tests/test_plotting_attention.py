@@ -265,6 +265,13 @@ def test_styles_differ_in_grey_too(table):
     assert {line.get_color() for line in lines} == {"red", "blue"}
 
 
+def test_colours_as_numbers(table):
+    colors = matplotlib.colormaps["viridis"](np.linspace(0, 1, 3))
+    display = AttentionDistanceDisplay.from_attention(table, elements=True, colors=colors)
+    lines = [artist for name, artist in display.artists_[0].items() if "→" in name and not name.startswith("self")]
+    assert {to_hex(line.get_color()) for line in lines} == {to_hex(color) for color in colors}
+
+
 # -- what cannot be drawn ----------------------------------------------------------------------------------------------
 
 
@@ -279,6 +286,7 @@ def test_styles_differ_in_grey_too(table):
         (lambda t: t, {"bins": 0}, ValueError, "bins must be a positive number of bins"),
         (lambda t: t, {"bins": 2.5}, ValueError, "bins must be a positive number of bins"),
         (lambda t: t, {"bins": [3, 2, 1]}, ValueError, "ascending edges"),
+        (lambda t: t, {"bins": [500, 600], "kind": "density"}, ValueError, "no pair of sites is between 500 and 600"),
     ],
 )
 def test_bad_input(table, change, params, error, match):

@@ -163,6 +163,16 @@ def test_categories(vectors, kind):
     assert_array_equal(colors, expected[points])
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array])
+def test_colours_as_numbers(vectors, kind):
+    numbers = kind(matplotlib.colormaps["viridis"](np.linspace(0, 1, 3)).tolist())
+    labels = ["a"] * 30 + ["b"] * 30 + ["c"] * 20 + ["d"] * 10
+    display = EmbeddingDisplay.from_vectors(vectors, labels, method="pca", colors=numbers)
+    points, colors = drawn(display)
+    expected = np.repeat([*(to_hex(color) for color in numbers), GREY.lower()], [30, 30, 20, 10])
+    assert_array_equal(colors, expected[points])
+
+
 def test_more_categories_than_colours(vectors):
     labels = pd.Series([f"{k:02d}" for k in range(30)] + ["often"] * 40 + ["rather"] * 20, name="prototype")
     display = EmbeddingDisplay.from_vectors(vectors, labels, method="pca", colors=["red", "blue"])
@@ -249,6 +259,7 @@ def test_a_map_of_ones_own():
         (np.ones((90, 2)), "y has more than one column; pass a DataFrame, or a dict"),
         (np.r_[np.arange(89), np.inf], "y has infinite values, the first in row 89"),
         (np.full(90, np.nan), "y has no value: all are missing"),
+        (pd.DataFrame(np.ones((90, 2)), columns=["a", "a"]), r"y has several columns of the same name: \['a'\]"),
     ],
 )
 def test_bad_targets(vectors, y, match):
@@ -264,6 +275,7 @@ def test_bad_targets(vectors, y, match):
         (lambda v: v * np.nan, {}, "got 0 of 6"),
         (lambda v: np.where(v == v.max(), np.inf, v), {}, "vectors contains infinity"),
         (lambda v: v[0], {}, "Expected 2D array"),
+        (lambda v: v[[0] * 90], {}, "all 90 vectors are the same"),
         (lambda v: v, {"max_points": 2}, "max_points must be at least 5, or None; got 2"),
         (lambda v: v, {"method": "mds"}, r"method must be one of \('tsne', 'umap', 'pca'\) or an estimator"),
         (lambda v: v, {"method": 3}, "method must be one of"),

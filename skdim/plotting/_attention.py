@@ -8,7 +8,7 @@ import pandas as pd
 from .._checks import check_crystals
 from ._attention_pairs import bin_edges, binned_quantiles, density, read_attention, weighted_quantiles
 from ._fitted import find_step
-from ._style import COLORS, GREY, MARKERS, as_panels, legend_beside, make_panels, pyplot
+from ._style import COLORS, GREY, MARKERS, as_panels, hex_colors, legend_beside, make_panels, pyplot
 
 KINDS = ("points", "median", "density")
 #: Of a panel, in inches.
@@ -186,6 +186,7 @@ class AttentionDistanceDisplay:
         else:
             self.axes_ = as_panels(ax, len(panels))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        colors = None if colors is None else hex_colors(colors)
         styles = _styles(table, colors) if (single if elements is None else elements) else {}
         draw = {"points": self._draw_points, "median": self._draw_medians, "density": self._draw_density}[kind]
         self.artists_ = []

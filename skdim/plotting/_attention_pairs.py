@@ -62,7 +62,7 @@ def bin_edges(table, bins):
     Raises
     ------
     ValueError
-        If they are no number of bins, and no ascending distances.
+        If they are no number of bins, and no ascending distances; or if no pair is between them.
     """
     if np.ndim(bins) == 0:
         if not isinstance(bins, int | np.integer) or bins < 1:
@@ -72,6 +72,8 @@ def bin_edges(table, bins):
     edges = np.asarray(bins, dtype=float)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
         raise ValueError(f"bins must be a positive number of bins, or their ascending edges; got {bins!r}")
+    if not table["distance"].between(edges[0], edges[-1]).any():
+        raise ValueError(f"no pair of sites is between {edges[0]:g} and {edges[-1]:g} angstrom apart: pass other bins")
     return edges
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._embedding_map import choose_rows, make_projection, project, read_targets
-from ._style import COLORS, GREY, as_panels, make_panels, pyplot
+from ._style import COLORS, GREY, as_panels, hex_colors, make_panels, pyplot
 
 #: Side of a panel in inches.
 _PANEL = 4.0
@@ -189,6 +189,7 @@ class EmbeddingDisplay:
         ValueError
             If the number of axes is not that of the targets, or the quantiles are not two ascending shares.
         """
+        colors = hex_colors(colors)
         low, high = quantiles
         if not 0 <= low < high <= 1:
             raise ValueError(f"quantiles must be two ascending numbers within 0 and 1; got {quantiles!r}")

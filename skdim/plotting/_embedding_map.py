@@ -28,6 +28,8 @@ def choose_rows(vectors, max_points, random_state):
         raise ValueError(
             f"a map needs at least {_FEWEST} vectors of 2 components without NaN; got {len(rows)} of {vectors.shape[1]}"
         )
+    if (vectors[rows] == vectors[rows[0]]).all():
+        raise ValueError(f"all {len(rows)} vectors are the same: there is nothing to map")
     if missing:
         first = np.setdiff1d(np.arange(len(vectors)), rows)[:3].tolist()
         warnings.warn(
@@ -87,6 +89,8 @@ def read_targets(y, n_rows):
     if y is None:
         return {}
     if isinstance(y, pd.DataFrame):
+        if y.columns.has_duplicates:
+            raise ValueError(f"y has several columns of the same name: {y.columns[y.columns.duplicated()].tolist()}")
         columns = {str(name): y[name] for name in y.columns}
     elif isinstance(y, Mapping):
         columns = {str(name): values for name, values in y.items()}

@@ -23,6 +23,13 @@ def pyplot():
     return plt
 
 
+def hex_colors(colors):
+    """Colors of all the kinds that matplotlib knows, as texts: rows of numbers cannot be compared."""
+    from matplotlib.colors import to_hex
+
+    return [color if isinstance(color, str) else to_hex(color, keep_alpha=True) for color in colors]
+
+
 def make_panels(n_panels, n_columns, width, height, beside=0.0, **options):
     """Axes of a new figure, in rows of ``n_columns``, each of so many inches; list of length n_panels.
 
