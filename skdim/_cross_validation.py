@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from ._checks import check_crystals
 from ._formula_split import FormulaKFold
 from ._label_efficiency import label_efficiency
+from ._label_rows import checked_labels
 
 
 def cross_validate_arms(
@@ -49,7 +50,8 @@ def cross_validate_arms(
     Raises
     ------
     ValueError
-        If a fold would be empty, or leaves fewer rows than ``train_sizes`` asks for.
+        If a fold would be empty, or leaves fewer rows than ``train_sizes`` asks for; or if a label is missing, or a
+        row of X failed to featurize.
 
     See Also
     --------
@@ -73,9 +75,12 @@ def cross_validate_arms(
     0       mean        30          8
     1  structure        30          8
     """
+    X = check_crystals(X, "cross_validate_arms")
+    y, tables = checked_labels(X, y, "X", "y"), []
+    if n_draws < 1:
+        raise ValueError(f"n_draws must be a positive integer; got {n_draws!r}")
     cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
     folds = [(draw, fold, *rows) for draw, k_fold in cv for fold, rows in enumerate(k_fold.split(X))]
-    y, tables = np.asarray(y), []
     for repeat, (draw, fold, train, test) in enumerate(folds):
         table = label_efficiency(
             estimators,

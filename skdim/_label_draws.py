@@ -69,7 +69,7 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
     Raises
     ------
     ValueError
-        If a size is not positive, comes twice, or is larger than ``n_rows``.
+        If a size is not positive, comes twice, or is larger than ``n_rows``; or if ``n_repeats`` is not positive.
 
     See Also
     --------
@@ -86,13 +86,15 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
     >>> [len(train) for train, _ in cv]
     [10, 40, 10, 40, 10, 40]
     """
+    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be a positive integer; got {n_repeats!r}")
     return make_draws(n_rows, checked_sizes(train_sizes, n_rows), n_repeats, entropy_of(random_state))
 
 
 def checked_sizes(train_sizes, n_rows):
-    sizes = sorted(train_sizes)
+    sizes = sorted(train_sizes) if np.iterable(train_sizes) else []
     if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(n, Integral) and int(n) > 0 for n in sizes):
-        raise ValueError(f"train_sizes must be different positive integers; got {train_sizes!r}")
+        raise ValueError(f"train_sizes must be a sequence of different positive integers; got {train_sizes!r}")
     sizes = [int(n) for n in sizes]
     if sizes[-1] > n_rows:
         fitting = [n for n in sizes if n <= n_rows] or [n_rows]

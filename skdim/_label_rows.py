@@ -47,9 +47,9 @@ def compared_rows(X, y, X_test, y_test, test_size, groups, entropy):
     if (X_test is None) != (y_test is None):
         given, missing = ("X_test", "y_test") if y_test is None else ("y_test", "X_test")
         raise ValueError(f"{given} was passed without {missing}: pass both, or neither to hold out rows of X")
-    y = _checked(X, y, "X", "y")
+    y = checked_labels(X, y, "X", "y")
     if X_test is not None:
-        y_test = _checked(X_test, y_test, "X_test", "y_test")
+        y_test = checked_labels(X_test, y_test, "X_test", "y_test")
         return ComparedRows(X, y, np.arange(len(y)), X_test, y_test, np.arange(len(y_test)))
     if groups is None and holds_structures(X):
         groups = formula_groups(X)
@@ -65,14 +65,16 @@ def take(X, rows):
     return [X[row] for row in rows] if isinstance(X, (list, tuple)) else X[rows]
 
 
-def _checked(X, y, X_name, y_name):
+def checked_labels(X, y, X_name, y_name):
+    """Labels as float64, finite, one for each row of X; no row of X failed to featurize."""
     y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=y_name)
     check_consistent_length(X, y)
     bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
     if len(bad):
+        formula = f" ({X.formula(int(bad[0]))})" if isinstance(X, Crystals) else ""
         raise ValueError(
-            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}. Leave these rows out: "
-            f"keep = np.isfinite({y_name})"
+            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}{formula}. Leave these rows "
+            f"out: keep = np.isfinite({y_name}){'.all(axis=1)' if y.ndim == 2 else ''}"
         )
     if isinstance(X, Crystals) and X.failed.any():
         row = int(np.flatnonzero(X.failed)[0])

@@ -159,8 +159,9 @@ def check_frame(frame):
     if not len(frame):
         raise ValueError("the frame has no rows: pass what label_efficiency returns")
     draw = [name for name in ("arm", "n_labels", "seed", "repeat") if name in frame]
-    if frame[draw].isna().any(axis=None):
-        raise ValueError(f"the frame has missing values in the columns {draw}, which tell the draws apart")
+    needed = [*draw, "mae"]
+    if frame[needed].isna().any(axis=None):
+        raise ValueError(f"the frame has missing values in the columns {needed}: leave these rows out")
     if frame.duplicated(draw).any():
         raise ValueError(
             f"the frame has a draw twice (same {', '.join(draw)}): number the repeats anew, or give frames of several "

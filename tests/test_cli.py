@@ -543,6 +543,17 @@ def test_folds_of_formulas(shipped, X, y):
     assert sorted(set(table["n_labels"])) == [5, 10]
     with pytest.raises(ValueError, match="asks for 39 labels"):
         cross_validate_arms({"mean": make_arm("mean")}, X, y, train_sizes=[39])
+    bad = y.copy()
+    bad[7] = np.nan
+    with pytest.raises(ValueError, match=rf"y has 1 labels that are not finite, the first in row 7 \({X.formula(7)}\)"):
+        cross_validate_arms({"mean": make_arm("mean")}, X, bad)
+    for wrong in (y[1:], np.append(y, 1.0)):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            cross_validate_arms({"mean": make_arm("mean")}, X, wrong)
+    with pytest.raises(ValueError, match="n_draws must be a positive integer"):
+        cross_validate_arms({"mean": make_arm("mean")}, X, y, n_draws=0)
+    with pytest.raises(TypeError, match="cross_validate_arms takes the Crystals"):
+        cross_validate_arms({"mean": make_arm("mean")}, list(y), y)
 
 
 # ---- what goes wrong ----

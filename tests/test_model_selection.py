@@ -110,6 +110,7 @@ def test_draws_follow_the_seed_and_leave_the_global_state_alone():
         ([0.5], "positive integers"),
         ([5, 5], "different"),
         ([], "different positive"),
+        (5, "a sequence of different positive integers; got 5"),
     ],
 )
 def test_bad_sizes(sizes, match, table):
@@ -117,6 +118,12 @@ def test_bad_sizes(sizes, match, table):
         label_draws(50, train_sizes=sizes)
     with pytest.raises(ValueError, match=match):
         label_efficiency({"a": Ridge()}, *table, test_size=50, train_sizes=sizes)
+
+
+@pytest.mark.parametrize("n_repeats", [0, -1, 2.5])
+def test_bad_repeats(n_repeats):
+    with pytest.raises(ValueError, match=f"n_repeats must be a positive integer; got {n_repeats}"):
+        label_draws(50, train_sizes=[5], n_repeats=n_repeats)
 
 
 def test_draws_are_folds_of_a_search(table):
@@ -472,6 +479,7 @@ def test_seeds_may_have_different_numbers_of_repeats():
         (lambda f: summarize(f.drop(columns="mae")), r"lacks the columns \['mae'\]"),
         (lambda f: summarize(f[:0]), "no rows"),
         (lambda f: summarize(None), "lacks the columns"),
+        (lambda f: summarize(f.assign(mae=f["mae"].where(f.index != 3))), r"missing values in the columns.*'mae'"),
         (lambda f: summarize(pd.concat([f, f])), "a draw twice"),
         (lambda f: paired_difference(f, "a", "z"), "'z' is no arm"),
         (lambda f: paired_difference(f, "a", "b", confidence=95), "between 0 and 1"),
