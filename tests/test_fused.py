@@ -66,6 +66,15 @@ def test_distinct_distances(batch, monkeypatch):
     assert torch.equal(of[which], batch.crystal[batch.row])
 
 
+def test_distances_of_huge_cells(batch, monkeypatch):
+    """Each crystal's are told from the next one's, however long they are."""
+    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
+    huge = replace(batch, distance=batch.distance * 3000)
+    assert huge.distance.max() > 20_000
+    values, which = huge.distinct
+    torch.testing.assert_close(values[which], huge.distance)
+
+
 @pytest.mark.parametrize("width", [1, 7, 64])
 def test_dense(width, threads):
     x = 4 * torch.randn(2100, width, dtype=torch.float64, generator=generator())

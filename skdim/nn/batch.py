@@ -10,9 +10,6 @@ from torch import Tensor
 
 from . import fused
 
-#: In angstrom: more than any distance within a supercell.
-_APART = 4096.0
-
 
 @dataclass
 class Batch:
@@ -82,6 +79,7 @@ class Batch:
         if fused.fusible(self.distance):
             return fused.distinct(self.pair_offsets[self.class_offsets], self.distance)
         # One sort for all crystals; double precision holds both numbers.
-        key = self.crystal.index_select(0, self.row).to(torch.float64) * _APART + self.distance
+        apart = 2 ** torch.ceil(torch.log2(self.distance.max().to(torch.float64) + 1))  # more than any distance
+        key = self.crystal.index_select(0, self.row).to(torch.float64) * apart + self.distance
         values, which = torch.unique(key, return_inverse=True)
-        return (values % _APART).to(self.distance.dtype), which
+        return (values % apart).to(self.distance.dtype), which
