@@ -11,6 +11,8 @@ from ._progress import progress
 
 #: Learning rate at the first and the last step of a one-cycle schedule, as a share of the peak.
 _FIRST, _LAST = 0.04, 1e-4
+#: Name of the callback that ``early_stopping`` stands for.
+STOP = "early_stopping"
 
 
 class OneCycle(Callback):
@@ -95,7 +97,7 @@ def make_callbacks(estimator, description, verbose, loss_parts=(), has_validatio
         stop = EarlyStopping(
             patience=estimator.n_iter_no_change, load_best=True, sink=_silent if verbose < 2 else print
         )
-        callbacks.append(("early_stopping", stop))
+        callbacks.append((STOP, stop))
     if verbose == 1:
         callbacks.append(("bar", EpochBar(description, checkpoint.n_done if checkpoint else 0)))
     if checkpoint is not None:

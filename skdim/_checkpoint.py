@@ -13,7 +13,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 from skorch.history import History
 
-from ._callbacks import OneCycle
+from ._callbacks import STOP, OneCycle
 from ._crystals import COLUMNS
 from ._files import as_json, replaced_file
 from ._mapped import blocks
@@ -76,7 +76,7 @@ class Checkpoint(Callback):
             return
         for name, callback in net.callbacks_:
             vars(callback).update(self.state_["callbacks"].get(name, {}))
-            if isinstance(callback, EarlyStopping):
+            if name == STOP:
                 callback.best_model_weights_ = self.state_["best"]
         # A pickle of the net needs no second copy of the weights.
         self.state_ = None
@@ -102,7 +102,7 @@ class Checkpoint(Callback):
             for kind, attributes in _STATE.items():
                 if isinstance(callback, kind):
                     callbacks[name] = {attribute: getattr(callback, attribute) for attribute in attributes}
-            if isinstance(callback, EarlyStopping):
+            if name == STOP:  # not one of the user's own
                 best = callback.best_model_weights_
         content = {
             "format": "skdim.checkpoint",

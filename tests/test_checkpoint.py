@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import make_crystals
@@ -132,6 +132,12 @@ def test_a_finished_run_returns_at_once(changes, X, tmp_path):
     assert_same_run(again, model, X)
     assert changes or (tmp_path / "run.pt").stat().st_mtime_ns == before
     assert_same_run(clone(model).fit(X), model, X)
+
+
+def test_own_early_stopping_does_not_take_the_place_of_the_best_weights(X, tmp_path):
+    own = EarlyStopping(monitor="train_loss", patience=100, load_best=False)
+    DeepInfoMaxEmbedder(**SETTINGS, early_stopping=True, callbacks=[own], checkpoint=tmp_path / "run.pt").fit(X)
+    assert torch.load(tmp_path / "run.pt", weights_only=True)["best"] is not None
 
 
 def test_an_interrupt_goes_on_from_the_last_whole_epoch(X, tmp_path):
