@@ -26,7 +26,7 @@ def check_labels(crystals, y, sample_weight=None):
         if len(rows):
             raise ValueError(
                 f"Input y contains {what}: {_name_rows(crystals, rows)}. Leave unlabelled crystals out: "
-                "keep = np.isfinite(y); fit(X[keep], y[keep])"
+                f"keep = np.isfinite(y){'.all(axis=1)' if y.ndim == 2 else ''}; fit(X[keep], y[keep])"
             )
     if crystals.errors_:
         rows = np.flatnonzero(crystals.failed)
@@ -41,14 +41,22 @@ def check_labels(crystals, y, sample_weight=None):
 def _check_weights(weight, y):
     if weight is None:
         return np.ones(len(y))
-    weight = check_array(weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    weight = check_array(
+        weight, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="sample_weight"
+    )
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must have one dimension; got shape {weight.shape}")
     check_consistent_length(y, weight)
+    if not np.isfinite(weight).all():
+        row = int(np.argmin(np.isfinite(weight)))
+        raise ValueError(f"sample_weight must be finite; it is {weight[row]} in row {row}")
     if (weight < 0).any():
         raise ValueError(f"sample_weight has negative values, the first in row {int(np.argmax(weight < 0))}")
     if not weight.any():
         raise ValueError("every sample weight is zero: there is nothing to train on")
+    # Only their ratios matter: the largest is 1, and what single precision holds for 0 is 0.
+    weight = weight / weight.max()
+    weight[weight < np.finfo(np.float32).tiny] = 0
     return weight
 
 

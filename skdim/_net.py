@@ -254,7 +254,12 @@ class CrystalNet(skorch.NeuralNet):
 
             def of_one(batch):
                 with torch.no_grad():  # which threads do not inherit
-                    return function(module, batch).cpu().numpy()
+                    values = function(module, batch).cpu().numpy()
+                if not np.isfinite(values).all():
+                    raise ValueError(
+                        "the network gives values that are not finite: its training diverged; lower learning_rate_init"
+                    )
+                return values
 
             yield from in_threads(of_one, self.batches(crystals, rows), n_threads)
 
