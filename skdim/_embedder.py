@@ -96,7 +96,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
     random_state : int, RandomState instance or None, default=None
         Weights, order of the crystals, and every draw of negatives and noise.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more.
+        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more. Parameters that make another
+        network must then be as they were.
     verbose : int, default=0
         1 shows a progress bar (in a log file: a line an epoch), 2 and more a table of the losses.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
 
 TRAINING_CONSTRAINTS = {
     "max_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -29,3 +29,26 @@ ENCODER_CONSTRAINTS = {
     "n_heads": [Interval(Integral, 1, None, closed="left")],
     "encoder_params": [dict, None],
 }
+_WIDTH = [Interval(Integral, 1, None, closed="left")]
+_WIDTHS = [list, tuple]
+_ENCODER_PARAMS = {
+    **dict.fromkeys(("site_width", "pair_width", "attention_hidden", "value_hidden"), _WIDTH),
+    **dict.fromkeys(("pre_pool", "post_pool"), _WIDTHS),
+    "element_embedding": [Interval(Integral, 0, None, closed="left")],
+    "log_coulomb": ["boolean"],
+    "pooling": [StrOptions({"mean", "max"})],
+}
+
+
+def check_encoder_params(params):
+    """Raise ValueError if a value in ``encoder_params`` is none that it can have."""
+    validate_parameter_constraints(_ENCODER_PARAMS, params, "encoder_params")
+    for name, value in params.items():
+        if _ENCODER_PARAMS[name] is _WIDTHS:
+            check_widths(f"{name} in encoder_params", value)
+
+
+def check_widths(name, widths):
+    """Raise ValueError if widths of layers are not positive integers."""
+    if not all(isinstance(width, Integral) and width > 0 for width in widths):
+        raise ValueError(f"{name} must hold positive integers; got {widths!r}")

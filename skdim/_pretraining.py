@@ -7,15 +7,17 @@ from sklearn.utils import check_random_state
 from ._checkpoint import checkpoint_of
 from ._checks import check_crystals
 from ._distributed import ranks_of
-from ._infomax_net import loss_parts, net_maker
+from ._infomax_net import loss_parts, module_settings, net_maker
 from ._net import seed_of
-from ._training import dataset, hold_out, starts_warm, train
+from ._training import dataset, hold_out, refuse_changes, starts_warm, train
 
 
 def pretrain(embedder, crystals, rows):
     """Fit an embedder of valid parameters to those rows of crystals, which were featurized; returns it."""
     if starts_warm(embedder):
         check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", site_features=embedder.site_features_)
+        settings = module_settings(embedder, crystals.site_features)
+        refuse_changes(embedder, settings, "set it back, or fit with warm_start=False to train another one")
     ranks = ranks_of(embedder.device)
     rng = check_random_state(embedder.random_state)
     if ranks is not None:

@@ -76,7 +76,8 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Weights of what is not pre-trained, and the order of the crystals.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more.
+        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more. Parameters that make another
+        network must then be as they were.
     verbose : int, default=0
         1 shows a progress bar (in a log file: a line an epoch), 2 and more a table of the losses.
 

@@ -10,12 +10,15 @@ from sklearn.utils import check_random_state
 
 from ._checks import check_crystals
 from ._net import WeightedLoss, seed_of
-from ._training import dataset, encoder_settings, hold_out, make_crystal_net, starts_warm, train
-from ._transfer import pretrained_source, start_from
+from ._parameters import check_widths
+from ._training import dataset, encoder_settings, hold_out, make_crystal_net, refuse_changes, starts_warm, train
+from ._transfer import freeze, pretrained_source, start_from
 from .nn.sitenet import SiteNet
 
 #: Fewest labels that early stopping may choose a checkpoint by: fewer say more about the draw than about the model.
 _LEAST_VALIDATION = 10
+#: Deviations of labels, and labels, between which single precision has room for what is made of them.
+_SMALLEST, _LARGEST = 1e-30, 1e30
 
 
 def supervise(regressor, crystals, y, weight, kinds):
@@ -34,21 +37,32 @@ def supervise(regressor, crystals, y, weight, kinds):
         check_crystals(crystals, "SiteNetRegressor (warm_start)", site_features=regressor.site_features_)
         if targets.shape[1] != regressor.n_outputs_:
             raise ValueError(f"warm_start goes on with {regressor.n_outputs_} targets, but y has {targets.shape[1]}")
-    mean = np.average(targets[rows], axis=0, weights=weight[rows])
-    scale = np.sqrt(np.average((targets[rows] - mean) ** 2, axis=0, weights=weight[rows]))
-    scale[scale < 1e-12 * np.maximum(1, np.abs(mean))] = 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(targets[rows], axis=0, weights=weight[rows])
+        scale = np.sqrt(np.average((targets[rows] - mean) ** 2, axis=0, weights=weight[rows]))
+    scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # equal labels, but for rounding
     # Single precision is for what the labels differ by, not for what they have in common. An activation has to see
     # the labels' own zero.
     offset = mean if regressor.output_activation == "identity" else np.zeros_like(mean)
     offset = regressor._offset if warm else offset
-    settings = encoder_settings(regressor, crystals.site_features)
-    module_params = {
-        "encoder": {**settings, "spread": source is not None and source.net_.module_.encoder.spread},
-        "target_mean": mean - offset,
-        "target_scale": scale,
+    _check_size(targets[used] - offset, scale)
+    settings = {
+        "encoder": encoder_settings(regressor, crystals.site_features),
         "hidden_layer_sizes": tuple(np.atleast_1d(regressor.hidden_layer_sizes).tolist()),
         "output_activation": regressor.output_activation,
         "representation": regressor.representation,
+    }
+    check_widths("hidden_layer_sizes", settings["hidden_layer_sizes"])
+    if warm:
+        to_do = "set it back, or fit with warm_start=False to train another one"
+        refuse_changes(regressor, settings, to_do, loss=regressor.loss)
+        freeze(regressor.net_.module_.encoder, regressor.freeze)
+    spread = source is not None and source.net_.module_.encoder.spread
+    module_params = {
+        **settings,
+        "encoder": {**settings["encoder"], "spread": spread},
+        "target_mean": mean - offset,
+        "target_scale": scale,
     }
     make_net = partial(
         make_crystal_net,
@@ -56,7 +70,7 @@ def supervise(regressor, crystals, y, weight, kinds):
         WeightedLoss,
         module_params,
         prepare=partial(
-            start_from, source=source, freeze=regressor.freeze, crystals=crystals, rows=rows, weight=weight[rows]
+            start_from, source=source, frozen=regressor.freeze, crystals=crystals, rows=rows, weight=weight[rows]
         ),
         criterion__loss=regressor.loss,
         criterion__scale=scale,
@@ -71,3 +85,13 @@ def supervise(regressor, crystals, y, weight, kinds):
     regressor._one_dimensional = y.ndim == 1
     regressor._offset = offset
     return regressor
+
+
+def _check_size(targets, scale):
+    """Raise ValueError if labels are too large or too small for single precision."""
+    if not (np.abs(targets).max() < _LARGEST and (scale > _SMALLEST).all()):
+        raise ValueError(
+            f"y has values up to {np.abs(targets).max():.3g} and deviates by {scale.min():.3g}; networks compute in "
+            f"single precision and need values below {_LARGEST:g} and deviations above {_SMALLEST:g}: pass y in other "
+            "units"
+        )

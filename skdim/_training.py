@@ -13,6 +13,7 @@ from ._batching import CrystalDataset
 from ._callbacks import close_bars, make_callbacks
 from ._devices import device_turn, resolve_device
 from ._net import CrystalNet
+from ._parameters import check_encoder_params
 from ._threads import resolve_threads, torch_threads
 from .nn.encoder import SiteNetEncoder
 
@@ -25,7 +26,7 @@ def encoder_settings(estimator, site_features):
     Raises
     ------
     ValueError
-        If ``encoder_params`` has a key that is not the encoder's to set there.
+        If ``encoder_params`` has a key that is not the encoder's to set there, or a value that it cannot have.
     """
     parameters = signature(SiteNetEncoder).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in _OWN}
@@ -33,6 +34,7 @@ def encoder_settings(estimator, site_features):
     unknown = sorted(set(extra) - set(defaults))
     if unknown:
         raise ValueError(f"encoder_params has unknown keys {unknown}; it may hold {sorted(defaults)}")
+    check_encoder_params(extra)
     return {
         "n_site_inputs": len(site_features),
         **{name: getattr(estimator, name) for name in ("n_components", "local_dim", "n_blocks", "n_heads")},
@@ -115,7 +117,7 @@ def _run(estimator, make_net, options, train_set, valid_set, loss_parts, checkpo
         net.initialize_callbacks()  # set_params would keep the old ones
     else:
         net = untrained_net(estimator, make_net, loss_parts, **options, device=device)
-    set_rate(net, estimator.learning_rate_init)
+    set_optimizer(net, estimator)
     epochs = estimator.max_epochs
     if checkpoint is not None:
         epochs -= checkpoint.restore(net)
@@ -161,13 +163,33 @@ def starts_warm(estimator):
     return bool(estimator.warm_start) and hasattr(estimator, "net_")
 
 
-def set_rate(net, rate):
-    """Set the optimiser's learning rates to what they were made with, or in proportion if ``rate`` has changed since.
+def refuse_changes(estimator, settings, to_do, **criterion):
+    """Raise ValueError if an estimator's parameters describe another network than its trained one.
 
-    A schedule of an earlier run has left them at its end.
+    Parameters
+    ----------
+    estimator : fitted estimator
+    settings : dict
+        Arguments of the module that the parameters stand for now.
+    to_do : str
+        Ends the message.
+    **criterion
+        Arguments of the criterion likewise.
     """
-    for group in net.optimizer_.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * (rate / net.lr)
+    net = estimator.net_
+    trained = {**net.get_params_for("module"), **net.get_params_for("criterion")}
+    trained, now = ({**each, **each["encoder"], "encoder": None} for each in (trained, {**settings, **criterion}))
+    changed = [f"{name}={trained.get(name)!r}, not {now[name]!r}" for name in now if trained.get(name) != now[name]]
+    if changed:
+        raise ValueError(f"the trained network has {'; '.join(changed)}: {to_do}")
+
+
+def set_optimizer(net, estimator):
+    """Set rates and weight decay to the estimator's: a schedule of an earlier run has left the rates at its end."""
+    *of_encoder, last = net.optimizer_.param_groups  # one alone, but for a regressor
+    for group in of_encoder:
+        group.update(lr=estimator.learning_rate_init * estimator.encoder_rate, weight_decay=estimator.weight_decay)
+    last.update(lr=estimator.learning_rate_init, weight_decay=estimator.weight_decay)
 
 
 def dataset(crystals, rows, targets=None):

@@ -19,7 +19,7 @@ def pretrained_source(regressor, crystals, kinds):
         If it is not fitted (as after ``clone``), or its encoder has another shape than this estimator asks for.
     """
     source = regressor.pretrained
-    if isinstance(source, FrozenEstimator):
+    while isinstance(source, FrozenEstimator):
         source = source.estimator
     if source is None:
         if regressor.freeze is not None:
@@ -36,7 +36,8 @@ def pretrained_source(regressor, crystals, kinds):
             "FrozenEstimator from sklearn.frozen"
         )
     check_crystals(crystals, f"the pretrained {name}", site_features=source.site_features_)
-    theirs, ours = (encoder_settings(estimator, crystals.site_features) for estimator in (source, regressor))
+    # What it was trained with, whatever set_params has made of its parameters since.
+    theirs, ours = source.net_.get_params_for("module")["encoder"], encoder_settings(regressor, crystals.site_features)
     different = [name for name in ours if theirs[name] != ours[name]]
     if different:
         wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)
@@ -47,7 +48,7 @@ def pretrained_source(regressor, crystals, kinds):
     return source
 
 
-def start_from(module, device_batches, source, freeze, crystals, rows, weight):
+def start_from(module, device_batches, source, frozen, crystals, rows, weight):
     """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
     encoder = module.encoder
     if source is not None:
@@ -56,6 +57,11 @@ def start_from(module, device_batches, source, freeze, crystals, rows, weight):
         batches = device_batches(crystals, rows)
         vectors = torch.cat([embed(encoder, batch, module.representation) for batch in batches])
         module.standardise_features(vectors, torch.as_tensor(weight, dtype=vectors.dtype, device=vectors.device))
-    frozen = {"local": encoder.local_modules(), "encoder": [encoder], None: []}[freeze]
-    for part in frozen:
+    freeze(encoder, frozen)
+
+
+def freeze(encoder, frozen):
+    """Freeze what the parameter ``freeze`` names, and nothing else."""
+    encoder.requires_grad_(True)
+    for part in {"local": encoder.local_modules(), "encoder": [encoder], None: []}[frozen]:
         part.requires_grad_(False)

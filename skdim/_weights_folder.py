@@ -12,7 +12,7 @@ from safetensors.torch import save
 from ._checkpoint import epoch_records, restored_history
 from ._files import as_json, new_folder, refuse_existing
 from ._infomax_net import loss_parts, module_settings, net_maker
-from ._training import run_options, untrained_net
+from ._training import refuse_changes, run_options, untrained_net
 from ._version import __version__
 from ._weights import (
     CONFIG,
@@ -40,6 +40,8 @@ def write_weights(embedder, path, metadata):
         metadata = getattr(embedder, "pretrained_info_", {}).get("metadata", {})
     if not isinstance(metadata, dict):
         raise TypeError(f"metadata must be a dict, not a {type(metadata).__name__}")
+    settings = module_settings(embedder, embedder.site_features_)
+    refuse_changes(embedder, settings, "set it back, or fit again before saving")
     parameters = {k: v for k, v in embedder.get_params(deep=False).items() if k not in NOT_SAVED}
     if not isinstance(embedder.random_state, Integral):
         parameters["random_state"] = None  # an instance, which goes on from fit to fit; "seed" is what it gave
@@ -52,7 +54,7 @@ def write_weights(embedder, path, metadata):
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "parameters": parameters,
         # What the parameters stood for: defaults of the encoder may change.
-        "network": module_settings(embedder, embedder.site_features_),
+        "network": settings,
         "seed": embedder.net_.seed,
         "site_features": embedder.site_features_,
         "element_table": features_hash(embedder.site_features_),

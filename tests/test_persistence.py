@@ -89,6 +89,16 @@ def test_a_pickle_holds_no_training_data(kind, structures):
     assert X.nbytes > 10_000
 
 
+def test_a_pickle_of_a_pickle_goes_on_training_as_the_first(kind, X, y):
+    """Also where it was not trained in between, and so has made no optimiser of the state that it was given."""
+    first = kind(**SMALL, max_epochs=2, warm_start=True).fit(X, y)
+    once = pickle.loads(pickle.dumps(first))
+    twice = pickle.loads(pickle.dumps(once))
+    expected = output(first.fit(X, y), X)
+    for copy in (once, twice):
+        assert_array_equal(output(copy.fit(X, y), X), expected)
+
+
 def test_a_pickle_of_transfer_holds_the_embedder_once(X, y, embedder):
     transfer = SiteNetRegressor(**SMALL, max_epochs=1, pretrained=FrozenEstimator(embedder)).fit(X, y)
     alone = SiteNetRegressor(**SMALL, max_epochs=1).fit(X, y)

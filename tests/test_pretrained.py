@@ -209,6 +209,24 @@ def test_the_weights_of_the_package_lie_in_it():
 # ---- refusals when saving ----
 
 
+def test_loading_and_embedding_make_no_optimiser(loaded, X):
+    """They take a second to import what makes one."""
+    copy = pickle.loads(pickle.dumps(loaded))
+    for one in (loaded, copy):
+        one.transform(X)
+        assert "optimizer_" not in vars(one.net_)
+        one.set_params(warm_start=True, max_epochs=1).fit(X)
+        assert "optimizer_" in vars(one.net_)
+    assert_array_equal(copy.transform(X), loaded.transform(X))
+
+
+def test_parameters_that_were_changed_since_the_fit(loaded, tmp_path):
+    loaded.set_params(n_components=9, objective="jsd")
+    with pytest.raises(ValueError, match=r"has objective='infonce', not 'jsd'; n_components=4, not 9: set it back"):
+        loaded.save_pretrained(tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_what_cannot_be_saved(embedder, folder, tmp_path):
     with pytest.raises(FileExistsError, match="exists: remove it first"):
         embedder.save_pretrained(folder)
@@ -309,10 +327,10 @@ def test_wrong_parameters(folder):
         ({"n_components": -4}, "has a parameter of no use"),
         ({"negatives": ["nobody"]}, "has a parameter of no use: negatives must be"),
         ({"encoder_params": {"colour": 1}}, "has a parameter of no use: encoder_params has unknown keys"),
-        ({"encoder_params": {**NARROW, "pre_pool": "abc"}}, "describes no network"),
-        ({"encoder_params": {**NARROW, "pre_pool": 3}}, "describes no network"),
-        ({"encoder_params": {**NARROW, "site_width": -8}}, "describes no network"),
-        ({"encoder_params": {**NARROW, "site_width": 0.5}}, "describes no network"),
+        ({"encoder_params": {**NARROW, "pre_pool": "abc"}}, "of no use: The 'pre_pool' parameter of encoder_params"),
+        ({"encoder_params": {**NARROW, "pre_pool": [8, 0]}}, "pre_pool in encoder_params must hold positive"),
+        ({"encoder_params": {**NARROW, "site_width": -8}}, "of no use: The 'site_width' parameter of encoder_params"),
+        ({"encoder_params": {**NARROW, "site_width": 0.5}}, "of no use: The 'site_width' parameter of encoder_params"),
         ({"encoder_params": {"pre_pool": [8] * 10_000}}, "its parameters are longer than any network's"),
     ],
 )

@@ -97,8 +97,33 @@ def test_units_of_the_labels_do_not_matter(X, y):
     model = SiteNetRegressor(**SMALL, max_epochs=5)
     plain = clone(model).fit(X, y).predict(X)
     assert_allclose(clone(model).fit(X, 1000 * y).predict(X), 1000 * plain, rtol=1e-3, atol=1)
+    # SI units.
+    assert_allclose(clone(model).fit(X, 1e-20 * y).predict(X), 1e-20 * plain, rtol=1e-3, atol=1e-23)
+    for factor in (1e-40, 1e39, 1e200):
+        with pytest.raises(ValueError, match=r"single precision .* pass y in other units"):
+            model.fit(X, factor * y)
     # A large constant, such as a total energy's, takes no digits from the rest.
     assert_allclose(clone(model).fit(X, y + 1e6).predict(X) - 1e6, plain, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(0,), (8, -1), (8.0,), ["a"]])
+def test_hidden_layers_are_checked(sizes, X, y):
+    with pytest.raises(ValueError, match="hidden_layer_sizes must hold positive integers"):
+        SiteNetRegressor(**SMALL, hidden_layer_sizes=sizes).fit(X, y)
+
+
+@pytest.mark.parametrize("factor", [3.0, 1e-60, 1e-310, 1e60, 1e308])
+def test_only_the_ratios_of_weights_matter(factor, X, y):
+    model = SiteNetRegressor(**SMALL, max_epochs=3)
+    weight = np.tile([1.0, 0.5], 20)
+    expected = clone(model).fit(X, y, sample_weight=weight).predict(X)
+    assert_allclose(clone(model).fit(X, y, sample_weight=factor * weight).predict(X), expected, rtol=1e-6)
+
+
+def test_a_batch_of_tiny_weights(X, y):
+    weight = np.where(np.arange(40) < 20, 1.0, 1e-60)
+    model = SiteNetRegressor(**SMALL, max_epochs=2, batch_sites=1).fit(X, y, sample_weight=weight)
+    assert np.isfinite(model.predict(X)).all()
 
 
 def test_several_targets(X, y):
@@ -121,7 +146,14 @@ def test_weight_zero_is_a_row_left_out(X, y):
     weighted = clone(model).fit(X, np.where(weight > 0, y, 1e9), sample_weight=weight)
     left_out = clone(model).fit(X[weight > 0], y[weight > 0])
     assert_array_equal(weighted.predict(X), left_out.predict(X))
-    bad = {"negative": -weight, "zero": 0 * weight, "one dimension": weight[:, None], "inconsistent": weight[1:]}
+    unknown = np.where(np.arange(40) == 7, np.nan, 1.0)
+    bad = {
+        "it is nan in row 7": unknown,
+        "negative": -weight,
+        "zero": 0 * weight,
+        "one dimension": weight[:, None],
+        "inconsistent": weight[1:],
+    }
     for message, wrong in bad.items():
         with pytest.raises(ValueError, match=message):
             model.fit(X, y, sample_weight=wrong)

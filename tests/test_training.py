@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
@@ -125,6 +126,61 @@ def test_warm_start_refuses_other_data(X, y):
     for estimator in (model, embedder):
         with pytest.raises(ValueError, match="was fitted on the site features"):
             estimator.fit(other, y)
+
+
+def test_warm_start_refuses_another_network(kind, X, y):
+    model = kind(**SMALL, max_epochs=1, warm_start=True).fit(X, y)
+    before = output(model, X)
+    changes = [{"n_components": 5}, {"encoder_params": {**SMALL["encoder_params"], "pooling": "max"}}]
+    changes += [{"temperature": 0.5}] if kind is DeepInfoMaxEmbedder else [{"hidden_layer_sizes": 8}, {"loss": "huber"}]
+    for change in changes:
+        changed = copy.deepcopy(model).set_params(**change)
+        with pytest.raises(ValueError, match=r"the trained network has .*, not .*: set it back, or"):
+            changed.fit(X, y)
+        assert_array_equal(output(changed, X), before)
+
+
+def test_warm_start_reads_the_weight_decay(kind, X, y):
+    model = kind(**SMALL, max_epochs=1, warm_start=True).fit(X, y).set_params(weight_decay=0.5).fit(X, y)
+    assert {group["weight_decay"] for group in model.net_.optimizer_.param_groups} == {0.5}
+
+
+def test_warm_start_reads_freeze_and_encoder_rate(X, y):
+    def encoder(model):
+        return weights(model.net_.module_.encoder)
+
+    start = FrozenEstimator(DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X))
+    model = SiteNetRegressor(**SMALL, pretrained=start, max_epochs=1, warm_start=True, freeze="encoder").fit(X, y)
+    before = encoder(model)
+    model.set_params(freeze=None, encoder_rate=0.5, learning_rate="constant").fit(X, y)
+    assert not same_weights(encoder(model), before)
+    assert sorted(group["lr"] for group in model.net_.optimizer_.param_groups) == [5e-4, 1e-3]
+    before = encoder(model)
+    model.set_params(freeze="encoder").fit(X, y)
+    assert same_weights(encoder(model), before)
+
+
+def test_a_network_that_gives_nan_says_so(kind, X, y):
+    """The loss of its one epoch was made before the step that spoilt it."""
+    model = kind(**SMALL, max_epochs=1, batch_sites=10**6, learning_rate_init=1e30).fit(X, y)
+    with pytest.raises(ValueError, match="its training diverged; lower learning_rate_init"):
+        output(model, X)
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"pooling": "sum"}, "'pooling' parameter of encoder_params must be a str among"),
+        ({"site_width": 0}, "'site_width' parameter of encoder_params must be an int"),
+        ({"attention_hidden": None}, "'attention_hidden' parameter of encoder_params must be an int"),
+        ({"pre_pool": 8}, "'pre_pool' parameter of encoder_params"),
+        ({"post_pool": (8, 0)}, r"post_pool in encoder_params must hold positive integers; got \(8, 0\)"),
+        ({"log_coulomb": "no"}, "'log_coulomb' parameter of encoder_params"),
+    ],
+)
+def test_encoder_params_are_checked(params, match, kind, X, y):
+    with pytest.raises(ValueError, match=match):
+        kind(**{**SMALL, "encoder_params": params}).fit(X, y)
 
 
 def test_early_stopping_keeps_the_best_weights(kind, X, y):

@@ -95,6 +95,14 @@ def test_other_kinds_are_refused(source, X, y):
             transfer(source, pretrained=wrong).fit(X, y)
 
 
+def test_frozen_twice_is_frozen(source, X, y):
+    once, twice = (
+        SiteNetRegressor(**SMALL, pretrained=pretrained, max_epochs=1).fit(X, y).predict(X)
+        for pretrained in (FrozenEstimator(source), FrozenEstimator(FrozenEstimator(source)))
+    )
+    assert_array_equal(once, twice)
+
+
 def test_what_is_not_fitted_is_refused(source, X, y):
     match = r"the SiteNetRegressor given as pretrained is not fitted.*pretrained=FrozenEstimator\(\.\.\.\)"
     for unfitted in (clone(source), FrozenEstimator(clone(source))):

@@ -121,7 +121,7 @@ class SiteNetEncoder(nn.Module):
     n_blocks, n_heads : int, default=1
     site_width, pair_width : int, default=64
         Width a head of the lifted sites and pairs.
-    attention_hidden, value_hidden : int or None, default=64
+    attention_hidden, value_hidden : int, default=64
         Hidden widths of g^W and g^A.
     pre_pool, post_pool : tuple of int
         Dense layers before and after the mean over sites.
