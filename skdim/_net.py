@@ -26,6 +26,7 @@ _PARTS = ("module_", "criterion_", "optimizer_")
 _SAVED = "saved_parts"
 #: State of an optimiser that is not made yet.
 _PAST = "_optimizer_state"
+_DIVERGED = "the network gives values that are not finite: its training diverged; lower learning_rate_init"
 
 
 class CrystalNet(skorch.NeuralNet):
@@ -94,7 +95,10 @@ class CrystalNet(skorch.NeuralNet):
     prefixes_: ClassVar = [*skorch.NeuralNet.prefixes_, "optimizer"]
 
     def initialize_optimizer(self):
-        """Nothing: nets that only embed or predict need no optimiser, and torch imports for a second to make one."""
+        """Forget an earlier one. Nets that only embed or predict need none, and torch imports for a second to make one.
+        """
+        for name in ("optimizer_", _PAST):
+            vars(self).pop(name, None)
         return self
 
     @cached_property
@@ -256,9 +260,7 @@ class CrystalNet(skorch.NeuralNet):
                 with torch.no_grad():  # which threads do not inherit
                     values = function(module, batch).cpu().numpy()
                 if not np.isfinite(values).all():
-                    raise ValueError(
-                        "the network gives values that are not finite: its training diverged; lower learning_rate_init"
-                    )
+                    raise ValueError(_DIVERGED)
                 return values
 
             yield from in_threads(of_one, self.batches(crystals, rows), n_threads)
@@ -271,6 +273,8 @@ class CrystalNet(skorch.NeuralNet):
             generator = self._generators()[1]
             for batch in self.batches(crystals, rows, self.min_crystals):
                 total += len(batch) * float(module(batch, generator)["loss"])
+        if not np.isfinite(total):
+            raise ValueError(_DIVERGED)
         return total / len(rows)
 
 

@@ -165,6 +165,15 @@ def test_a_network_that_gives_nan_says_so(kind, X, y):
     model = kind(**SMALL, max_epochs=1, batch_sites=10**6, learning_rate_init=1e30).fit(X, y)
     with pytest.raises(ValueError, match="its training diverged; lower learning_rate_init"):
         output(model, X)
+    with pytest.raises(ValueError, match="its training diverged; lower learning_rate_init"):
+        model.score(X, y)
+
+
+def test_a_net_that_begins_anew_has_another_optimiser(kind, X, y):
+    net = kind(**SMALL, max_epochs=1).fit(X, y).net_
+    net.initialize()
+    trained = {id(p) for group in net.optimizer_.param_groups for p in group["params"]}
+    assert trained == {id(p) for p in net.module_.parameters()}
 
 
 @pytest.mark.parametrize(
