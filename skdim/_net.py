@@ -95,10 +95,9 @@ class CrystalNet(skorch.NeuralNet):
     prefixes_: ClassVar = [*skorch.NeuralNet.prefixes_, "optimizer"]
 
     def initialize_optimizer(self):
-        """Forget an earlier one. Nets that only embed or predict need none, and torch imports for a second to make one.
-        """
+        """Forget an earlier one: nets that only embed need none, and torch imports for a second to make one."""
         for name in ("optimizer_", _PAST):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         return self
 
     @cached_property
@@ -106,7 +105,7 @@ class CrystalNet(skorch.NeuralNet):
         """The optimiser, made when it is first asked for, and told what a pickle knew of its past."""
         groups, options = self.get_params_for_optimizer("optimizer", self.get_all_learnable_params())
         optimizer = self.optimizer(*groups, **options)
-        if past := vars(self).pop(_PAST, None):
+        if past := self.__dict__.pop(_PAST, None):
             optimizer.load_state_dict(past)
         return optimizer
 

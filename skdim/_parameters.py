@@ -50,5 +50,5 @@ def check_encoder_params(params):
 
 def check_widths(name, widths):
     """Raise ValueError if widths of layers are not positive integers."""
-    if not all(isinstance(width, Integral) and width > 0 for width in widths):
+    if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
         raise ValueError(f"{name} must hold positive integers; got {widths!r}")
