@@ -79,6 +79,8 @@ def _first_block(text, name):
     """The first data block with a crystal, and how many there are."""
     if len(text) > MAX_SIZE:
         raise CifError(f"{name} has more than {MAX_SIZE // 2**20} million characters, which no CIF of a crystal has")
+    # A byte order mark before its name would hide the first block, and lines may end as on any system.
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     # pymatgen's expressions, and the next one, look at all that follows a blank line for every blank line.
     text = _BLANK_LINES.sub("\n", f"\n{text}")
     # Split as pymatgen does, so that blocks without atoms (authors, powder patterns) raise no warnings of their own.
