@@ -7,6 +7,7 @@ was asked for. So what counts is picked out here, kind by kind.
 
 from __future__ import annotations
 
+import contextlib
 import copyreg
 import hashlib
 import os
@@ -51,9 +52,10 @@ def row_fingerprint(X):
 
 
 def row_content(row):
-    """What is in the file that a row names; any other row itself."""
+    """What is in the file that a row names; any other row itself, also one that names no file that can be read."""
     if isinstance(row, os.PathLike) or (isinstance(row, str) and "\n" not in row and os.path.isfile(row)):
-        return Path(row).read_bytes()
+        with contextlib.suppress(OSError):
+            return Path(row).read_bytes()
     return row
 
 
@@ -159,8 +161,10 @@ def _torch_parts(value):
 
 
 def _structure_parts(value):
-    """What a pymatgen structure holds, without what it and its lattice have cached; None for anything else."""
-    core = sys.modules.get("pymatgen.core")
+    """What a crystal of pymatgen or ASE holds, without what it has cached or its calculator; else None."""
+    core, atoms = sys.modules.get("pymatgen.core"), sys.modules.get("ase.atoms")
+    if atoms is not None and isinstance(value, atoms.Atoms):
+        return [value.cell.array, value.pbc, value.arrays, value.info]
     if core is None or not isinstance(value, core.IStructure):
         return None
     species = [[(str(one), float(share)) for one, share in site.species.items()] for site in value.sites]

@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from functools import partial
 
 import numpy as np
@@ -162,6 +163,28 @@ def test_files_count_by_their_content(structures, tmp_path):
         structures[k].to(tmp_path / name, fmt="cif")
     a, b, c = (row_fingerprint([tmp_path / name]) for name in ("a.cif", "b.cif", "c.cif"))
     assert a == b == row_fingerprint([str(tmp_path / "a.cif")]) != c
+
+
+def test_files_that_cannot_be_read_count_by_their_names(tmp_path):
+    marks = [row_fingerprint([tmp_path / name]) for name in ("no.cif", "nor.cif", ".", "no.cif")]
+    assert len(set(marks)) == 3
+    assert marks[0] == marks[3]
+
+
+def test_atoms_count_without_their_calculators():
+    ase = pytest.importorskip("ase", reason="ASE is an extra: pip install 'skdim-crystals[ase]'")
+    from ase.calculators.lj import LennardJones
+
+    atoms = ase.Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4], pbc=True)
+    mark = row_fingerprint([atoms])
+    atoms.calc = LennardJones()
+    atoms.get_potential_energy()
+    atoms.calc.lock = threading.Lock()  # of a library: it has no content
+    assert row_fingerprint([atoms]) == mark
+    for name, value in (("pbc", False), ("positions", np.ones((2, 3))), ("numbers", [55, 35]), ("cell", [4, 4, 5])):
+        other = atoms.copy()
+        setattr(other, name, value)
+        assert row_fingerprint([other]) != mark
 
 
 def test_crystals_count_by_their_columns(X, structures):

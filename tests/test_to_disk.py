@@ -73,6 +73,15 @@ def test_the_formula_of_a_failure(structures, path):
     assert "more than max_sites" in failure["reason"]
 
 
+def test_files_that_are_missing(structures, path, tmp_path):
+    """A row that names one fails, and not the run."""
+    with pytest.warns(UserWarning, match="2 of 3 structures could not be featurized"):
+        X = SiteNetFeaturizer(on_error="warn").transform_to_disk([structures[0], tmp_path / "no.cif", tmp_path], path)
+    assert [X.errors_[row].split("(")[0] for row in (1, 2)] == [
+        f"row 1: cannot open '{tmp_path / 'no.cif'}' ", f"row 2: cannot open '{tmp_path}' "
+    ]  # fmt: skip
+
+
 def test_an_error_keeps_what_is_done(structures, X, path):
     rows = [*structures[:6], None, *structures[6:9]]
     with pytest.raises(StructureError, match="row 6: the structure is missing") as error:
