@@ -189,10 +189,7 @@ class Crystals:
             if not isinstance(part, Crystals):
                 raise TypeError(f"can only concatenate Crystals; part {k} is a {type(part).__name__}")
             if part.settings != first.settings or part.site_features != first.site_features:
-                raise ValueError(
-                    f"part {k} was featurized with other settings ({part.settings}, {part.site_features}) than part 0 "
-                    f"({first.settings}, {first.site_features})"
-                )
+                raise ValueError(f"part {k} was featurized with other settings than part 0: {_difference(part, first)}")
         columns = {
             name: offsets_of(np.concatenate([np.diff(getattr(p, name)) for p in parts]))
             if name.endswith("_offsets")
@@ -248,13 +245,14 @@ class Crystals:
         Parameters
         ----------
         row : int
-            Counted from 0.
+            Counted from 0, or from the end if negative.
 
         Returns
         -------
         str
             "?" where the row failed.
         """
+        (row,) = self._rows(operator.index(row))
         classes = slice(int(self.class_offsets[row]), int(self.class_offsets[row + 1]))
         amounts = np.bincount(self.numbers[classes], weights=self.multiplicity[classes])
         present = np.flatnonzero(amounts)
@@ -329,3 +327,11 @@ class Crystals:
         from ._store import load_crystals
 
         return load_crystals(path, mmap_mode, verify)
+
+
+def _difference(one, other):
+    """In what settings two Crystals differ, in words."""
+    names = sorted({*one.settings, *other.settings})
+    found = [(name, one.settings.get(name), other.settings.get(name)) for name in names]
+    found.append(("site_features", list(one.site_features), list(other.site_features)))
+    return "; ".join(f"{name} {mine}, and not {yours}" for name, mine, yours in found if mine != yours)
