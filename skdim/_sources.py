@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -88,15 +90,16 @@ def open_source(source, *, without_test=False):
         return Source(path.name, "files *.cif", lambda: _read_folder(path), has_names=True)
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
-    if path.suffix == ".zip":
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
         return Source(path.name, "files *.cif", lambda: _read_zip(path), has_names=True)
-    if path.suffix == ".parquet":
+    if suffix == ".parquet":
         return _parquet_source(path, without_test)
-    if path.suffix == ".csv":
+    if suffix == ".csv":
         return _csv_source(path, without_test)
-    if path.suffix == ".db":
+    if suffix == ".db":
         return _ase_source(path)
-    if path.suffix.lower() == ".cif":
+    if suffix == ".cif":
         return Source(path.name, "files *.cif", lambda: iter([(path.as_posix(), _read_file(path))]), 1, has_names=True)
     raise ValueError(
         f"{path} is neither a CIF (*.cif), a folder nor a zip file of CIFs (*.zip), nor a table (*.parquet, *.csv), "
@@ -106,13 +109,18 @@ def open_source(source, *, without_test=False):
 
 def _read_folder(folder):
     """CIF files at any depth, in an order that is the same everywhere."""
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse_folder):
         folders.sort()
         for name in sorted(files):
             if not name.lower().endswith(".cif"):
                 continue
             file = Path(parent, name)
             yield file.relative_to(folder).as_posix(), _read_file(file)
+
+
+def _refuse_folder(error):
+    """Raise what os.walk would pass over, and all files of a folder with it."""
+    raise OSError(f"cannot list the folder {error.filename} ({error.strerror}): make it readable or move it") from error
 
 
 def _read_file(file):
@@ -173,11 +181,16 @@ def _parquet_source(path, without_test):
             for k in range(batch.num_rows):
                 if split and cells[split][k].as_py() == "test":
                     continue
-                own = None if id_column is None else str(cells[id_column][k].as_py())
+                own = None if id_column is None else _id_text(cells[id_column][k].as_py())
                 yield own, _from_cells([cells[name][k] for name in content])
 
     has_ids = id_column is not None
     return Source(path.name, "rows", read, n_rows - n_test, has_names=has_ids, has_ids=has_ids, n_test=n_test)
+
+
+def _id_text(own):
+    """An id as a CSV table would have it: empty where it is missing."""
+    return "" if own is None else str(own)
 
 
 def _is_list_of_numbers(kind):
@@ -221,6 +234,7 @@ def _ase_source(path):
         import ase.db
     except ImportError as error:
         raise ImportError('ASE databases need ase: pip install "skdim-crystals[ase]"') from error
+    _check_tables(path)
     database = ase.db.connect(path, type="db")
     try:
         n_rows = len(database)
@@ -242,6 +256,17 @@ def _ase_source(path):
             last = rows[-1].id
 
     return Source(path.name, "rows", read, n_rows, has_names=True)
+
+
+def _check_tables(path):
+    """Refuse a database of another kind: ase would make its own tables in it."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            tables = database.execute("SELECT name FROM sqlite_master WHERE name = 'systems'").fetchall()
+    except sqlite3.Error as error:
+        raise ValueError(f"{path} is not an ASE database, or damaged ({error})") from error
+    if not tables:
+        raise ValueError(f"{path} is not an ASE database: it has no table 'systems'")
 
 
 def _atoms(row):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 import sys
 import zipfile
@@ -206,6 +207,33 @@ def test_files_that_cannot_be_opened(tmp_path):
     assert "cannot open the file (No such file" in reason(read(tmp_path)[2][0])
 
 
+def test_a_folder_that_cannot_be_listed(structures, tmp_path, monkeypatch):
+    """Its files would be missing, and nobody would know."""
+    for name in ("a.cif", "closed/b.cif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(structures[0].to(fmt="cif"))
+
+    def scandir(folder, really=os.scandir):  # permissions do not stop root
+        if os.path.basename(folder) == "closed":
+            raise PermissionError(13, "Permission denied", folder)
+        return really(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(OSError, match=r"cannot list the folder .*closed \(Permission denied\)"):
+        read(tmp_path)
+
+
+def test_names_in_capitals(structures, tmp_path):
+    """As some systems write them."""
+    (tmp_path / "A.CSV").write_text("id,cif\n")
+    with zipfile.ZipFile(tmp_path / "A.ZIP", "w") as archive:
+        archive.writestr("A.CIF", structures[0].to(fmt="cif"))
+    table_of(structures[:1]).to_parquet(tmp_path / "A.PARQUET")
+    assert open_source(tmp_path / "A.CSV").what == "rows"
+    assert read(tmp_path / "A.ZIP")[1] == ["A.CIF"]
+    assert read(tmp_path / "A.PARQUET")[0].n_rows == 1
+
+
 def test_an_archive(structures, X, tmp_path):
     path = tmp_path / "some.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -266,6 +294,18 @@ def test_an_ase_database(tmp_path, monkeypatch):
     (tmp_path / "a.db").write_bytes(b"no database" * 100)
     with pytest.raises(ValueError, match=r"a\.db is not an ASE database, or damaged"):
         read(tmp_path / "a.db")
+
+
+def test_databases_of_others_are_left_as_they_are(tmp_path):
+    """ase would make its tables in them."""
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path)) as tables, tables:
+        tables.execute("CREATE TABLE mine (x INT)")
+    for content in (path.read_bytes(), b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.db is not an ASE database: it has no table 'systems'"):
+            open_source(path)
+        assert path.read_bytes() == content
 
 
 def test_a_damaged_database(tmp_path):
