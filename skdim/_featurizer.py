@@ -8,8 +8,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
-from joblib.parallel import get_active_backend
+from joblib import delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -17,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._columns import MIN_DISTANCE, featurize_rows
 from ._crystals import Crystals
 from ._elements import OXIDATION_FEATURE, check_features
+from ._parallel import in_processes
 from ._progress import progress
 from ._stateless import StatelessTransformer
 from ._structures import as_rows
@@ -264,11 +264,8 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             return [function(progress(rows, verbose=verbose, desc="featurize", unit="structure"), first_row, options)]
         # Several parts a process even out slow structures.
         parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
-        # One by one the progress bar and the disk want them; ray and multiprocessing only return all at once.
-        one_by_one = get_active_backend()[0].supports_return_generator
-        results = Parallel(n_jobs=self.n_jobs, return_as="generator" if one_by_one else "list")(
-            delayed(function)(rows[part], first_row + part.start, options) for part in parts
-        )
+        calls = (delayed(function)(rows[part], first_row + part.start, options) for part in parts)
+        results = in_processes(calls, self.n_jobs)
         return progress(results, verbose=verbose, total=len(parts), desc="featurize", unit="chunk")
 
     def get_feature_names_out(self, input_features=None):

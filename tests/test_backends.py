@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_even_slices
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.baselines import XRDPattern
 from tests import processes
 from tests.small_estimators import SMALL
 
@@ -80,6 +81,14 @@ def test_featurize_on_the_backends_of_joblib(name, structures, X):
     with joblib.parallel_config(backend=name):
         found = SiteNetFeaturizer(n_jobs=2).transform(structures)
     assert_same_crystals(found, X)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["threading", "multiprocessing"])
+def test_baselines_on_the_backends_of_joblib(name, structures):
+    with joblib.parallel_config(backend=name):
+        found = XRDPattern(n_jobs=2).transform(structures[:6])
+    assert_array_equal(found, XRDPattern().transform(structures[:6]))
 
 
 def test_cross_validate(backend, pipeline, structures, y):

@@ -7,11 +7,12 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import StrOptions
 
+from .._parallel import in_processes
 from .._progress import progress
 from .._stateless import StatelessTransformer
 from .._structures import StructureError, as_rows, formula_of, read_structure
@@ -89,11 +90,9 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         else:
             # Several chunks a process even out slow structures.
             chunks = list(gen_even_slices(len(rows), min(len(rows), 16 * n_jobs)))
-            results = Parallel(n_jobs=self.n_jobs, return_as="generator")(
-                delayed(_transform_rows)(self, rows[chunk], chunk.start) for chunk in chunks
-            )
+            calls = (delayed(_transform_rows)(self, rows[chunk], chunk.start) for chunk in chunks)
             options = {"verbose": self.verbose, "total": len(chunks), "unit": "chunk"}
-            parts = list(progress(results, desc=type(self).__name__, **options))
+            parts = list(progress(in_processes(calls, self.n_jobs), desc=type(self).__name__, **options))
         errors = [error for _, failed in parts for error in failed]
         if errors:
             warnings.warn(
