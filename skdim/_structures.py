@@ -100,6 +100,8 @@ def as_rows(X):
             raise TypeError(f"{name}, a single row; pass a list of one: [x]. {_ACCEPTED}")
         if hasattr(X, "toarray"):
             raise TypeError(f"{name}: sparse data was passed, structures are required. {_ACCEPTED}")
+        if hasattr(X, "with_site_features"):
+            raise TypeError(f"{name}, featurized already: pass the structures that it was made of. {_ACCEPTED}")
         raise TypeError(f"{name}{'; make it a list first: list(X)' if hasattr(X, '__iter__') else ''}. {_ACCEPTED}")
     if not rows:
         raise ValueError(f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is required.")

@@ -1,5 +1,6 @@
 """Everything a user may hold goes in unchanged; everything that cannot be read says which row, and why."""
 
+import contextlib
 import copy
 import gzip
 import pickle
@@ -22,6 +23,7 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifWriter
 
+from skdim import SiteNetFeaturizer
 from skdim._structures import StructureError, as_rows, formula_of, read_structure, site_numbers
 
 CORNER_AND_CENTRE = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
@@ -101,6 +103,7 @@ def test_mixed_rows_are_left_alone():
         (scipy.sparse.csr_matrix(np.eye(3)), TypeError, "sparse data was passed"),
         ((s for s in [pair()]), TypeError, r"X is a generator; make it a list first: list\(X\)"),
         (iter([pair()]), TypeError, "make it a list first"),
+        (SiteNetFeaturizer().transform([pair()]), TypeError, "X is a Crystals, featurized already: pass the"),
         (None, TypeError, "X is a NoneType. Accepted: a list"),
         (3, TypeError, "X is a int. Accepted"),
         ([], ValueError, r"0 sample\(s\) \(shape=\(0,\)\) while a minimum of 1 is required"),
@@ -421,6 +424,17 @@ def test_first_of_several_blocks_is_read_with_a_warning():
         read = read_structure(both, 5)
     assert len(caught) == 1
     assert sorted_numbers(read) == [17, 55]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_files_of_other_systems(end, tmp_path):
+    """A byte order mark hides no block, or the second would be taken for the first; nor do other ends of lines."""
+    for k, text in enumerate([cif_of(pair()), cif_of(pair()) + cif_of(pair("Na", "Cl", 3.5))]):
+        file = tmp_path / f"{k}.cif"
+        file.write_bytes(("\ufeff" + text[text.index("data_") :].replace("\n", end)).encode())
+        for raw in (file, file.read_bytes().decode()):
+            with contextlib.nullcontext() if k == 0 else pytest.warns(UserWarning, match="the first is used"):
+                assert sorted_numbers(read_structure(raw, 0)) == [17, 55]
 
 
 def test_blocks_without_atoms_are_passed_over_in_silence():
