@@ -180,6 +180,18 @@ def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
     assert "here max_sites is the option --max-sites N" in err
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_failures_without_a_name_have_the_number_of_their_row(suffix, run, structures, tmp_path):
+    table = pd.DataFrame({"id": ["a", None, None], "cif": [structures[0].to(fmt="cif"), BAD, None]})
+    getattr(table, f"to_{suffix[1:]}")(tmp_path / f"t{suffix}", index=False)
+    code, _, err = run("embed", tmp_path / f"t{suffix}", "-o", tmp_path / "v.csv")
+    assert code == 1
+    assert "\n  row 1: " in err
+    assert "\n  row 2: the structure is missing" in err
+    assert pd.read_csv(tmp_path / "v.csv.failures.csv")["id"].tolist() == ["row 1", "row 2"]
+    assert pd.read_csv(tmp_path / "v.csv", keep_default_na=False)["id"].tolist() == ["a", "", ""]
+
+
 def test_other_files_of_vectors(run, cifs, structures, shipped, tmp_path):
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
         archive.writestr("z.cif", structures[20].to(fmt="cif"))
@@ -650,6 +662,15 @@ def test_nobody_reads():
 def test_debug_shows_where(run, tmp_path):
     assert "Traceback" not in run("embed", tmp_path / "no.cif", "-o", "a.csv")[2]
     assert "Traceback" in run("embed", tmp_path / "no.cif", "-o", "a.csv", "--debug")[2]
+
+
+def test_a_fault_of_skdim_is_not_taken_for_success(run, cifs, tmp_path, monkeypatch):
+    """Python's own exit code would be 1: done, but for some structures."""
+    monkeypatch.setattr(SiteNetFeaturizer, "transform_to_disk", lambda *_, **__: {}["no such key"])
+    code, _, err = run("embed", cifs, "-o", tmp_path / "v.csv")
+    assert code == 2
+    assert "KeyError: 'no such key'" in err
+    assert err.endswith("skdim embed: error: not done, by a fault of skdim: please report the lines above\n")
 
 
 # ---- info ----

@@ -58,7 +58,7 @@ def crystals(args, labels):
 
 
 def write(path, **columns):
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         pd.DataFrame(columns).to_csv(path, index=False)
     else:
         pq.write_table(pa.table(columns), path)
@@ -159,6 +159,19 @@ def test_rows_find_their_structures(structures, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "1 of 5 rows have no energy and are left out" in said
     assert "1 labelled rows have no structure (no name) and are left out" in said
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
+def test_two_structures_of_one_name(suffix, cifs, refused, tmp_path):
+    """Neither is taken, unless no label asks for them; what has no name is nobody's."""
+    texts = [(cifs / f"s{k}.cif").read_text() for k in range(4)]
+    both = write(tmp_path / "s.parquet", id=["s0", "s0", "s1", None], cif=texts)
+    table = write(tmp_path / f"t{suffix}", id=["s1", "s0", None], energy=[1.0, 2.0, 3.0])
+    message = f"'s0' of {table} may be any of 2 structures of that name: rename them"
+    assert message in refused(table, "--structures", both)
+    write(table, id=["s1", None], energy=[1.0, 3.0])
+    args = arguments(table, both)
+    assert crystals(args, check_labels(args)).y.tolist() == [1]
 
 
 @pytest.mark.parametrize(

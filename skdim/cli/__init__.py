@@ -77,6 +77,11 @@ def main(argv=None):
             for note in getattr(error, "__notes__", ()):
                 say(f"  {note}")
             return FAILED
+        except Exception:
+            # Python's own exit code would be 1, which says that all is done.
+            traceback.print_exc()
+            say(f"{name}: error: not done, by a fault of skdim: please report the lines above")
+            return FAILED
 
 
 def _parser():

@@ -158,8 +158,9 @@ def report(named, output):
     if not errors:
         return 0
     say(f"{len(errors)} of {len(named.X)} structures could not be used:")
-    for row, why in list(errors.items())[:_MOST_LISTED]:
-        say(f"  {named.ids[row]}: {_reason(why)}")
+    failed = [(named.ids[row] or f"row {row}", _reason(why)) for row, why in errors.items()]
+    for name, why in failed[:_MOST_LISTED]:
+        say(f"  {name}: {why}")
     if len(errors) > _MOST_LISTED:
         say(f"  ... and {len(errors) - _MOST_LISTED} more")
     said = " ".join(errors.values())
@@ -169,9 +170,8 @@ def report(named, output):
     if output is not None:
         import pandas as pd
 
-        rows = [(named.ids[row], _reason(why)) for row, why in errors.items()]
         file = output.with_name(f"{output.name}.failures.csv")
-        pd.DataFrame(rows, columns=["id", "reason"]).to_csv(file, index=False)
+        pd.DataFrame(failed, columns=["id", "reason"]).to_csv(file, index=False)
         say(f"  all of them: {file}")
     return len(errors)
 

@@ -74,10 +74,11 @@ def check_labels(args):
             error.add_note("If the structures are not in the table, say where they are: --structures my_cifs/")
         raise
     wanted = list(dict.fromkeys([args.target, *([key] if key else [])]))
-    rows = csv_rows if args.table.suffix == ".csv" else parquet_rows
+    is_csv = args.table.suffix.lower() == ".csv"
+    rows = csv_rows if is_csv else parquet_rows
     cells = pd.DataFrame(rows(args.table, wanted), columns=wanted, dtype=object)
     raw = cells[args.target]
-    if args.table.suffix == ".csv":
+    if is_csv:
         raw = raw.str.strip()
         given = ~raw.str.lower().isin(["", "nan", "na", "n/a", "none", "null"])
     else:
@@ -135,11 +136,12 @@ def labelled_crystals(args, labels, work, featurizer):
 def _columns(path):
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
-    if path.suffix == ".csv":
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
         from .._csv import csv_columns
 
         return csv_columns(path)
-    if path.suffix == ".parquet":
+    if suffix == ".parquet":
         from .._parquet import parquet_head
 
         return parquet_head(path).columns
@@ -157,21 +159,22 @@ def _rows_by_name(keys, ids, args):
     """Row of each key among the ids, by the whole name or without folder and ending; -1 where there is none."""
     import numpy as np
 
-    whole = {own: row for row, own in enumerate(ids)}
+    whole: dict[str, list[int]] = {}
     bare: dict[str, list[int]] = {}
     for row, own in enumerate(ids):
-        bare.setdefault(_bare(own), []).append(row)
+        if own:
+            whole.setdefault(own, []).append(row)
+            bare.setdefault(_bare(own), []).append(row)
     found = []
     for key in keys:
-        row = whole.get(key, -1)
-        if row < 0:
-            same = bare.get(_bare(key), [-1])
-            if len(same) > 1:
-                raise ValueError(
-                    f"{key!r} of {args.table} may be {' or '.join(repr(ids[k]) for k in same[:2])}: give whole names"
-                )
-            row = same[0]
-        found.append(row)
+        same = whole.get(key) or bare.get(_bare(key)) or [-1]
+        if len(same) > 1 and key in whole:
+            raise ValueError(f"{key!r} of {args.table} may be any of {len(same)} structures of that name: rename them")
+        if len(same) > 1:
+            raise ValueError(
+                f"{key!r} of {args.table} may be {' or '.join(repr(ids[k]) for k in same[:2])}: give whole names"
+            )
+        found.append(same[0])
     rows = np.array(found)
     if (rows < 0).all():
         raise ValueError(

@@ -90,7 +90,7 @@ def _store(path, verify):
     if X.errors_:
         row = next(iter(X.errors_))
         lines.append(f"{len(X.errors_)} rows are empty, as their structures could not be used; the first is "
-                     f"{_text(ids[row])}: {_text(X.errors_[row])}")  # fmt: skip
+                     f"{_text(ids[row]) or 'without a name'}: {_text(X.errors_[row])}")  # fmt: skip
     if verify:
         lines.append("its checksums are right")
     return lines
