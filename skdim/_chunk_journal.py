@@ -14,7 +14,7 @@ from ._store import write_header
 from ._store_writer import StoreWriter
 from ._structures import StructureError
 
-_FORMAT = {"format": "skdim.Crystals.partial", "schema_version": 1}
+_FORMAT = {"format": "skdim.Crystals.partial", "schema_version": 2}
 _JOURNAL, _STORE = "journal.jsonl", "store"
 
 
@@ -104,13 +104,14 @@ class ChunkJournal(contextlib.AbstractContextManager):
         ids : list of str or None
         digest : str
             Fingerprint of its rows.
-        parts : iterable of (Crystals, dict of int to StructureError)
-            Consecutive rows, and which of them failed.
+        parts : iterable of (Crystals, dict of int to StructureError, list of (int, str, str))
+            Consecutive rows, which of them failed, and remarks as of ``featurize_rows``.
         """
-        failures, start = [], sum(n for n, _ in self.chunks)
-        row = start
-        for crystals, errors in parts:
+        start = sum(n for n, _ in self.chunks)
+        failures, remarks, row = [], [], start
+        for crystals, errors, said in parts:
             self._writer.append(crystals)
+            remarks += [[k, ids[k - start], formula, text] for k, formula, text in said]
             failures += [[row + k, ids[row + k - start], error.formula, error.reason] for k, error in errors.items()]
             row += len(crystals)
         n_bytes = 0
@@ -122,31 +123,31 @@ class ChunkJournal(contextlib.AbstractContextManager):
             os.fsync(self._ids.fileno())
             n_bytes = self._ids.tell()
         self._writer.sync()
-        lengths = self._writer.lengths
-        self._write({"rows": len(ids), "source": digest, "lengths": lengths, "ids": n_bytes, "failures": failures})
+        told = {"failures": failures, "remarks": remarks}
+        self._write({"rows": len(ids), "source": digest, "lengths": self._writer.lengths, "ids": n_bytes, **told})
         self.chunks.append((len(ids), digest))
 
     def complete(self, path, site_features, settings):
-        """Make the whole the store ``path``."""
+        """Make the whole the store ``path``; returns the number of remarks, and the first of them."""
         store = self._folder / _STORE
         self._writer.finish()
-        errors = {}
-        with open(store / "failures.csv", "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            table = csv.writer(file)
-            table.writerow(["row", "id", "formula", "reason"])
-            for row, own, formula, reason in self._failures():
-                table.writerow([row, own, formula, reason])
-                errors[row] = str(StructureError(row, formula, reason))
+        errors = {row: str(StructureError(row, formula, why)) for row, _, formula, why in self._told("failures")}
+        for name, what in (("failures", "reason"), ("remarks", "remark")):
+            with open(store / f"{name}.csv", "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+                table = csv.writer(file)
+                table.writerow(["row", "id", "formula", what])
+                table.writerows(self._told(name))
         write_header(store, self._writer.lengths, site_features, settings, errors)
         self._columns.close()  # not every system renames a folder with open files
         store.rename(path)
         self._is_complete = True
+        return sum(1 for _ in self._told("remarks")), next(self._told("remarks"), None)
 
-    def _failures(self):
+    def _told(self, name):
         self._journal.seek(0)
         for number, line in enumerate(self._journal):
             if number:
-                yield from json.loads(line)["failures"]
+                yield from json.loads(line)[name]
 
     def __exit__(self, *exception):
         self._columns.close()

@@ -7,6 +7,8 @@ import re
 import warnings
 from typing import Any
 
+from ._quiet import caught_warnings
+
 #: Characters of a CIF, and of its first crystal, which take some 20 bytes of memory each. 10 000 sites are a million.
 MAX_SIZE, MAX_BLOCK = 64 * 2**20, 16 * 2**20
 #: Sites of an input cell. Also the reading of a CIF compares each with each.
@@ -107,8 +109,7 @@ def _parse(block, name):
     """The structure of a data block, and remarks."""
     from pymatgen.io.cif import CifParser
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with caught_warnings("always") as caught:
         try:
             # Refined occupancies may sum to a little more than one.
             parser: Any = CifParser.from_str(block, occupancy_tolerance=1 + OCCUPANCY_TOL)

@@ -36,27 +36,32 @@ def featurize_rows(raws, first_row, options):
         The columns of a Crystals.
     errors : dict of int to StructureError
         Which of these rows failed, counted from 0, and why; empty unless ``keep_errors``.
+    remarks : list of (int, str, str)
+        Position in X, formula, and what should be known of how a row was read. (Not warned here: warnings of other
+        processes reach nobody.)
     """
-    sites, errors = [], {}
+    sites: list = []
+    errors: dict[int, StructureError] = {}
+    remarks: list[tuple] = []
     for k, raw in enumerate(raws):
         try:
-            sites.append(_featurize(raw, first_row + k, options))
+            sites.append(_featurize(raw, first_row + k, options, remarks))
         except StructureError as error:
             if not options["keep_errors"]:
                 raise
             errors[k] = error
             sites.append(None)
-    return _to_columns(sites), errors
+    return _to_columns(sites), errors, remarks
 
 
-def _featurize(raw, row, options):
+def _featurize(raw, row, options, remarks):
     """Numbers and oxidation states of the classes, compressed sites, and class of each input site, of one structure."""
     if isinstance(raw, UNLOADED):
         try:
             raw = raw.load()
         except ValueError as error:
             raise StructureError(row, None, str(error)) from error
-    structure = read_structure(raw, row, disordered=options["disordered"])
+    structure = read_structure(raw, row, disordered=options["disordered"], remarks=remarks)
     numbers = site_numbers(structure)
     if options["oxidation_states"] is None:
         oxidation = np.zeros(len(numbers), dtype=np.float32)

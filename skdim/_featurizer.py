@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -19,7 +18,7 @@ from ._elements import OXIDATION_FEATURE, check_features
 from ._parallel import in_processes
 from ._progress import progress
 from ._stateless import StatelessTransformer
-from ._structures import as_rows
+from ._structures import StructureError, as_rows
 
 
 # The keyword is scikit-learn's, which has no types to say so.
@@ -179,8 +178,10 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         parts = list(self._parts(as_rows(X), verbose=self.verbose))
         result = Crystals.concatenate(
             Crystals(columns, features, self._settings(), {row: str(error) for row, error in errors.items()})
-            for columns, errors in parts
+            for columns, errors, _ in parts
         )
+        for remark in (remark for *_, remarks in parts for remark in remarks):
+            warnings.warn(str(StructureError(*remark)), stacklevel=2)
         _warn_of_failures(result, "errors_ of the Crystals says why")
         return result
 
@@ -208,8 +209,9 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             A CIF in a folder or an archive of more than 64 MB fails.
         path : str or Path
             The new store. Beside its columns it has ``failures.csv`` (row, id, formula and reason of each row that
-            failed) and, if rows of the source have names, ``ids.csv``: a file's name, a material's id, or the id in the
-            database, row by row.
+            failed); ``remarks.csv`` (row, id, formula and remark: of several crystals in a CIF the first is read, and
+            the like); and, if rows of the source have names, ``ids.csv``: a file's name, a material's id, or the id in
+            the database, row by row.
         chunk_size : int, default=1000
             Rows that are read, featurized by ``n_jobs`` processes and written at a time; a kill loses at most as many.
 
@@ -242,7 +244,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         features = self._checked_features()
         check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
         result = featurize_to_disk(
-            partial(self._parts, function=_quietly),
+            self._parts,
             source,
             path,
             site_features=features,
@@ -254,17 +256,18 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         _warn_of_failures(result, f"{path}/failures.csv says why")
         return result
 
-    def _parts(self, rows, first_row=0, *, function=featurize_rows, verbose=0):
+    def _parts(self, rows, first_row=0, *, verbose=0):
         """What ``featurize_rows`` returns for consecutive parts of the rows."""
         options = {
             **self._settings(), "guess_time_limit": self.guess_time_limit, "keep_errors": self.on_error == "warn"
         }  # fmt: skip
         n_jobs = effective_n_jobs(self.n_jobs)
         if n_jobs == 1:
-            return [function(progress(rows, verbose=verbose, desc="featurize", unit="structure"), first_row, options)]
+            counted = progress(rows, verbose=verbose, desc="featurize", unit="structure")
+            return [featurize_rows(counted, first_row, options)]
         # Several parts a process even out slow structures.
         parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
-        calls = (delayed(function)(rows[part], first_row + part.start, options) for part in parts)
+        calls = (delayed(featurize_rows)(rows[part], first_row + part.start, options) for part in parts)
         results = in_processes(calls, self.n_jobs)
         return progress(results, verbose=verbose, total=len(parts), desc="featurize", unit="chunk")
 
@@ -309,13 +312,6 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
 
 def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _quietly(rows, first_row, options):
-    """``featurize_rows`` without its remarks on single CIF files, of which there may be a million."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return featurize_rows(rows, first_row, options)
 
 
 def _warn_of_failures(crystals, where):

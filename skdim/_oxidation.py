@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ._quiet import caught_warnings
+
 #: Seconds that the child process may take to import pymatgen on a busy machine.
 _START_LIMIT = 300.0
 
@@ -98,8 +100,7 @@ class _Guesser:
         if first:
             from pymatgen.core import Composition
 
-            with warnings.catch_warnings():  # of noble gases, which have no electronegativity to sort by
-                warnings.simplefilter("ignore")
+            with caught_warnings("ignore"):  # of noble gases, which have no electronegativity to sort by
                 name = Composition(formula).reduced_formula
             warnings.warn(
                 f"the oxidation states of {name} could not be guessed ({failure}); 0 is used. Decorate the "

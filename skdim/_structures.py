@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._cif import MAX_SITES, OCCUPANCY_TOL, CifError, read_cif, what
+from ._quiet import caught_warnings
 
 _ROWS = "pymatgen Structures, ASE Atoms, CIF file names, CIF text and Structure.as_dict() dicts"
 _ACCEPTED = (
@@ -108,7 +109,7 @@ def as_rows(X):
     return rows
 
 
-def read_structure(raw, row, *, disordered="raise"):
+def read_structure(raw, row, *, disordered="raise", remarks=None):
     """Read one row into an ordered pymatgen Structure and check its elements, cell and coordinates.
 
     Sites keep their order and none is added or removed, so that results a site map back onto the input. (The sites
@@ -124,6 +125,8 @@ def read_structure(raw, row, *, disordered="raise"):
     disordered : {"raise", "majority"}
         What to do where a site is shared by several species or partly vacant: raise, or take the species with the
         largest occupancy (of equal ones the lightest element). A site that is mostly vacant stays, fully occupied.
+    remarks : list, default=None
+        What pymatgen remarks is appended to it, as (row, formula, text), and no warning is raised.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def read_structure(raw, row, *, disordered="raise"):
         raise ValueError(f"disordered must be 'raise' or 'majority', got {disordered!r}")
     structure = None
     try:
-        structure = _to_structure(raw, row)
+        structure = _to_structure(raw, row, remarks)
         return _ordered(structure, disordered)
     except _Problem as problem:
         formula = formula_of(raw if structure is None else structure)
@@ -155,8 +158,7 @@ def formula_of(raw):
                 composition += Composition({species["element"]: species["occu"] for species in site["species"]})
         else:
             composition = raw.composition if hasattr(raw, "composition") else Composition(raw.get_chemical_formula())
-        with warnings.catch_warnings():  # of noble gases, which have no electronegativity to sort by
-            warnings.simplefilter("ignore")
+        with caught_warnings("ignore"):  # of noble gases, which have no electronegativity to sort by
             return composition.reduced_formula or None
     except Exception:  # The error being reported matters more than its formula.
         return None
@@ -167,7 +169,7 @@ def site_numbers(structure):
     return np.array([next(iter(site.species)).Z for site in structure.sites], dtype=np.uint8)
 
 
-def _to_structure(raw, row):
+def _to_structure(raw, row, remarks):
     """Convert by type; a Structure is returned as it is."""
     from pymatgen.core import IMolecule, IStructure, Site, Structure
 
@@ -178,7 +180,7 @@ def _to_structure(raw, row):
     if isinstance(raw, Structure):
         return raw
     if isinstance(raw, str | os.PathLike):
-        return _from_cif(raw, row)
+        return _from_cif(raw, row, remarks)
     if isinstance(raw, IStructure | dict) or is_atoms:
         try:
             if isinstance(raw, IStructure):
@@ -225,14 +227,18 @@ def _from_atoms(atoms):
     return Structure(atoms.cell[:], species, atoms.positions, coords_are_cartesian=True)
 
 
-def _from_cif(raw, row):
-    """Read CIF text or a CIF file, with one warning of all that there is to say."""
+def _from_cif(raw, row, remarks):
+    """Read CIF text or a CIF file, with one remark of all that there is to say."""
     try:
-        structure, name, remarks = read_cif(raw)
+        structure, name, said = read_cif(raw)
     except CifError as error:
         raise _Problem(str(error)) from error.__cause__
-    if remarks:
-        warnings.warn(f"row {row} ({formula_of(structure)}): reading {name}: {'; '.join(remarks)}", stacklevel=4)
+    if said:
+        remark = row, formula_of(structure), f"reading {name}: {'; '.join(said)}"
+        if remarks is None:
+            warnings.warn(str(StructureError(*remark)), stacklevel=4)
+        else:
+            remarks.append(remark)
     return structure
 
 

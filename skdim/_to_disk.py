@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     Parameters
     ----------
     featurize : callable
-        Given rows and the position of the first, returns a list of (columns, errors), as from ``featurize_rows``.
+        Given rows and the position of the first, returns a list of what ``featurize_rows`` returns.
     source, path, chunk_size
         As there.
     settings, site_features
@@ -73,8 +74,8 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             ids, raws = taken
             try:
                 parts = (
-                    (Crystals(columns, site_features, settings), errors)
-                    for columns, errors in featurize(raws, first)
+                    (Crystals(columns, site_features, settings), errors, remarks)
+                    for columns, errors, remarks in featurize(raws, first)
                 )
                 journal.append(ids, _digest(ids, raws), parts)
             except StructureError as error:
@@ -85,7 +86,14 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             bar.update(len(raws))
         if not first:
             raise ValueError(f"{source.name} holds no {source.what}")
-        journal.complete(path, site_features, settings)
+        n_remarks, remark = journal.complete(path, site_features, settings)
+    if n_remarks:
+        row, _, formula, text = remark
+        warnings.warn(
+            f"{n_remarks} of {first} structures were read with a remark; {path / 'remarks.csv'} has them. The first: "
+            f"{StructureError(row, formula, text)}",
+            stacklevel=3,
+        )
     return Crystals.load(path, mmap_mode="r")
 
 

@@ -1,5 +1,7 @@
 """Work spread over processes and machines by joblib: dask's and ray's workers give what one process gives."""
 
+import warnings
+
 import joblib
 import numpy as np
 import pytest
@@ -81,6 +83,26 @@ def test_featurize_on_the_backends_of_joblib(name, structures, X):
     with joblib.parallel_config(backend=name):
         found = SiteNetFeaturizer(n_jobs=2).transform(structures)
     assert_same_crystals(found, X)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
+def test_remarks_come_from_all_workers(name, structures):
+    """As warnings of the caller; and reading, which catches those of pymatgen, leaves no filter behind."""
+    cifs = [structure.to(fmt="cif") for structure in structures]
+    before = list(warnings.filters)
+    for _ in range(3):
+        with joblib.parallel_config(backend=name):
+            SiteNetFeaturizer(n_jobs=4).transform(cifs)
+    assert warnings.filters == before
+    both = "\n".join(cifs[:2])
+    with (
+        joblib.parallel_config(backend=name),
+        pytest.warns(UserWarning, match="row . .*: it holds 2 structures, of which the first is used") as caught,
+    ):
+        SiteNetFeaturizer(n_jobs=2).transform([both, cifs[3], both])
+    assert [str(warning.message)[:5] for warning in caught] == ["row 0", "row 2"]
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")

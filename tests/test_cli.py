@@ -23,6 +23,7 @@ from skdim._arms import ARMS, PRETRAINED, make_arm
 from skdim._cross_validation import cross_validate_arms
 from skdim._model_file import describe_model, load_model, save_model
 from skdim.cli import _COMMANDS, _parser, fit, main
+from skdim.cli import _crystals as cli_crystals
 from skdim.cli._crystals import featurizer_of
 
 BAD = "data_x\n_cell_length_a nonsense\n"
@@ -178,6 +179,20 @@ def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
     code, _, err = run("embed", cifs, "-o", tmp_path / "w.csv", "--max-sites", 1)
     assert code == 1
     assert "here max_sites is the option --max-sites N" in err
+
+
+def test_remarks(run, structures, tmp_path, monkeypatch):
+    """A file that holds several structures is not shortened in silence."""
+    monkeypatch.setattr(cli_crystals, "_MOST_LISTED", 2)
+    (tmp_path / "mine").mkdir()
+    text = "\n".join(structure.to(fmt="cif") for structure in structures[:2])
+    for name in "abc":
+        (tmp_path / "mine" / f"{name}.cif").write_text(text)
+    code, _, err = run("embed", tmp_path / "mine", "-o", tmp_path / "v.csv")
+    assert code == 0
+    remark = "reading the CIF text: it holds 2 structures, of which the first is used"
+    assert f"\n3 structures were read with a remark:\n  a.cif: {remark}\n  b.cif: {remark}\n  ... and 1 more" in err
+    assert "warning" not in err
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

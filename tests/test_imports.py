@@ -16,7 +16,7 @@ ARRAYS = ["_primitive_cell", "_supercell", "_lattice", "_compression", "_ragged"
 DATA = [
     *ARRAYS, "_cif", "_column_checks", "_structures", "_oxidation", "_oxidation_worker", "_columns", "_crystals",
     "_files", "_store", "_featurizer", "_sources", "_many_sources", "_source_rows", "_store_writer", "_mapped",
-    "_chunk_journal", "_to_disk", "_repetitions", "_csv", "_parquet", "_parallel",
+    "_chunk_journal", "_to_disk", "_repetitions", "_csv", "_parquet", "_parallel", "_quiet",
 ]  # fmt: skip
 #: The one private module of another package in use: parameter constraints have no public home in scikit-learn, and
 #: writing them anew would lose its messages and its check of them.

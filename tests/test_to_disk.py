@@ -73,6 +73,31 @@ def test_the_formula_of_a_failure(structures, path):
     assert "more than max_sites" in failure["reason"]
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_remarks_are_kept(n_jobs, structures, tmp_path, path):
+    """How a file was read, when it is not all that is in it: for each row, also of a run that goes on."""
+    (tmp_path / "cifs").mkdir()
+    for k, name in enumerate(["a.cif", "b.cif", "c.cif", "d.cif"]):
+        texts = [structure.to(fmt="cif") for structure in (structures[k], structures[9])]
+        (tmp_path / "cifs" / name).write_text("\n".join(texts if name in ("a.cif", "d.cif") else texts[:1]))
+    bad = tmp_path / "cifs" / "c.cif"
+    good = bad.read_text()
+    bad.write_text("none")
+    with pytest.raises(StructureError, match="row 2"):
+        SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(tmp_path / "cifs", path, chunk_size=2)
+    bad.write_text(good)
+    formula = structures[0].reduced_formula
+    found = rf"2 of 4 structures were .* {path}/remarks.csv has them. The first: row 0 \({formula}\): reading"
+    with pytest.warns(UserWarning, match=found) as caught:
+        SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(tmp_path / "cifs", path, chunk_size=2)
+    assert len(caught) == 1
+    remarks = pd.read_csv(path / "remarks.csv")
+    assert remarks["row"].tolist() == [0, 3]
+    assert remarks["id"].tolist() == ["a.cif", "d.cif"]
+    assert remarks["formula"].tolist() == [structures[k].reduced_formula for k in (0, 3)]
+    assert remarks["remark"].str.endswith("it holds 2 structures, of which the first is used").all()
+
+
 def test_files_that_are_missing(structures, path, tmp_path):
     """A row that names one fails, and not the run."""
     with pytest.warns(UserWarning, match="2 of 3 structures could not be featurized"):

@@ -14,7 +14,7 @@ from ._terminal import say
 
 #: Structures that a kill may cost.
 CHUNK = 1000
-#: Failures that are listed on the terminal; a file beside the output has all.
+#: Failures, and remarks, that are listed on the terminal; a file beside the output, or in the store, has all.
 _MOST_LISTED = 20
 
 
@@ -141,12 +141,28 @@ def _loaded(store):
 
 
 def featurize(featurizer, source, store):
-    """Featurize into the store; what fails is told by :func:`report`."""
+    """Featurize into the store, and say what was remarked; what fails is told by :func:`report`."""
     if store.with_name(f".{store.name}.partial").exists():
         say(f"going on with what an earlier run has featurized ({store.with_name(f'.{store.name}.partial')})")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* could not be featurized")
-        return featurizer.transform_to_disk(source, store, chunk_size=CHUNK)
+        warnings.filterwarnings("ignore", ".* were read with a remark")
+        X = featurizer.transform_to_disk(source, store, chunk_size=CHUNK)
+    _say_remarks(store)
+    return X
+
+
+def _say_remarks(store):
+    import pandas as pd
+
+    remarks = pd.read_csv(store / "remarks.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    if not len(remarks):
+        return
+    say(f"{len(remarks)} structures were read with a remark:")
+    for row, name, _, text in remarks.head(_MOST_LISTED).itertuples(index=False):
+        say(f"  {name or f'row {row}'}: {text}")
+    if len(remarks) > _MOST_LISTED:
+        say(f"  ... and {len(remarks) - _MOST_LISTED} more: `skdim featurize` keeps all of them in STORE/remarks.csv")
 
 
 def report(named, output):
