@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ._cif import MAX_SIZE
 from ._csv import csv_columns, csv_rows
+from ._files import some_of
 from ._parquet import parquet_batches, parquet_head, parquet_rows
 from ._source_rows import FlatStructure, Text, Unreadable
 from ._structures import as_rows
@@ -168,7 +169,8 @@ def _parquet_source(path, without_test):
         content = tuple(name for name in _WHOLE if name in columns)[:1]
         if not content:
             raise ValueError(
-                f"{path} has the columns {columns}; it needs {', '.join(_FLAT)}, or one of {' and '.join(_WHOLE)}"
+                f"{path} has the columns {some_of(columns)}; it needs {', '.join(_FLAT)}, or one of "
+                f"{' and '.join(_WHOLE)}"
             )
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None
@@ -216,7 +218,9 @@ def _csv_source(path, without_test):
     columns = csv_columns(path)
     content = next((name for name in _WHOLE if name in columns), None)
     if content is None:
-        raise ValueError(f"{path} has the columns {columns}; it needs one of {' and '.join(_WHOLE)}, with whole CIFs")
+        raise ValueError(
+            f"{path} has the columns {some_of(columns)}; it needs one of {' and '.join(_WHOLE)}, with whole CIFs"
+        )
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None
     n_test = sum(part == "test" for (part,) in csv_rows(path, [split])) if split else 0

@@ -358,11 +358,14 @@ def test_what_is_no_source(structures, tmp_path):
         open_source(tmp_path / "nowhere")
     for name, match in (
         ("data.txt", "is neither a CIF"),
-        ("data.csv", r"has the columns \['a', 'b'\]; it needs one of cif and structure"),
+        ("data.csv", r"has the columns 'a', 'b'; it needs one of cif and structure"),
     ):
         (tmp_path / name).write_text("a,b\n")
         with pytest.raises(ValueError, match=match):
             open_source(tmp_path / name)
+    (tmp_path / "wide.csv").write_text(",".join(f"v{k}" for k in range(200)) + "\n")  # such as a table of vectors
+    with pytest.raises(ValueError, match="'v10', 'v11' and 188 more; it needs one of cif"):
+        open_source(tmp_path / "wide.csv")
     with pytest.raises(TypeError, match="a text, not a path"):
         open_source(structures[0].to(fmt="cif"))
     with pytest.raises(TypeError, match="a single row; pass a list of one"):
@@ -372,7 +375,7 @@ def test_what_is_no_source(structures, tmp_path):
     with pytest.raises(ValueError, match=r"a\.parquet is not a Parquet table, or damaged"):
         open_source(path)
     pd.DataFrame({"a": [1]}).to_parquet(path)
-    with pytest.raises(ValueError, match=r"has the columns \['a'\]; it needs lattice, species, frac_coords, or one of"):
+    with pytest.raises(ValueError, match=r"has the columns 'a'; it needs lattice, species, frac_coords, or one of"):
         open_source(path)
     table_of(structures[:3]).assign(lattice="x").to_parquet(path)
     with pytest.raises(ValueError, match="must be lists of numbers; lattice is"):

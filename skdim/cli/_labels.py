@@ -149,10 +149,12 @@ def _columns(path):
 
 
 def _check_column(name, columns, path, option):
+    from .._files import some_of
+
     if name not in columns:
         near = difflib.get_close_matches(name, columns, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{option} {name}: {path} has no such column. It has {', '.join(columns)}{hint}")
+        raise ValueError(f"{option} {name}: {path} has no such column. It has {some_of(columns)}{hint}")
 
 
 def _rows_by_name(keys, ids, args):
