@@ -158,6 +158,8 @@ def test_max_sites(max_sites):
         ({"n_crystals": 0}, ValueError),
         ({"n_crystals": 2.5}, TypeError),
         ({"noise": -0.1}, ValueError),
+        ({"noise": float("nan")}, ValueError),
+        ({"noise": float("inf")}, ValueError),
         ({"noise": "much"}, TypeError),
         ({"max_sites": 1}, ValueError),
         ({"random_state": "seed"}, ValueError),

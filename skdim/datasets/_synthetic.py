@@ -157,6 +157,8 @@ def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20,
 
     check_scalar(n_crystals, "n_crystals", Integral, min_val=1)
     check_scalar(noise, "noise", Real, min_val=0)
+    if not noise < float("inf"):  # NaN passes for 0 and more
+        raise ValueError(f"noise == {noise}, must be finite.")
     check_scalar(max_sites, "max_sites", Integral, min_val=2)
     rng = check_random_state(random_state)
     radii, electronegativities = element_table(("atomic_radius", "electronegativity"), scaled=False).T
