@@ -223,7 +223,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         Raises
         ------
         FileExistsError
-            If ``path`` exists. It is complete then: ``Crystals.load(path, mmap_mode="r")`` opens it.
+            If ``path`` exists. A store there is complete: ``Crystals.load(path, mmap_mode="r")`` opens it.
         StructureError
             With ``on_error="raise"``, where a row cannot be featurized. A run with ``on_error="warn"`` goes on there.
         ValueError

@@ -17,7 +17,7 @@ from ._store_writer import StoreWriter
 from ._version import __version__
 
 SCHEMA_VERSION = 1
-_HEADER = "header.json"
+HEADER = "header.json"
 
 
 def save_crystals(crystals, path):
@@ -66,7 +66,7 @@ def write_header(folder, lengths, site_features, settings, errors):
         "errors": {str(row): why for row, why in errors.items()},
     }
     text = json.dumps(header, indent=1) + "\n"
-    with open(folder / _HEADER, "w", encoding="utf-8") as file:
+    with open(folder / HEADER, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -80,10 +80,10 @@ def load_crystals(path, mmap_mode=None, verify=False):
     if not path.exists():
         raise FileNotFoundError(f"no such folder: {path}")
     try:
-        header = json.loads((path / _HEADER).read_text(encoding="utf-8"))
+        header = json.loads((path / HEADER).read_text(encoding="utf-8"))
         known = header["format"] == "skdim.Crystals"
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a Crystals store: its {_HEADER} cannot be read ({error})") from error
+        raise ValueError(f"{path} is not a Crystals store: its {HEADER} cannot be read ({error})") from error
     if not known:
         raise ValueError(f"{path} is not a Crystals store: its header says {header['format']!r}")
     if header.get("schema_version") != SCHEMA_VERSION:
@@ -98,10 +98,10 @@ def load_crystals(path, mmap_mode=None, verify=False):
         errors = {int(row): why for row, why in header["errors"].items()}
         site_features, settings = header["site_features"], header["settings"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path / _HEADER} is damaged: it lacks entries ({error!r})") from error
+        raise ValueError(f"{path / HEADER} is damaged: it lacks entries ({error!r})") from error
     texts = [*errors.values(), *(site_features if isinstance(site_features, list) else [None])]
     if not all(isinstance(text, str) for text in texts) or not isinstance(settings, dict):
-        raise ValueError(f"{path / _HEADER} is damaged: its site_features, settings or errors are of another kind")
+        raise ValueError(f"{path / HEADER} is damaged: its site_features, settings or errors are of another kind")
     if verify:
         _verify(path, checksums)
     columns = {name: _load_column(path / f"{name}.npy", lengths[name], mmap_mode) for name in COLUMNS}

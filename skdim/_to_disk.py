@@ -13,11 +13,12 @@ import numpy as np
 
 from ._chunk_journal import ChunkJournal
 from ._crystals import Crystals
-from ._files import as_json
+from ._files import as_json, refuse_existing
 from ._fingerprint import fingerprint, row_content
 from ._progress import progress
 from ._source_rows import UNLOADED, Text
 from ._sources import open_source
+from ._store import HEADER
 from ._structures import StructureError
 from ._version import __version__
 
@@ -47,13 +48,14 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
         Memory-mapped.
     """
     path, source = Path(path), open_source(source)
-    work = path.with_name(f".{path.name}.partial")
-    if path.exists():
+    work = path.parent / f".{path.name}.partial"
+    if (path / HEADER).exists():
         shutil.rmtree(work, ignore_errors=True)  # what a kill in the last step of a run has left
         raise FileExistsError(
             f"{path} exists, and so is complete: open it with Crystals.load({str(path)!r}, mmap_mode='r'); to "
             "featurize anew, remove it first"
         )
+    refuse_existing(path)
     head = as_json({**identity, "settings": settings, "site_features": site_features, "skdim_version": __version__})
     rows = source.read()
     with (

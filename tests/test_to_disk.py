@@ -189,6 +189,9 @@ def test_refusals(structures, path, tmp_path):
     featurizer.transform_to_disk(structures[:2], path)
     with pytest.raises(FileExistsError, match="exists, and so is complete: open it"):
         featurizer.transform_to_disk(structures, path)
+    for other in (tmp_path, "."):
+        with pytest.raises(FileExistsError, match=f"{other} exists: remove it first, or save under another name"):
+            featurizer.transform_to_disk(structures, other)
 
 
 #: Kills itself at the n-th moment of a run, for every n, and lets another run finish what is left.
