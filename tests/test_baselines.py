@@ -231,6 +231,13 @@ def test_what_has_no_pattern():
         XRDPattern().transform([nobelium])
 
 
+@pytest.mark.parametrize(("edge", "wavelength"), [(1000.0, "CuKa"), (5.6, 0.01)])
+def test_patterns_that_would_take_hours(edge, wavelength):
+    structure = Structure(Lattice.cubic(edge), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): its cell .* has some .e\+.. reflections up to 104 degrees"):
+        XRDPattern(wavelength=wavelength).transform([structure])
+
+
 def test_a_pattern_without_peaks(monkeypatch):
     """Where pymatgen gives an empty pattern in the place of an error."""
     empty = DiffractionPattern(np.zeros(0), np.zeros(0), [], [])

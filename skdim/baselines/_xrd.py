@@ -11,6 +11,9 @@ from sklearn.utils._param_validation import Interval
 
 from ._base import StructureTransformer
 
+#: Points of the reciprocal lattice that pymatgen takes one by one: a few minutes. Cells of 10 000 sites have a million.
+_MOST_POINTS = 10**7
+
 
 class XRDPattern(StructureTransformer):
     """Describe a crystal by its X-ray powder pattern: shares of the diffracted intensity in bins of 2 theta.
@@ -114,6 +117,7 @@ class XRDPattern(StructureTransformer):
         sigma = self.fwhm / np.sqrt(8 * np.log(2))
         # Peaks beside the range reach into it.
         wide = max(0.0, edges[0] - 4 * sigma), min(180.0, edges[-1] + 4 * sigma)
+        radius = 2 * np.sin(np.radians(wide[1] / 2)) / calculator.wavelength  # 1/angstrom
 
         none = f"it has no diffraction peak from {edges[0]:g} to {edges[-1]:g} degrees 2 theta: widen the range"
 
@@ -123,6 +127,13 @@ class XRDPattern(StructureTransformer):
                     raise ValueError(
                         f"pymatgen has no X-ray scattering parameters of {element}: leave the structure out"
                     )
+            n_points = 4 / 3 * np.pi * radius**3 * structure.volume
+            if n_points > _MOST_POINTS:
+                raise ValueError(
+                    f"its cell of {structure.volume:.3g} cubic angstrom has some {n_points:.1g} reflections up to "
+                    f"{wide[1]:.0f} degrees 2 theta, and no more than {_MOST_POINTS:g} are computed: pass a smaller "
+                    "cell, a narrower two_theta_range or a longer wavelength"
+                )
             try:
                 peaks = calculator.get_pattern(structure, scaled=False, two_theta_range=wide)
             except (ValueError, IndexError) as error:  # pymatgen takes the maximum of no peaks
