@@ -1,9 +1,12 @@
 """Sphinx: `make docs` builds the site, with every example run, from this file. It needs no network."""
 
 import os
+import re
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.transforms import SphinxTransform
 from sphinx_gallery.sorting import ExplicitOrder
 
 # The examples' networks are small: more threads than one only wait for each other where cores are shared.
@@ -19,7 +22,6 @@ release = version = version_of("skdim-crystals")
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
@@ -89,8 +91,8 @@ html_static_path = ["_static"]
 html_css_files = ["skdim.css"]
 html_show_sourcelink = False
 html_copy_source = False
-# Pages without pages below them have no list of these.
-html_sidebars = {"*": [], "reference": ["sidebar-nav-bs"]}
+# Pages without pages below them have no list of these; those of long lines and wide tables have no place for one.
+html_sidebars = {"*": [], "reference": ["sidebar-nav-bs"], "gallery/plot_*": [], "accuracy/*": []}
 html_theme_options = {
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
@@ -100,13 +102,29 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
 }
 
+#: Tables that benchmarks.accuracy writes have no heading.
+_DATA = {"mp_megnet": "Materials Project", "mp_labelled": "Materials Project, second set", "dielectric": "dielectrics"}
+_TARGETS = {"formation_energy_per_atom": "Formation energy", "band_gap": "Band gap", "n": "Refractive index"}
+_THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}\b)")
+
 
 def _title_of_table(app, docname, source):
-    """The tables that benchmarks.accuracy writes have no heading: their name is one."""
     if docname.startswith("accuracy/") and not source[0].startswith("#"):
         data, _, target = docname.removeprefix("accuracy/").partition("-")
-        source[0] = f"# {target.replace('_', ' ').capitalize()} ({data})\n\n{source[0]}"
+        source[0] = f"# {_TARGETS[target]}: {_DATA[data]}\n\n{source[0]}"
+
+
+class KeepNumbersTogether(SphinxTransform):
+    """A large number, 42 038, is not broken over two lines."""
+
+    default_priority = 900
+
+    def apply(self, **_):
+        for text in list(self.document.findall(nodes.Text)):
+            if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.FixedTextElement):
+                text.parent.replace(text, nodes.Text(_THOUSANDS.sub("\N{NO-BREAK SPACE}", text)))
 
 
 def setup(app):
     app.connect("source-read", _title_of_table)
+    app.add_transform(KeepNumbersTogether)

@@ -47,7 +47,8 @@ plt.show()
 #
 # The numbers behind it
 # ---------------------
-# A table, for questions of one's own: how far away is what a site looks at, and which elements mind themselves most?
+# A table, for questions of one's own: how far away is what a site looks at, and which elements look most at
+# their own site?
 
 tables = {"untrained": untrained.attention(X), "pre-trained": embedder.attention(X)}
 distance = {}

@@ -14,6 +14,7 @@ are read off the running code.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch
 from pymatgen.core import Element, Lattice, Structure
 
@@ -85,14 +86,15 @@ ax.axis("off")
 
 
 def box(x, y, title, shape, color=SITE, width=0.98):
-    frame = {"boxstyle": "round,pad=0.02", "facecolor": color, "alpha": 0.13, "edgecolor": color}
-    ax.add_patch(FancyBboxPatch((x, y), width, 0.86, **frame))
+    tint = (*to_rgb(color), 0.13)
+    for face, edge in (("white", "white"), (tint, tint)):  # white hides the arrows that pass behind
+        ax.add_patch(FancyBboxPatch((x, y), width, 0.86, boxstyle="round,pad=0.02", facecolor=face, edgecolor=edge))
     ax.text(x + width / 2, y + (0.58 if shape else 0.43), title, ha="center", va="center", fontsize=9)
     ax.text(x + width / 2, y + 0.18, shape, ha="center", va="center", fontsize=9, color=color, weight="bold")
 
 
 def arrow(start, end, color="0.35", style="-"):
-    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "linestyle": style})
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "linestyle": style}, zorder=0)
 
 
 box(0, 1, "crystal\n(CIF)", "")

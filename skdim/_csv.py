@@ -32,6 +32,14 @@ def csv_columns(path):
     raise ValueError(f"{path} is empty: a CSV table begins with the names of its columns")
 
 
+def name_columns(columns, most=8):
+    """The columns of a table in a message, and what may have gone wrong where there is one."""
+    some = ", ".join(columns[:most]) + (f", ... ({len(columns)} in all)" if len(columns) > most else "")
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        some += " as a single column: cells must be separated by commas, as pandas.DataFrame.to_csv does"
+    return some
+
+
 def csv_rows(path, names):
     """Cells of some columns, a row at a time. Empty lines are no rows.
 

@@ -66,11 +66,6 @@ def refuse_twins(path, columns, names):
             raise ValueError(f"{path} has {columns.count(name)} columns {name!r}: rename all but one")
 
 
-def some_of(names, most=12):
-    """Names for a message, which a table of a thousand columns must not fill."""
-    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def refuse_existing(path):
     """Raise FileExistsError if something is there already."""
     if Path(path).exists():

@@ -67,7 +67,12 @@ class Text(NamedTuple):
                 raise ValueError(f"the text begins like JSON and is none ({error})") from error
         if "data_" not in self.text or "_cell_length" not in self.text:
             # Any other text in the place of a structure would be taken for the name of a file.
-            raise ValueError("the text is not CIF (which has 'data_' and '_cell_length' in it), nor a dict as JSON")
+            hint = ""
+            if self.text.strip().lower().endswith(".cif") and "\n" not in self.text.strip():
+                hint = "; it may be the name of a file: a table holds whole CIFs, files are read from their folder"
+            raise ValueError(
+                f"the text is not CIF (which has 'data_' and '_cell_length' in it), nor a dict as JSON{hint}"
+            )
         return self.text
 
 

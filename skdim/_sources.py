@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._cif import MAX_SIZE
-from ._csv import csv_columns, csv_rows
-from ._files import some_of
+from ._csv import csv_columns, csv_rows, name_columns
 from ._parquet import parquet_batches, parquet_head, parquet_rows
 from ._source_rows import FlatStructure, Text, Unreadable
 from ._structures import as_rows
@@ -169,8 +168,8 @@ def _parquet_source(path, without_test):
         content = tuple(name for name in _WHOLE if name in columns)[:1]
         if not content:
             raise ValueError(
-                f"{path} has the columns {some_of(columns)}; it needs {', '.join(_FLAT)}, or one of "
-                f"{' and '.join(_WHOLE)}"
+                f"{path} has neither a column {' or '.join(_WHOLE)}, nor {', '.join(_FLAT)}. It has "
+                f"{name_columns(columns)}"
             )
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None
@@ -219,7 +218,7 @@ def _csv_source(path, without_test):
     content = next((name for name in _WHOLE if name in columns), None)
     if content is None:
         raise ValueError(
-            f"{path} has the columns {some_of(columns)}; it needs one of {' and '.join(_WHOLE)}, with whole CIFs"
+            f"{path} has no column {' or '.join(_WHOLE)} with whole CIFs. It has {name_columns(columns)}"
         )
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None

@@ -97,6 +97,11 @@ def as_rows(X):
         rows = list(column)
     else:
         name = f"X is a {type(X).__name__}"
+        if isinstance(X, str | os.PathLike) and os.path.isdir(X):
+            raise TypeError(
+                f"X is the folder {os.fspath(X)!r}; pass a list of its files, sorted(Path(folder).glob('*.cif')), or "
+                "give it to transform_to_disk"
+            )
         if isinstance(X, str | bytes | os.PathLike | dict) or hasattr(X, "lattice") or hasattr(X, "pbc"):
             raise TypeError(f"{name}, a single row; pass a list of one: [x]. {_ACCEPTED}")
         if hasattr(X, "toarray"):

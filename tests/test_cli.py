@@ -635,7 +635,6 @@ def test_bad_input(words, message, run, table, cifs, store, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
         (["embed", "a.cif"], "the following arguments are required: -o/--output"),
         (["embed", "a.cif", "-o", "a.csv", "--jobs", "0"], "argument --jobs: it must be an integer of at least 1"),
         (["pretrain", "a", "-o", "b", "--epochs", "x"], "it must be an integer of at least 1, not 'x'"),

@@ -102,20 +102,21 @@ def test_labels_of_a_parquet_table(values, expected, cifs, tmp_path):
 @pytest.mark.parametrize("value", ["low", "1_000", "inf", "1,5", "0x10"])
 def test_what_is_no_number(value, suffix, cifs, refused, tmp_path):
     table = write(tmp_path / f"t{suffix}", id=["s0", "s1"], energy=["1", value])
-    assert f"row 1 has the energy {value!r}, which is no finite number" in refused(table, "--structures", cifs)
+    assert f"row 1 (s1) has the energy {value!r}, which is no finite number" in refused(table, "--structures", cifs)
 
 
 def test_lists_and_times_are_no_numbers(cifs, refused, tmp_path):
     for value in ([1.0], pd.Timestamp(0)):
         table = write(tmp_path / "t.parquet", id=["s0"], energy=[value])
-        assert "row 0 has the energy" in refused(table, "--structures", cifs)
+        assert "row 0 (s0) has the energy" in refused(table, "--structures", cifs)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_columns(suffix, cifs, refused, tmp_path):
     table = write(tmp_path / f"t{suffix}", mine=["s0", "s1"], energy=pa.array([None, None], pa.float64()))
     assert (
-        f"{table} has no column id, material_id, file, filename, name: say with --id COLUMN what names them"
+        f"{table} has no column id, material_id, file, filename, name: say with --id COLUMN which one names "
+        "the structures. It has mine, energy"
     ) in refused(table, "--structures", cifs)
     message = refused(table, "--structures", cifs, "--id", "min")
     assert f"--id min: {table} has no such column. It has 'mine', 'energy'; did you mean 'mine'?" in message

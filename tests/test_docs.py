@@ -1,11 +1,14 @@
 """The site, the public names and the docstrings hold together; the code on the pages runs."""
 
 import ast
+import builtins
 import doctest
 import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +120,71 @@ def test_code_on_pages(page):
         assert result.attempted
         assert not result.failed, "".join(report)
         names = test.globs
+
+
+#: What a reader brings along, or a page has said to be there, as in "your structures".
+YOURS = {"structures", "y", "X", "embedder", "model", "pipeline"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code_on_pages_imports_what_it_uses(page):
+    """A block that is copied runs, after those above it, with nothing but the reader's own structures and labels."""
+    known = set(dir(builtins)) | YOURS
+    text = page.read_text("utf-8")
+    for source in re.findall(r"^```(?:python|pycon)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        if source.startswith(">>>"):
+            source = "".join(example.source for example in doctest.DocTestParser().get_examples(source))
+        tree = ast.parse(source)
+        used, args = set(), set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                (used if isinstance(node.ctx, ast.Load) else known).add(node.id)
+            elif isinstance(node, ast.alias):
+                known.add((node.asname or node.name).partition(".")[0])
+            elif isinstance(node, ast.FunctionDef):
+                known.add(node.name)
+            elif isinstance(node, ast.arg):
+                args.add(node.arg)
+        assert not used - known - args, f"{page.name}: {used - known - args} of {source.splitlines()[0]}"
+
+
+COMMAND = re.compile(
+    r"^(?:\$ )?(skdim \w+|python (?:tools|examples)/\w+\.py|python -m benchmarks[.\w]*)((?:\\\n|.)*)", re.MULTILINE
+)
+COMMANDS = {
+    (program, frozenset(re.findall(r"(?<= )--?[a-z][\w-]*", options.partition("#")[0])))
+    for page in [*PAGES, ROOT / "docs" / "accuracy" / "README.md"]
+    for language, block in re.findall(r"^```(.*)\n([^`]*?)^```$", page.read_text("utf-8"), flags=re.MULTILINE)
+    if not language
+    for program, options in COMMAND.findall(block)
+}
+
+
+@pytest.mark.parametrize("program", sorted({program for program, _ in COMMANDS}))
+def test_commands_on_pages_have_the_options(program):
+    words = program.replace("skdim", "python -m skdim").split()[1:]
+    told = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert told.returncode == 0, told.stderr
+    there = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", told.stdout))
+    for name, options in COMMANDS:
+        assert name != program or options <= there
+
+
+def test_files_and_benchmarks_that_pages_name_exist():
+    assert len(COMMANDS) >= 10
+    for page in [*PAGES, ROOT / "docs" / "accuracy" / "README.md"]:
+        text = page.read_text("utf-8")
+        for file in re.findall(r"\b(?:tools|benchmarks|examples|tests)/[\w/]+(?:\.py)?", text):
+            assert (ROOT / file).exists(), (page.name, file)
+        for name in re.findall(r"`python -m benchmarks (\w+)`", text):
+            assert (ROOT / "benchmarks" / f"{name}.py").exists(), (page.name, name)
+
+
+def test_the_site_needs_no_network():
+    """MathJax comes from a server: formulas are written as text."""
+    assert "mathjax" not in (ROOT / "docs" / "conf.py").read_text("utf-8")
+    for file in [*(ROOT / "skdim").rglob("*.py"), *(ROOT / "examples").glob("*.py")]:
+        assert not re.search(r":math:|\.\. math::", file.read_text("utf-8")), file.name
 
 
 def test_pages_have_code():

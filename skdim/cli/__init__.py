@@ -55,7 +55,11 @@ def main(argv=None):
     int
         The exit code. (argparse itself raises SystemExit: with 0 after --help, with 2 where an option is wrong.)
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        return FAILED
+    args = parser.parse_args(argv)
     name = f"skdim {args.command}"
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")

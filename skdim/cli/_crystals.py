@@ -27,9 +27,18 @@ class Named(NamedTuple):
 
 @contextlib.contextmanager
 def work_folder(output):
-    """A hidden folder beside the output for what is done so far; it goes once the block has ended well."""
+    """A hidden folder beside the output for what is done so far; it goes once the block has ended well.
+
+    It also goes if nothing was done.
+    """
     folder = output.with_name(f".{output.name}.work")
-    yield folder
+    try:
+        yield folder
+    except BaseException:
+        if {path.name for path in folder.glob("*")} - {"run.json"}:
+            raise
+        shutil.rmtree(folder, ignore_errors=True)  # nothing is done yet
+        raise
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -69,6 +78,11 @@ def check_sources(sources, args=None):
                 "that were read already: leave it out, or featurize again"
             )
     return None
+
+
+def reader_of(sources):
+    """The command that has read the structures, if that is not the one that is run now."""
+    return "featurize" if is_store(sources[0]) else None
 
 
 def featurizer_of(args, embedder=None):
@@ -140,6 +154,15 @@ def _loaded(store):
     return Named(X, stored_ids(store, len(X)))
 
 
+def elements_of(X):
+    """Symbols of the elements in some crystals, lightest first."""
+    import numpy as np
+
+    from .._elements import SYMBOLS
+
+    return [SYMBOLS[number] for number in np.unique(X.numbers)]
+
+
 def featurize(featurizer, source, store):
     """Featurize into the store, and say what was remarked; what fails is told by :func:`report`."""
     if store.with_name(f".{store.name}.partial").exists():
@@ -165,24 +188,24 @@ def _say_remarks(store):
         say(f"  ... and {len(remarks) - _MOST_LISTED} more: `skdim featurize` keeps all of them in STORE/remarks.csv")
 
 
-def report(named, output):
+def report(named, output, reader=None):
     """Name the rows that failed, on the terminal and in a file beside the output; returns how many.
 
-    The file is ``<output>.failures.csv``.
+    The file is ``<output>.failures.csv``. ``reader`` is the command whose options say how structures are read, if that
+    is not this one.
     """
     errors = named.X.errors_
     if not errors:
         return 0
     say(f"{len(errors)} of {len(named.X)} structures could not be used:")
-    failed = [(named.ids[row] or f"row {row}", _reason(why)) for row, why in errors.items()]
-    for name, why in failed[:_MOST_LISTED]:
-        say(f"  {name}: {why}")
+    for row, why in list(errors.items())[:_MOST_LISTED]:
+        say(f"  {failure_text(named.ids[row] or f'row {row}', why)}")
     if len(errors) > _MOST_LISTED:
         say(f"  ... and {len(errors) - _MOST_LISTED} more")
     said = " ".join(errors.values())
     for name, option in (("max_sites", "--max-sites N"), ("disordered='majority'", "--disordered majority")):
         if name in said:
-            say(f"  (here {name} is the option {option})")
+            say(f"  (here {name} is the option {option}{f' of `skdim {reader}`' if reader else ''})")
     if output is not None:
         import pandas as pd
 
@@ -190,6 +213,12 @@ def report(named, output):
         pd.DataFrame(failed, columns=["id", "reason"]).to_csv(file, index=False)
         say(f"  all of them: {file}")
     return len(errors)
+
+
+def failure_text(name, why):
+    """Which structure cannot be used, and why, for people to read."""
+    reason = _reason(why)
+    return f"{name}{' ' if reason.startswith('(') else ': '}{reason}"
 
 
 def _reason(why):

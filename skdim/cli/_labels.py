@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
-from ._crystals import Named, check_sources, crystals_of, report
+from ._crystals import Named, check_sources, crystals_of, reader_of, report
 from ._terminal import say
 
 #: Columns that may name a row's structure.
@@ -63,7 +63,10 @@ def check_labels(args):
     if args.structures:
         key = args.id or next((name for name in _KEYS if name in columns), None)
         if key is None:
-            raise ValueError(f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN what names them")
+            raise ValueError(
+                f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN which one names the structures. "
+                f"It has {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}"
+            )
         _check_column(key, columns, args.table, "--id")
     elif args.id:
         raise ValueError("--id goes with --structures")
@@ -73,7 +76,8 @@ def check_labels(args):
         if not args.structures:
             error.add_note("If the structures are not in the table, say where they are: --structures my_cifs/")
         raise
-    wanted = list(dict.fromkeys([args.target, *([key] if key else [])]))
+    name = key or next((name for name in _KEYS if columns.count(name) == 1), None)  # for messages
+    wanted = list(dict.fromkeys([args.target, *([name] if name else [])]))
     is_csv = args.table.suffix.lower() == ".csv"
     rows = csv_rows if is_csv else parquet_rows
     cells = pd.DataFrame(rows(args.table, wanted), columns=wanted, dtype=object)
@@ -85,7 +89,8 @@ def check_labels(args):
         given = raw.notna()
     y = raw.where(given).map(_number, na_action="ignore").astype(float)
     for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
-        raise ValueError(f"{args.table}: row {row} has the {args.target} {raw.iloc[row]!r}, which is no finite number")
+        which = f"row {row}{f' ({cells[name].iloc[row]})' if name else ''}"
+        raise ValueError(f"{args.table}: {which} has the {args.target} {raw.iloc[row]!r}, which is no finite number")
     if not given.any():
         raise ValueError(f"{args.table}: the column {args.target!r} is empty")
     result = pd.DataFrame({"y": y.to_numpy()})
@@ -126,7 +131,8 @@ def labelled_crystals(args, labels, work, featurizer):
     if not len(used):
         raise ValueError(f"no row of {args.table} has both a label and a structure")
     X = named.X[rows[used]]
-    n_failed = report(Named(X, [named.ids[row] for row in rows[used]]), args.output)
+    used_ids = [named.ids[row] for row in rows[used]]
+    n_failed = report(Named(X, used_ids), args.output, reader_of(args.structures or [args.table]))
     good = ~X.failed
     if not good.any():
         raise ValueError("none of the labelled structures can be used")
@@ -149,12 +155,12 @@ def _columns(path):
 
 
 def _check_column(name, columns, path, option):
-    from .._files import some_of
-
     if name not in columns:
-        near = difflib.get_close_matches(name, columns, 1)
+        from .._csv import name_columns
+
+        near = difflib.get_close_matches(name, columns, 1) if len(columns) > 1 else []
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{option} {name}: {path} has no such column. It has {some_of(columns)}{hint}")
+        raise ValueError(f"{option} {name}: {path} has no such column. It has {name_columns(columns)}{hint}")
 
 
 def _rows_by_name(keys, ids, args):

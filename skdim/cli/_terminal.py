@@ -58,12 +58,12 @@ def jobs(text):
     return number(int, 1)(text)
 
 
-def add_sources(parser):
+def add_sources(parser, *, stores=True):
     parser.add_argument(
         "sources", nargs="+", type=Path, metavar="SOURCE",
         help="CIF files, folders or zip files of them (read at any depth), tables (.csv, .parquet) with a column "
-        '"cif" or "structure" that holds whole CIFs or pymatgen dicts as JSON, ASE databases (.db); or one store that '
-        "`skdim featurize` wrote",
+        '"cif" or "structure" that holds whole CIFs or pymatgen dicts as JSON, ASE databases (.db)'
+        + ("; or one store that `skdim featurize` wrote" if stores else ""),
     )  # fmt: skip
 
 

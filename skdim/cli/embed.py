@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._crystals import check_sources, crystals_of, featurizer_of, report, work_folder
+from ._crystals import check_sources, crystals_of, featurizer_of, reader_of, report, work_folder
 from ._tables import need_pyarrow, sites_table, write_table
 from ._terminal import (
     DONE,
@@ -84,7 +84,7 @@ def run(args):
         named = crystals_of(args.sources, work, featurizer_of(args, embedder))
         if named.X.site_features != embedder.site_features_:
             named = named._replace(X=named.X.with_site_features(embedder.site_features_))
-        n_failed = report(named, args.output)
+        n_failed = report(named, args.output, reader_of(args.sources))
         if args.sites:
             table, n_columns = sites_table(embedder, named)
             write_table(table, args.output)
@@ -92,7 +92,8 @@ def run(args):
         else:
             ids = None if args.output.suffix == ".npy" else named.ids
             embedder.transform_to_disk(named.X, args.output, ids=ids)
-            n_rows, n_columns, what = len(named.X), len(embedder.get_feature_names_out()), "crystals"
+            n_rows, n_columns = len(named.X), len(embedder.get_feature_names_out())
+            what = "crystals" if not n_failed else f"rows ({n_failed} empty)"
         say(f"{args.output}: {n_rows} {what}, {n_columns} numbers each")
     return SOME_FAILED if n_failed else DONE
 

@@ -27,7 +27,7 @@ def add(commands):
     parser = commands.add_parser(
         "featurize", help="structures to a store that the others take", description=_DESCRIPTION, epilog=_EPILOG
     )
-    add_sources(parser)
+    add_sources(parser, stores=False)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="STORE", help="new folder to write, some 1.3 kB a crystal"
     )

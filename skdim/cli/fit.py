@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from ._crystals import featurizer_like, featurizer_of, work_folder
+from ._crystals import elements_of, featurizer_like, featurizer_of, work_folder
 from ._labels import add_labels, check_labels, labelled_crystals
 from ._terminal import (
     DONE,
@@ -116,6 +116,7 @@ def run(args):
             "label_std": data.y.std(),
             "weights": None if embedder is None else str(args.weights or "those that come with skdim"),
             "site_features": X.site_features,
+            "elements": elements_of(X),
             "skdim_version": __version__,
         }
         save_model(model, args.output, about)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._crystals import check_sources, crystals_of, report, work_folder
+from ._crystals import check_sources, crystals_of, elements_of, reader_of, report, work_folder
 from ._tables import check_table_path, write_table
 from ._terminal import DONE, SOME_FAILED, add_sources, jobs, say
 
@@ -55,10 +55,20 @@ def run(args):
     featurizer = model[0].set_params(n_jobs=args.jobs, verbose=1, on_error="warn")
     with work_folder(args.output) as work:
         named = crystals_of(args.sources, work, featurizer)
-        n_failed = report(named, args.output)
+        n_failed = report(named, args.output, reader_of(args.sources) or "fit")
+        _warn_of_elements(model, named)
         write_table(_predictions(model, named, target), args.output)
     say(f"{args.output}: {target} of {len(named.X) - n_failed} crystals")
     return SOME_FAILED if n_failed else DONE
+
+
+def _warn_of_elements(model, named):
+    """Say which elements are new to the model. (Files of older releases do not know theirs.)"""
+    known = model.skdim_info_.get("elements")
+    new = [symbol for symbol in elements_of(named.X) if symbol not in known] if known else []
+    if new:
+        some = ", ".join(new[:10]) + (", ..." if len(new) > 10 else "")
+        say(f"no crystal that the model was fitted to has {some}: trust predictions for these elements less")
 
 
 def _predictions(model, named, target):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from ._crystals import check_sources, crystals_of, featurizer_of, report, work_folder
+from ._crystals import check_sources, crystals_of, featurizer_of, reader_of, report, work_folder
 from ._terminal import (
     DONE,
     SOME_FAILED,
@@ -79,7 +79,7 @@ def run(args):
     with work_folder(args.output) as work:
         start = embedder if args.start else None
         named = crystals_of(args.sources, work, featurizer_of(args, start))
-        n_failed = report(named, args.output)
+        n_failed = report(named, args.output, reader_of(args.sources))
         if start is not None and named.X.site_features != start.site_features_:
             named = named._replace(X=named.X.with_site_features(start.site_features_))
         embedder.set_params(checkpoint=args.checkpoint or work / "training.pt")
@@ -117,6 +117,12 @@ def _fit(embedder, X, n_before):
         warnings.filterwarnings("error", "training was interrupted")
         try:
             embedder.fit(X)
+        except ValueError as error:
+            if "of another run" in str(error):
+                error.add_note(
+                    "Go on with the options that it began with: max_epochs is --epochs here, random_state --seed"
+                )
+            raise
         except UserWarning as warning:
             done = str(warning).split(";")[0]
             raise Interrupted(f"{done}: the same command goes on from there") from None

@@ -91,7 +91,7 @@ _MAX_DISPLACEMENT = 0.05
 
 
 def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20, return_prototypes=False):
-    r"""Make synthetic crystals whose target is a known formula of the structure.
+    """Make synthetic crystals whose target is a known formula of the structure.
 
     A crystal is one of ten structure types (rock salt, CsCl, zinc blende, wurtzite, fluorite, rutile, perovskite and
     elemental fcc, bcc, hcp), filled with elements whose charges balance, or a triclinic cell with random elements at
@@ -99,14 +99,13 @@ def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20,
     some of them supercells, are strained and every atom is displaced, so that no symmetry is left. Origin and order of
     sites are random.
 
-    The target of a crystal with volume :math:`V` and :math:`M` sites is
+    The target of a crystal is::
 
-    .. math:: y = -\frac{1}{M} \sum_{i=1}^{M} (\chi_i - \chi_{\nu(i)})^2 + 0.02\, \frac{V}{M}
-              + \mathrm{noise} \cdot \mathcal{N}(0, 1),
+        0.02 V / M - mean over its sites i of (χ(i) - χ(j))² + noise · N(0, 1)
 
-    with the Pauling electronegativity :math:`\chi`, the nearest neighbour :math:`\nu(i)` of site i in the periodic
-    crystal, and the volume in cubic angstrom. The first term follows Pauling's ionic bond energy and needs to know who
-    stands next to whom; the second is about packing. Neither depends on the choice of cell.
+    with the Pauling electronegativity χ, the nearest neighbour j of site i in the periodic crystal, and the volume V of
+    the cell, in cubic angstrom, over its number of sites M. The first term is about packing; the second follows
+    Pauling's ionic bond energy and needs to know who stands next to whom. Neither depends on the choice of cell.
 
     Parameters
     ----------

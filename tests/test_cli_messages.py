@@ -1,0 +1,177 @@
+"""The command line, off the path: what a newcomer gets wrong is named in words and options of the command line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from skdim import SiteNetFeaturizer
+from skdim._model_file import describe_model
+from skdim.cli import main
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command and returns its exit code, standard output and standard error."""
+
+    def command(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def cifs(structures, tmp_path):
+    """A folder of twelve CIFs and a table that names them."""
+    folder = tmp_path / "cifs"
+    folder.mkdir()
+    for k in range(12):
+        structures[k].to(filename=str(folder / f"s{k}.cif"))
+    names = [f"s{k}" for k in range(12)]
+    pd.DataFrame({"name": names, "energy": np.arange(12.0)}).to_csv(tmp_path / "labels.csv", index=False)
+    return folder
+
+
+def left(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def test_no_command_shows_the_help(run):
+    code, out, err = run()
+    assert (code, out) == (2, "")
+    assert err.startswith("usage: skdim ")
+    assert "weights from structures without labels" in err
+
+
+def test_featurize_does_not_offer_a_store(capsys):
+    for command, offered in (("featurize", False), ("embed", True)):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        assert "ASE databases (.db)" in text
+        assert ("or one store that `skdim featurize` wrote" in text) == offered
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators(run, cifs, tmp_path, separator):
+    path = tmp_path / "semicolons.csv"
+    pd.read_csv(tmp_path / "labels.csv").to_csv(path, sep=separator, index=False)
+    for words in (
+        ["fit", path, "--target", "energy", "--structures", cifs, "-o", tmp_path / "m.skops"],
+        ["embed", path, "-o", tmp_path / "v.csv"],
+    ):
+        code, _, err = run(*words)
+        assert code == 2
+        assert "as a single column: cells must be separated by commas" in err
+        assert "did you mean" not in err
+
+
+def test_wide_tables_are_not_listed_whole(run, tmp_path):
+    pd.DataFrame(np.zeros((1, 50))).add_prefix("column").to_csv(tmp_path / "a.csv", index=False)
+    err = run("info", tmp_path / "a.csv")[2]
+    assert "It has column0, column1, column2, column3, column4, column5, column6, column7, ... (50 in all)" in err
+
+
+def test_a_column_of_file_names(run, tmp_path):
+    pd.DataFrame({"cif": ["a/NaCl.cif", "what", "one\ntwo.cif"]}).to_csv(tmp_path / "a.csv", index=False)
+    code, _, err = run("embed", tmp_path / "a.csv", "-o", tmp_path / "v.csv")
+    lines = [line for line in err.splitlines() if "the text is not CIF" in line]
+    assert code == 1
+    assert ["may be the name of a file" in line for line in lines] == [True, False, False]
+    assert f"{tmp_path / 'v.csv'}: 3 rows (3 empty), 192 numbers each" in err
+
+
+def test_a_label_that_is_no_number_is_named(run, cifs, tmp_path):
+    pd.DataFrame({"name": ["s0", "s1"], "energy": ["1.5", "2 eV"]}).to_csv(tmp_path / "a.csv", index=False)
+    err = run("fit", tmp_path / "a.csv", "--target", "energy", "--structures", cifs, "-o", tmp_path / "m.skops")[2]
+    assert "row 1 (s1) has the energy '2 eV', which is no finite number" in err
+
+
+def test_no_column_of_names(run, cifs, tmp_path):
+    pd.DataFrame({"compound": ["s0"], "energy": [1.0]}).to_csv(tmp_path / "a.csv", index=False)
+    err = run("fit", tmp_path / "a.csv", "--target", "energy", "--structures", cifs, "-o", tmp_path / "m.skops")[2]
+    assert "say with --id COLUMN which one names the structures. It has compound, energy" in err
+
+
+def test_an_empty_folder_leaves_nothing(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("embed", tmp_path / "empty", "-o", tmp_path / "v.csv")
+    assert code == 2
+    assert "empty holds no files *.cif" in err
+    assert left(tmp_path) == {"empty"}
+
+
+def test_too_few_labels_for_the_folds(run, cifs, tmp_path):
+    words = ["evaluate", tmp_path / "labels.csv", "--target", "energy", "--structures", cifs]
+    words += ["--arms", "structure", "-o", tmp_path / "errors.csv"]
+    code, _, err = run(*words, "--folds", "40")
+    assert code == 2
+    assert "--folds 40: a fold would be empty, as 12 labelled crystals of " in err
+    code, _, err = run(*words, "--folds", "2", "--labels", "4", "100")
+    assert code == 2
+    assert "--labels 100: of 12 labelled crystals, a fold leaves as few as " in err
+    assert "n_splits" not in err
+    assert "train_sizes" not in err
+    assert "evaluate: 1 of" not in err  # before any fit
+
+
+def test_remedies_are_options_of_the_command_that_reads(run, cifs, tmp_path):
+    """`predict` reads as the model was fitted, and what stands in a store was read by `featurize`."""
+    disordered = tmp_path / "alloy.cif"
+    Structure(Lattice.cubic(4), [{"Cu": 0.5, "Au": 0.5}], [[0, 0, 0]]).to(filename=str(disordered))
+    model = tmp_path / "model.skops"
+    labels = ["--target", "energy", "--structures", cifs]
+    assert run("fit", tmp_path / "labels.csv", *labels, "--arm", "structure", "-o", model)[0] == 0
+    option = "(here disordered='majority' is the option --disordered majority"
+    code, _, err = run("embed", disordered, "-o", tmp_path / "v.csv")
+    assert code == 1
+    assert f"  {disordered} (Cu0.5Au0.5): site 0 is disordered" in err
+    assert f"{option})" in err
+    assert f"{option} of `skdim fit`)" in run("predict", model, disordered, "-o", tmp_path / "p.csv")[2]
+    assert f"{option})" in run("featurize", disordered, "-o", tmp_path / "store")[2]
+    for words in (["embed", tmp_path / "store"], ["predict", model, tmp_path / "store"]):
+        err = run(*words, "-o", tmp_path / f"of_store_{words[0]}.csv")[2]
+        assert f"{option} of `skdim featurize`)" in err
+    out = run("info", tmp_path / "store")[1]
+    assert "1 row is empty, as its structure could not be used; the first is " in out
+    assert "alloy.cif (Cu0.5Au0.5): site 0 is disordered" in out
+
+
+def test_predictions_for_new_elements(run, cifs, tmp_path):
+    model = tmp_path / "model.skops"
+    labels = ["--target", "energy", "--structures", cifs]
+    assert run("fit", tmp_path / "labels.csv", *labels, "--arm", "composition", "-o", model)[0] == 0
+    known = {el for file in cifs.iterdir() for el in Structure.from_file(file).symbol_set}
+    assert set(describe_model(model)["elements"]) == known
+    assert "Pu" not in known
+    assert "trust" not in run("predict", model, cifs, "-o", tmp_path / "same.csv")[2]
+    file = tmp_path / "new.cif"
+    Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.9), ["Pu", "N"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(
+        filename=str(file)
+    )
+    code, _, err = run("predict", model, file, "-o", tmp_path / "new.csv")
+    assert code == 0
+    new = ", ".join(symbol for symbol in ("N", "Pu") if symbol not in known)
+    assert f"no crystal that the model was fitted to has {new}: trust predictions" in err
+
+
+def test_an_interrupted_pretraining_with_other_options(run, cifs, tmp_path, monkeypatch):
+    from skdim import DeepInfoMaxEmbedder
+
+    save = DeepInfoMaxEmbedder.save_pretrained
+    monkeypatch.setattr(DeepInfoMaxEmbedder, "save_pretrained", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+    words = ["pretrain", cifs, "-o", tmp_path / "w", "--epochs"]
+    assert run(*words, 1)[0] == 2
+    code, _, err = run(*words, 2)
+    assert code == 2
+    assert "max_epochs is --epochs here" in err
+    monkeypatch.setattr(DeepInfoMaxEmbedder, "save_pretrained", save)
+    assert run(*words, 1)[0] == 0
+
+
+def test_a_folder_is_no_row(tmp_path):
+    for folder in (tmp_path, str(tmp_path)):
+        with pytest.raises(TypeError, match=r"is the folder .*; pass a list of its files, sorted\(Path\(folder\)"):
+            SiteNetFeaturizer().fit(folder)
