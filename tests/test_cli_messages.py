@@ -1,5 +1,9 @@
 """The command line, off the path: what a newcomer gets wrong is named in words and options of the command line."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -175,3 +179,15 @@ def test_a_folder_is_no_row(tmp_path):
     for folder in (tmp_path, str(tmp_path)):
         with pytest.raises(TypeError, match=r"is the folder .*; pass a list of its files, sorted\(Path\(folder\)"):
             SiteNetFeaturizer().fit(folder)
+
+
+def test_work_goes_on_where_nobody_reads_of_it(cifs, tmp_path):
+    """As in `skdim embed ... 2>&1 | head -1`."""
+    end, start = os.pipe()
+    os.close(end)
+    command = [sys.executable, "-m", "skdim", "embed", cifs, "-o", tmp_path / "v.csv"]
+    done = subprocess.run(list(map(str, command)), stdout=start, stderr=start, timeout=300)
+    os.close(start)
+    assert done.returncode == 0
+    assert len(pd.read_csv(tmp_path / "v.csv")) == 12
+    assert left(tmp_path) == {"cifs", "labels.csv", "v.csv"}

@@ -7,6 +7,7 @@ but the standard library, so that ``--help`` is quick; libraries are imported by
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
@@ -14,7 +15,7 @@ import warnings
 
 from .._version import __version__
 from . import embed, evaluate, featurize, fit, info, predict, pretrain
-from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, say
+from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, Unread, say
 
 _COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, info)
 
@@ -61,7 +62,7 @@ def main(argv=None):
         return FAILED
     args = parser.parse_args(argv)
     name = f"skdim {args.command}"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.redirect_stderr(Unread(sys.stderr)):
         warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
         try:
             code = args.run(args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import textwrap
 from pathlib import Path
@@ -27,6 +28,25 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 class Interrupted(Exception):
     """Ctrl-C that a library has caught and turned into something else."""
+
+
+class Unread:
+    """Standard error as it is, and as if it was read where its reader has gone, as in ``2>&1 | head``: work goes on."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self):
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.flush()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
 
 
 def say(text=""):
