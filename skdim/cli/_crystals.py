@@ -198,8 +198,9 @@ def report(named, output, reader=None):
     if not errors:
         return 0
     say(f"{len(errors)} of {len(named.X)} structures could not be used:")
-    for row, why in list(errors.items())[:_MOST_LISTED]:
-        say(f"  {failure_text(named.ids[row] or f'row {row}', why)}")
+    failed = [(named.ids[row] or f"row {row}", why) for row, why in errors.items()]
+    for name, why in failed[:_MOST_LISTED]:
+        say(f"  {failure_text(name, why)}")
     if len(errors) > _MOST_LISTED:
         say(f"  ... and {len(errors) - _MOST_LISTED} more")
     said = " ".join(errors.values())
@@ -210,7 +211,8 @@ def report(named, output, reader=None):
         import pandas as pd
 
         file = output.with_name(f"{output.name}.failures.csv")
-        pd.DataFrame(failed, columns=["id", "reason"]).to_csv(file, index=False)
+        table = pd.DataFrame([(name, _reason(why)) for name, why in failed], columns=["id", "reason"])
+        table.to_csv(file, index=False)
         say(f"  all of them: {file}")
     return len(errors)
 

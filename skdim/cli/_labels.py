@@ -54,7 +54,7 @@ def check_labels(args):
     """
     import pandas as pd
 
-    from .._csv import csv_rows
+    from .._csv import csv_rows, name_columns
     from .._parquet import parquet_rows
 
     columns = _columns(args.table)
@@ -65,7 +65,7 @@ def check_labels(args):
         if key is None:
             raise ValueError(
                 f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN which one names the structures. "
-                f"It has {', '.join(columns[:8])}{', ...' if len(columns) > 8 else ''}"
+                f"It has {name_columns(columns)}"
             )
         _check_column(key, columns, args.table, "--id")
     elif args.id:
