@@ -8,6 +8,7 @@ import pandas as pd
 
 from ._checks import check_crystals
 from ._formula_split import FormulaKFold
+from ._label_draws import checked_sizes
 from ._label_efficiency import label_efficiency
 from ._label_rows import checked_labels
 
@@ -81,6 +82,8 @@ def cross_validate_arms(
         raise ValueError(f"n_draws must be a positive integer; got {n_draws!r}")
     cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
     folds = [(draw, fold, *rows) for draw, k_fold in cv for fold, rows in enumerate(k_fold.split(X))]
+    if train_sizes is not None:
+        checked_sizes(train_sizes, min(len(train) for _, _, train, _ in folds))  # before hours of fits
     for repeat, (draw, fold, train, test) in enumerate(folds):
         table = label_efficiency(
             estimators,

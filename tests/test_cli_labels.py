@@ -119,7 +119,7 @@ def test_columns(suffix, cifs, refused, tmp_path):
         "the structures. It has mine, energy"
     ) in refused(table, "--structures", cifs)
     message = refused(table, "--structures", cifs, "--id", "min")
-    assert f"--id min: {table} has no such column. It has 'mine', 'energy'; did you mean 'mine'?" in message
+    assert f"--id min: {table} has no such column. It has mine, energy; did you mean 'mine'?" in message
     assert f"{table}: the column 'energy' is empty" in refused(table, "--structures", cifs, "--id", "mine")
     if suffix == ".csv":
         table.write_text("id,energy,energy\ns0,1,2\n")

@@ -96,7 +96,6 @@ def run(args):
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer_of(args, embedder))
         X = data.X.with_site_features(embedder.site_features_)
-        _check_folds(X, args)
         say(f"{len(X)} crystals of {len(set(X.formulas))} formulas; fits that are done are kept in {work}")
         with _progress(args) as on_fold, warnings.catch_warnings():
             # A network keeps what Ctrl-C leaves of it; here its error would stand in the table.
@@ -113,36 +112,13 @@ def run(args):
             except ValueError as error:
                 if "results_file" in str(error):
                     error.add_note(f"{work} keeps the fits of an interrupted run: remove that folder to begin anew")
+                elif "n_splits" in str(error) or "train_sizes" in str(error):
+                    error.add_note("n_splits is --folds here; train_sizes is --labels, of the rows outside the fold")
                 raise
         write_table(table, args.output)
     _print(table, args)
     say(f"{args.output}: {len(table)} fits")
     return SOME_FAILED if data.n_failed else DONE
-
-
-def _check_folds(X, args):
-    """Check that every fold has test rows, and leaves the labels that are asked for, before anything is fitted.
-
-    Raises
-    ------
-    ValueError
-    """
-    from ..model_selection import FormulaKFold
-
-    splitters = [FormulaKFold(args.folds, salt=str(draw)) for draw in range(args.draws)]
-    try:
-        least = min(len(train) for splitter in splitters for train, _ in splitter.split(X))
-    except ValueError:
-        n_formulas = len(set(X.formulas))
-        raise ValueError(
-            f"--folds {args.folds}: a fold would be empty, as {len(X)} labelled crystals of {n_formulas} "
-            "formulas are too few; take fewer folds, or label more"
-        ) from None
-    if args.labels and max(args.labels) > least:
-        raise ValueError(
-            f"--labels {max(args.labels)}: of {len(X)} labelled crystals, a fold leaves as few as {least} to train on; "
-            "ask for no more than that"
-        )
 
 
 @contextlib.contextmanager
