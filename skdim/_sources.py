@@ -240,7 +240,8 @@ def _ase_source(path):
     _check_tables(path)
     database = ase.db.connect(path, type="db")
     try:
-        n_rows = len(database)
+        with database:  # or ase leaves each of its connections open
+            n_rows = len(database)
     except Exception as error:  # of sqlite3, or of ase where the tables are others
         raise ValueError(f"{path} is not an ASE database, or damaged ({error})") from error
 
@@ -249,7 +250,8 @@ def _ase_source(path):
         while True:
             # By id, in small numbers: a single selection would fetch them all.
             try:
-                rows = list(database.select(f"id>{last}", sort="id", limit=_AT_ONCE, include_data=False))
+                with database:
+                    rows = list(database.select(f"id>{last}", sort="id", limit=_AT_ONCE, include_data=False))
             except Exception as error:  # of sqlite3, or of ase where the values are others
                 raise ValueError(f"{path} is damaged: rows after id {last} cannot be read ({error})") from error
             for row in rows:

@@ -84,6 +84,15 @@ def test_umap_is_asked_for_the_same_map(vectors, monkeypatch):
     assert display.ax_.get_xlabel() == "UMAP 1"
 
 
+def test_umap_itself(vectors):
+    pytest.importorskip("umap", reason="umap-learn is an extra: pip install 'skdim-crystals[umap]'")
+    apart = vectors[:40] + np.repeat([0, 50], 20)[:, None]
+    first, again = (EmbeddingDisplay.from_vectors(apart, method="umap", random_state=3).positions for _ in range(2))
+    assert_array_equal(first, again)
+    distance = np.linalg.norm(first[:, None] - first, axis=2) + np.diag([np.inf] * 40)
+    assert_array_equal(distance.argmin(axis=1) < 20, np.arange(40) < 20)  # the nearest is of the same half
+
+
 def test_from_estimator(formation_data):
     crystals = SiteNetFeaturizer().transform(formation_data.structures[:40])
     y = formation_data.target[:40]

@@ -286,7 +286,7 @@ def test_an_ase_database(tmp_path, monkeypatch):
             atoms = Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4 + k / 10], pbc=True)
             database.write(atoms, **({"material_id": "mp-22865"} if k == 3 else {}))
         database.write(Atoms("H"))
-    del database[2]
+        del database[2]
     _, ids, raws = read(tmp_path / "a.db")
     assert ids == ["1", "3", "mp-22865", "5", "6"]
     assert [raw.cell[2, 2] for raw in raws[:4]] == pytest.approx([4, 4.2, 4.3, 4.4])
