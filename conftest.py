@@ -21,14 +21,13 @@ NEED = {
     ],
     "pyarrow": [
         "tests/test_fuzz.py",
-        "tests/test_cli.py",
-        "tests/test_cli_labels.py",
+        "tests/cli/*",
         "tests/test_sources.py",
         "tests/test_train_weights.py",
         "tests/test_benchmarks_accuracy.py",
         "tests/test_vectors_file.py",
     ],
-    "skops": ["tests/test_cli.py", "tests/test_model_file.py"],
+    "skops": ["tests/cli/*", "tests/test_model_file.py"],
 }
 MISSING = [package for package in NEED if find_spec(package) is None]
 

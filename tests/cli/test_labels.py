@@ -13,17 +13,14 @@ import pytest
 from skdim import SiteNetFeaturizer
 from skdim.cli import main
 from skdim.cli._labels import check_labels, labelled_crystals
-
-BAD = "data_x\n_cell_length_a nonsense\n"
+from tests.cli.running import BAD, write_cifs
 
 
 @pytest.fixture(scope="module")
-def cifs(structures, tmp_path_factory):
+def cifs(structures, tmp_path_factory):  # fewer than elsewhere: some labels are without one
     """A folder of four CIFs, s0 to s3; not to be changed."""
     folder = tmp_path_factory.mktemp("data") / "cifs"
-    folder.mkdir()
-    for k in range(4):
-        structures[k].to(filename=str(folder / f"s{k}.cif"))
+    write_cifs(structures[:4], folder)
     return folder
 
 

@@ -12,34 +12,17 @@ from pymatgen.core import Lattice, Structure
 from skdim import SiteNetFeaturizer
 from skdim._model_file import describe_model
 from skdim.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command and returns its exit code, standard output and standard error."""
-
-    def command(*words):
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        return code, *capsys.readouterr()
-
-    return command
+from tests.cli.running import left, write_cifs
 
 
 @pytest.fixture
 def cifs(structures, tmp_path):
     """A folder of twelve CIFs and a table that names them."""
     folder = tmp_path / "cifs"
-    folder.mkdir()
-    for k in range(12):
-        structures[k].to(filename=str(folder / f"s{k}.cif"))
+    write_cifs(structures[:12], folder)
     names = [f"s{k}" for k in range(12)]
     pd.DataFrame({"name": names, "energy": np.arange(12.0)}).to_csv(tmp_path / "labels.csv", index=False)
     return folder
-
-
-def left(folder):
-    return {path.name for path in folder.iterdir()}
 
 
 def test_no_command_shows_the_help(run):
@@ -104,7 +87,7 @@ def test_an_empty_folder_leaves_nothing(run, tmp_path):
     code, _, err = run("embed", tmp_path / "empty", "-o", tmp_path / "v.csv")
     assert code == 2
     assert "empty holds no files *.cif" in err
-    assert left(tmp_path) == {"empty"}
+    assert left(tmp_path) == ["empty"]
 
 
 def test_too_few_labels_for_the_folds(run, cifs, tmp_path):
@@ -190,4 +173,4 @@ def test_work_goes_on_where_nobody_reads_of_it(cifs, tmp_path):
     os.close(start)
     assert done.returncode == 0
     assert len(pd.read_csv(tmp_path / "v.csv")) == 12
-    assert left(tmp_path) == {"cifs", "labels.csv", "v.csv"}
+    assert left(tmp_path) == ["cifs", "labels.csv", "v.csv"]

@@ -1,0 +1,91 @@
+"""`skdim embed`: vectors of any structures, and which rows have none."""
+
+import re
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdim import SiteNetFeaturizer
+from skdim.cli import _crystals as cli_crystals
+from tests.cli.running import BAD, in_process, left
+
+
+def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
+    done = in_process("embed", *sorted(cifs.glob("s[0-4].cif")), "-o", "vectors.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    told = re.sub(r", \d\d:\d\d$", "", done.stderr, flags=re.MULTILINE)
+    assert told.splitlines() == [
+        "featurize: 5 of 5 structures", "embed: 5 of 5 crystals", "vectors.csv: 5 crystals, 192 numbers each"
+    ]  # fmt: skip
+    found = pd.read_csv(tmp_path / "vectors.csv", index_col="id")
+    files = [str(cifs / f"s{k}.cif") for k in range(5)]
+    assert found.index.tolist() == files
+    assert found.columns.tolist() == shipped.get_feature_names_out().tolist()
+    expected = shipped.transform(SiteNetFeaturizer().transform(files))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert left(tmp_path) == ["vectors.csv"]
+
+
+def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a.cif").write_text(BAD)
+    (folder / "b.cif").write_text(structures[0].to(fmt="cif"))
+    code, out, err = run("embed", folder, "-o", tmp_path / "v.csv")
+    assert (code, out) == (1, "")
+    assert "1 of 2 structures could not be used:\n  a.cif: " in err
+    found = pd.read_csv(tmp_path / "v.csv", index_col="id")
+    assert found.index.tolist() == ["a.cif", "b.cif"]
+    assert found.isna().all(axis=1).tolist() == [True, False]
+    failures = pd.read_csv(tmp_path / "v.csv.failures.csv")
+    assert failures["id"].tolist() == ["a.cif"]
+    assert failures["reason"][0] in err
+    code, _, err = run("embed", cifs, "-o", tmp_path / "w.csv", "--max-sites", 1)
+    assert code == 1
+    assert "here max_sites is the option --max-sites N" in err
+
+
+def test_remarks(run, structures, tmp_path, monkeypatch):
+    """A file that holds several structures is not shortened in silence."""
+    monkeypatch.setattr(cli_crystals, "_MOST_LISTED", 2)
+    (tmp_path / "mine").mkdir()
+    text = "\n".join(structure.to(fmt="cif") for structure in structures[:2])
+    for name in "abc":
+        (tmp_path / "mine" / f"{name}.cif").write_text(text)
+    code, _, err = run("embed", tmp_path / "mine", "-o", tmp_path / "v.csv")
+    assert code == 0
+    remark = "reading the CIF text: it holds 2 structures, of which the first is used"
+    assert f"\n3 structures were read with a remark:\n  a.cif: {remark}\n  b.cif: {remark}\n  ... and 1 more" in err
+    assert "warning" not in err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_failures_without_a_name_have_the_number_of_their_row(suffix, run, structures, tmp_path):
+    table = pd.DataFrame({"id": ["a", None, None], "cif": [structures[0].to(fmt="cif"), BAD, None]})
+    getattr(table, f"to_{suffix[1:]}")(tmp_path / f"t{suffix}", index=False)
+    code, _, err = run("embed", tmp_path / f"t{suffix}", "-o", tmp_path / "v.csv")
+    assert code == 1
+    assert "\n  row 1: " in err
+    assert "\n  row 2: the structure is missing" in err
+    assert pd.read_csv(tmp_path / "v.csv.failures.csv")["id"].tolist() == ["row 1", "row 2"]
+    assert pd.read_csv(tmp_path / "v.csv", keep_default_na=False)["id"].tolist() == ["a", "", ""]
+
+
+def test_other_files_of_vectors(run, cifs, structures, shipped, tmp_path):
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.writestr("z.cif", structures[20].to(fmt="cif"))
+    assert run("embed", cifs / "s3.cif", tmp_path / "more.zip", "-o", tmp_path / "v.parquet",
+               "--representation", "global")[0] == 0  # fmt: skip
+    found = pd.read_parquet(tmp_path / "v.parquet")
+    assert found["id"].tolist() == [str(cifs / "s3.cif"), f"{tmp_path}/more.zip/z.cif"]
+    assert found.shape == (2, 65)
+    assert run("embed", cifs, "-o", tmp_path / "v.npy")[0] == 0
+    X = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), shipped.transform(X))
+    assert run("embed", cifs / "s0.cif", "-o", tmp_path / "sites.csv", "--sites")[0] == 0
+    sites = pd.read_csv(tmp_path / "sites.csv")
+    np.testing.assert_allclose(sites.iloc[:, 3:], shipped.transform_sites(X[[0]])[0], rtol=1e-5, atol=1e-6)
+    assert sites["site"].tolist() == list(range(len(structures[0])))
+    assert sorted(sites["element"]) == sorted(site.specie.symbol for site in structures[0])

@@ -1,0 +1,142 @@
+"""`skdim evaluate`: the arms compared fold by fold."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdim import SiteNetFeaturizer
+from skdim._arms import make_arm
+from skdim._cross_validation import cross_validate_arms
+from tests.cli.running import left
+
+
+def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 2, "--arms", "representation", "-o"]
+    fits, stop_at = [], 5
+    import skdim._label_efficiency as module
+
+    real = module._fit_one
+
+    def counted(*args):
+        if len(fits) == stop_at:
+            raise KeyboardInterrupt
+        fits.append(args[0])
+        return real(*args)
+
+    monkeypatch.setattr(module, "_fit_one", counted)
+    assert run(*words, tmp_path / "e.csv")[0] == 130
+    assert left(tmp_path) == [".e.csv.work"]
+    stop_at = None
+    code, out, err = run(*words, tmp_path / "e.csv")
+    assert code == 0
+    assert len(fits) == 3 * 4, "no fit is done twice"
+    assert "evaluate: 4 of 4 folds" in err
+    found = pd.read_csv(tmp_path / "e.csv")
+    keep = np.arange(30) != 3
+    X = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])[keep]
+    arms = {name: make_arm(name, shipped) for name in ("mean", "composition", "representation")}
+    expected = cross_validate_arms(arms, X, y[:30][keep], n_splits=2, n_draws=2)
+    np.testing.assert_allclose(found["mae"], expected["mae"], rtol=1e-5)
+    for arm, mae in found.groupby("arm")["mae"]:
+        assert f"  {arm:16s}{mae.median():9.4f} (" in out
+    assert "better than composition in" in out
+    assert left(tmp_path) == ["e.csv"]
+
+
+def test_evaluate_on_a_terminal(run, table, tmp_path, monkeypatch):
+    """A bar in the place of lines."""
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "composition", "-o"]
+    with monkeypatch.context() as patch:
+        patch.setattr("skdim.cli._terminal.sys.stderr.isatty", lambda: True, raising=False)
+        code, out, err = run(*words, tmp_path / "a.csv")
+    assert code == 0
+    assert "evaluate: 100%" in err
+    assert "2/2 [" in err
+    assert "2 of 2 folds" not in err
+    code, plain, err = run(*words, tmp_path / "b.csv")
+    assert code == 0
+    assert re.search(r"evaluate: 2 of 2 folds, \d\d:\d\d, mean=1\.\d+, composition=\d", err)
+    assert plain == out
+
+
+def interrupted(net, *args, **kwargs):
+    """A training step during which Ctrl-C is pressed."""
+    raise KeyboardInterrupt
+
+
+def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
+    """A network keeps the weights of that moment, and its fit ends well: here no half-trained network may be kept."""
+    target = [table, "--target", "energy"]
+    commands = {
+        "m.joblib": ["fit", *target, "--arm", "supervised", "--epochs", 1],
+        "e.csv": ["evaluate", *target, "--arms", "supervised", "--epochs", 1, "--folds", 2, "--draws", 1],
+        "weights": ["pretrain", cifs, "--epochs", 1],
+    }
+    for name, words in commands.items():
+        with monkeypatch.context() as patch:
+            patch.setattr("skdim._net.CrystalNet.train_step", interrupted)
+            code, out, err = run(*words, "-o", tmp_path / name)
+        assert (code, out) == (130, ""), err
+        assert f"skdim {words[0]}: interrupted; " in err
+        assert "the same command " in err.splitlines()[-1]
+        assert "error" not in err
+        assert left(tmp_path) == [f".{name}.work"]
+        code, _, err = run(*words, "-o", tmp_path / name)
+        assert code == 0, err
+        assert "featurized already" in err
+        assert left(tmp_path) == [name]
+        (tmp_path / name).rename(tmp_path.parent / f"{tmp_path.name}-{name}")
+
+
+def test_evaluate_with_other_options_than_before(run, table, tmp_path, monkeypatch):
+    """The fits of an interrupted run belong to its draws; what can be done is said."""
+    import skdim._label_efficiency as module
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "composition"]
+    words += ["-o", tmp_path / "e.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_fit_one", stop)
+        assert run(*words)[0] == 130
+    code, _, err = run(*words, "--seed", 1)
+    assert code == 2
+    assert "belongs to another comparison, with other random_state" in err
+    work = tmp_path / ".e.csv.work"
+    assert err.endswith(f"\n  {work} keeps the fits of an interrupted run: remove that folder to begin anew\n")
+    assert run(*words)[0] == 0
+
+
+def test_an_arm_that_fails(run, table, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError("no memory left")
+
+    words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "supervised"]
+    with monkeypatch.context() as patch:
+        patch.setattr("skdim.SiteNetRegressor.fit", fail)
+        code, _, err = run(*words, "-o", tmp_path / "e.csv")
+    assert code == 2
+    assert "no memory left" in err
+    assert "'supervised'" in err
+
+
+def test_folds_of_formulas(shipped, X, y):
+    table = cross_validate_arms({"mean": make_arm("mean")}, X, y, n_splits=3, n_draws=2, train_sizes=[5, 10])
+    assert table.groupby(["draw", "fold"]).size().tolist() == [2] * 6
+    assert sorted(set(table["n_labels"])) == [5, 10]
+    with pytest.raises(ValueError, match="asks for 39 labels"):
+        cross_validate_arms({"mean": make_arm("mean")}, X, y, train_sizes=[39])
+    bad = y.copy()
+    bad[7] = np.nan
+    with pytest.raises(ValueError, match=rf"y has 1 labels that are not finite, the first in row 7 \({X.formula(7)}\)"):
+        cross_validate_arms({"mean": make_arm("mean")}, X, bad)
+    for wrong in (y[1:], np.append(y, 1.0)):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            cross_validate_arms({"mean": make_arm("mean")}, X, wrong)
+    with pytest.raises(ValueError, match="n_draws must be a positive integer"):
+        cross_validate_arms({"mean": make_arm("mean")}, X, y, n_draws=0)
+    with pytest.raises(TypeError, match="cross_validate_arms takes the Crystals"):
+        cross_validate_arms({"mean": make_arm("mean")}, list(y), y)
