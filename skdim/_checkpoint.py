@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import torch
@@ -63,10 +64,14 @@ class Checkpoint(Callback):
         self.first_epoch_ = len(net.history)
         if self.state_ is None:
             return 0
+        settings = [group.keys() for group in net.optimizer_.param_groups]
         try:
             net.module_.load_state_dict(self.state_["module"])
             net.optimizer_.load_state_dict(self.state_["optimizer"])
-        except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+            loaded = [group.keys() for group in net.optimizer_.param_groups]
+            if not all(ours <= theirs for ours, theirs in zip(settings, loaded, strict=True)):
+                raise ValueError("the optimiser lacks settings")
+        except Exception as error:  # torch looks at what it loads as it goes along
             raise self._damaged(error) from error
         net.history = restored_history(self.state_["history"])
         return net.max_epochs if self.state_["stopped"] else self.n_done
@@ -125,15 +130,21 @@ class Checkpoint(Callback):
     def _read(self):
         if not os.path.isfile(self.path):
             raise ValueError(f"checkpoint={self.path!r} is no file: give it the path of one")
+        with open(self.path, "rb") as file:
+            content = io.BytesIO(file.read())
         try:
+            with zipfile.ZipFile(content) as parts:  # torch compares no checksums
+                if name := parts.testzip():
+                    raise ValueError(f"the checksum of {name} is wrong")
+            content.seek(0)
             # With weights_only nothing but tensors and plain containers is read, and no code is run.
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            state = torch.load(content, map_location="cpu", weights_only=True)
             known = state["format"] == "skdim.checkpoint"
             version = state["schema_version"]
-        except pickle.UnpicklingError:
+        except (pickle.UnpicklingError, zipfile.BadZipFile):
             # torch's message says how to read it all the same, and that is by running what it holds.
             raise self._damaged("it is no file of tensors and numbers") from None
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError) as error:
+        except Exception as error:  # of zipfile, or of torch, which looks at what it reads as it goes along
             raise self._damaged(error) from error
         if not known or version != SCHEMA_VERSION:
             raise ValueError(

@@ -185,11 +185,15 @@ def refuse_changes(estimator, settings, to_do, **criterion):
 
 
 def set_optimizer(net, estimator):
-    """Set rates and weight decay to the estimator's: a schedule of an earlier run has left the rates at its end."""
+    """Set rates and weight decay to the estimator's: a schedule of an earlier run has left the rates at its end.
+
+    As Python's numbers: a search may try NumPy's, which no file of tensors and numbers holds.
+    """
+    rate, weight_decay = float(estimator.learning_rate_init), float(estimator.weight_decay)
     *of_encoder, last = net.optimizer_.param_groups  # one alone, but for a regressor
     for group in of_encoder:
-        group.update(lr=estimator.learning_rate_init * estimator.encoder_rate, weight_decay=estimator.weight_decay)
-    last.update(lr=estimator.learning_rate_init, weight_decay=estimator.weight_decay)
+        group.update(lr=rate * float(estimator.encoder_rate), weight_decay=weight_decay)
+    last.update(lr=rate, weight_decay=weight_decay)
 
 
 def dataset(crystals, rows, targets=None):

@@ -27,7 +27,21 @@ def checkpoints(material, folder):
         path.write_bytes(content)
         model.fit(X)  # a run that is complete returns at once
 
-    return lambda rng: mutated_bytes(rng, whole), read
+    def mutate(rng):
+        # Half of them with the right checksum of what was changed.
+        return mutated_bytes(rng, whole) if rng.random() < 0.5 else _with_member(rng, whole, "data.pkl")
+
+    return mutate, read
+
+
+def _with_member(rng, archive, ending):
+    """A zip file with another content of one member."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, mutated_bytes(rng, content) if name.endswith(ending) else content)
+    return changed.getvalue()
 
 
 def results_files(material, folder):

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+import zipfile
 
 import numpy as np
 import pytest
@@ -201,6 +202,14 @@ def test_a_random_state_is_needed(X, tmp_path):
     assert_same_run(resumed.fit(X), model.fit(X), X)
 
 
+def test_numbers_of_numpy(X, tmp_path):
+    """As a search over np.logspace tries them."""
+    rates = {"learning_rate_init": np.float64(1e-3), "weight_decay": np.float32(0.25)}
+    model = DeepInfoMaxEmbedder(**{**SETTINGS, **rates}, checkpoint=tmp_path / "run.pt").fit(X)
+    plain = {name: float(value) for name, value in rates.items()}
+    assert_same_run(clone(model).fit(X), DeepInfoMaxEmbedder(**{**SETTINGS, **plain}).fit(X), X)
+
+
 # ---- files that are no checkpoint ----
 
 
@@ -222,7 +231,11 @@ def test_damaged(X, tmp_path):
     path = tmp_path / "run.pt"
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
     whole = path.read_bytes()
-    for damage in (b"", whole[:1000], whole[:-200], b"hello"):
+    with zipfile.ZipFile(path) as parts:
+        size, name = max((part.file_size, part.filename) for part in parts.infolist() if "/data/" in part.filename)
+        at = whole.index(parts.read(name)) + size // 2
+    flipped = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]  # one bit of a weight, which torch would read
+    for damage in (b"", whole[:1000], whole[:-200], b"hello", flipped):
         path.write_bytes(damage)
         with pytest.raises(ValueError, match=r"run\.pt is damaged"):
             model.fit(X)
@@ -251,6 +264,9 @@ def test_wrong_content(X, tmp_path):
     module = dict(state["module"])
     module[next(iter(module))] = torch.zeros(3)
     refused("is damaged", module=module)
+    (group,) = state["optimizer"]["param_groups"]
+    group = {name: value for name, value in group.items() if name != "lr"}
+    refused("the optimiser lacks settings", optimizer={**state["optimizer"], "param_groups": [group]})
     torch.save([1], path)
     with pytest.raises(ValueError, match="is damaged"):
         clone(model).fit(X)

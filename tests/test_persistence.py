@@ -78,6 +78,15 @@ def test_pickle_after_fit(fitted, structures, X):
     assert_array_equal(featurizer.transform(structures).distance, X.distance)
 
 
+def test_numbers_of_numpy(kind, X, y):
+    """As a search over np.logspace, or scipy.stats.loguniform, has tried them."""
+    rates = {"learning_rate_init": np.float64(1e-3), "weight_decay": np.float32(0.25)}
+    model = kind(**SMALL, **rates, max_epochs=1, warm_start=True).fit(X, y)
+    copy = pickle.loads(pickle.dumps(model))
+    assert_array_equal(output(copy, X), output(model, X))
+    assert_array_equal(output(copy.fit(X, y), X), output(model.fit(X, y), X))
+
+
 def test_a_pickle_holds_no_training_data(kind, structures):
     """Its size does not grow with the crystals."""
     model = kind(**SMALL, max_epochs=1, verbose=1)
