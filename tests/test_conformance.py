@@ -258,7 +258,8 @@ def test_clone_keeps_every_parameter(estimator):
 def test_parameters_are_keyword_only_and_documented(estimator):
     parameters = list(inspect.signature(type(estimator)).parameters.values())
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters)
-    listed = inspect.cleandoc(estimator.__doc__).split("Parameters\n")[1].split("Attributes\n")[0].split("See Also\n")[0]
+    text = inspect.cleandoc(estimator.__doc__)
+    listed = text.split("Parameters\n")[1].split("Attributes\n")[0].split("See Also\n")[0]
     heads = re.findall(r"^(\w+(?:, \w+)*)(?: :|$)", listed, flags=re.MULTILINE)
     assert [name for head in heads for name in head.split(", ")] == [p.name for p in parameters]
 
