@@ -111,7 +111,7 @@ _THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}\b)")
 def _title_of_table(app, docname, source):
     if docname.startswith("accuracy/") and not source[0].startswith("#"):
         data, _, target = docname.removeprefix("accuracy/").partition("-")
-        source[0] = f"# {_TARGETS[target]}: {_DATA[data]}\n\n{source[0]}"
+        source[0] = f"# {_TARGETS.get(target, target)}: {_DATA.get(data, data)}\n\n{source[0]}"
 
 
 class KeepNumbersTogether(SphinxTransform):
