@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 class AttentionMixin:
-    """The method of a fitted estimator with a Site-Net encoder: it has ``net_`` and ``site_features_``."""
+    """The method of a fitted estimator with a Site-Net encoder, which has these attributes."""
 
     net_: CrystalNet
     site_features_: tuple[str, ...]
+    featurizer_settings_: dict
 
     def attention(self, X):
         """How much attention each site pays to its neighbours.
@@ -71,7 +72,7 @@ class AttentionMixin:
         True
         """
         check_is_fitted(self)
-        X = check_crystals(X, type(self).__name__, site_features=self.site_features_)
+        X = check_crystals(X, type(self).__name__, like=self)
         encoder = self.net_.module_.encoder
         n_blocks, n_heads = len(encoder.blocks), encoder.blocks[0].n_heads
         weights, good = np.zeros((0, n_blocks * n_heads), dtype=np.float32), np.flatnonzero(~X.failed)

@@ -8,9 +8,22 @@ import numpy as np
 
 from ._crystals import Crystals
 
+#: Settings of the featurizer that decide which cell of a crystal a network sees.
+_OF_CELLS = ("supercell", "max_sites")
 
-def check_crystals(X, caller, *, site_features=None, min_crystals=1):
-    """Check that X is Crystals with the expected features, and say what to do where it is not."""
+
+def check_crystals(X, caller, *, like=None, min_crystals=1):
+    """Check that X is Crystals, made as those that the estimator ``like`` was fitted on; say what to do otherwise.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Warns
+    -----
+    UserWarning
+        If they were made with other settings, which may be meant: of larger crystals, say.
+    """
     if not isinstance(X, Crystals):
         raise TypeError(
             f"{caller} takes the Crystals that SiteNetFeaturizer returns, not {type(X).__name__}: put a "
@@ -21,10 +34,20 @@ def check_crystals(X, caller, *, site_features=None, min_crystals=1):
             f"Found array with {len(X)} sample(s) (shape={X.shape}) while a minimum of {min_crystals} is required by "
             f"{caller}."
         )
-    if site_features is not None and tuple(site_features) != X.site_features:
+    if like is None:
+        return X
+    if tuple(like.site_features_) != X.site_features:
         raise ValueError(
-            f"{caller} was fitted on the site features {list(site_features)}, but X has {list(X.site_features)}: "
+            f"{caller} was fitted on the site features {list(like.site_features_)}, but X has {list(X.site_features)}: "
             "featurize with the same site_features and oxidation_states"
+        )
+    pairs = {name: (X.settings.get(name), like.featurizer_settings_.get(name)) for name in _OF_CELLS}
+    different = [f"{name}={mine!r} (there {theirs!r})" for name, (mine, theirs) in pairs.items() if mine != theirs]
+    if different:
+        warnings.warn(
+            f"X was featurized with {' and '.join(different)}, unlike what {caller} was fitted on: the same crystal "
+            "has other values then. Featurize with the same settings",
+            stacklevel=3,
         )
     return X
 

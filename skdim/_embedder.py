@@ -113,7 +113,8 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
     site_features_ : tuple of str
         Site features that the encoder reads.
     featurizer_settings_ : dict
-        Settings of the :class:`SiteNetFeaturizer` that made the crystals, which those to embed should share.
+        Settings of the :class:`SiteNetFeaturizer` that made the crystals. Those to embed should share ``max_sites`` and
+        ``supercell``; a warning says where they do not.
     n_crystals_ : int
         Crystals fitted on.
     pretrained_info_ : dict

@@ -31,7 +31,7 @@ class EmbeddingMixin(TransformerMixin):
         from .nn.sitenet import embedding_width  # imports torch
 
         check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
         width = embedding_width(self.net_.module_.encoder, self.representation)
         vectors = np.full((len(X), width), np.nan, dtype=np.float32)
         for rows, part in self._embed(X):
@@ -79,7 +79,7 @@ class EmbeddingMixin(TransformerMixin):
         (20, 192)
         """
         check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
         with progress(verbose=self.verbose, total=int((~X.failed).sum()), desc="embed", unit="crystal") as bar:
             return write_vectors(path, self._embed(X, bar), len(X), self.get_feature_names_out(), ids)
 
@@ -110,7 +110,7 @@ class EmbeddingMixin(TransformerMixin):
             Which row of X each belongs to. Rows that failed to featurize have no sites.
         """
         check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
         rows = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
         local = np.zeros((0, self.net_.module_.encoder.local_dim), dtype=np.float32)
         good = np.flatnonzero(~X.failed)
@@ -138,7 +138,7 @@ class EmbeddingMixin(TransformerMixin):
         float
         """
         check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", site_features=self.site_features_, min_crystals=2)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self, min_crystals=2)
         return -self.net_.evaluate_loss(X, usable_rows(X, "DeepInfoMaxEmbedder.score", least=2))
 
     def get_feature_names_out(self, input_features=None):

@@ -15,7 +15,7 @@ from ._training import dataset, hold_out, refuse_changes, starts_warm, train
 def pretrain(embedder, crystals, rows):
     """Fit an embedder of valid parameters to those rows of crystals, which were featurized; returns it."""
     if starts_warm(embedder):
-        check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", site_features=embedder.site_features_)
+        check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", like=embedder)
         settings = module_settings(embedder, crystals.site_features)
         refuse_changes(embedder, settings, "set it back, or fit with warm_start=False to train another one")
     ranks = ranks_of(embedder.device)

@@ -93,6 +93,9 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         Targets.
     site_features_ : tuple of str
         Site features that the encoder reads.
+    featurizer_settings_ : dict
+        Settings of the :class:`SiteNetFeaturizer` that made the crystals. Those to predict should share ``max_sites``
+        and ``supercell``; a warning says where they do not.
 
     See Also
     --------
@@ -266,7 +269,7 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
             In the units of the labels; NaN for rows that failed to featurize.
         """
         check_is_fitted(self)
-        X = check_crystals(X, "SiteNetRegressor", site_features=self.site_features_)
+        X = check_crystals(X, "SiteNetRegressor", like=self)
         prediction = np.full((len(X), self.n_outputs_), np.nan)
         good = ~X.failed
         if good.any():

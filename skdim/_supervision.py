@@ -34,7 +34,7 @@ def supervise(regressor, crystals, y, weight, kinds):
 
     warm = starts_warm(regressor)
     if warm:
-        check_crystals(crystals, "SiteNetRegressor (warm_start)", site_features=regressor.site_features_)
+        check_crystals(crystals, "SiteNetRegressor (warm_start)", like=regressor)
         if targets.shape[1] != regressor.n_outputs_:
             raise ValueError(f"warm_start goes on with {regressor.n_outputs_} targets, but y has {targets.shape[1]}")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -81,6 +81,7 @@ def supervise(regressor, crystals, y, weight, kinds):
     sets = (dataset(crystals, part, packed) for part in (rows, held_out))
     train(regressor, "train", make_net, *sets)
     regressor.site_features_ = crystals.site_features
+    regressor.featurizer_settings_ = crystals.settings
     regressor.n_outputs_ = targets.shape[1]
     regressor._one_dimensional = y.ndim == 1
     regressor._offset = offset

@@ -35,7 +35,7 @@ def pretrained_source(regressor, crystals, kinds):
             "cross-validation and searches) has emptied it: pass it as pretrained=FrozenEstimator(...), with "
             "FrozenEstimator from sklearn.frozen"
         )
-    check_crystals(crystals, f"the pretrained {name}", site_features=source.site_features_)
+    check_crystals(crystals, f"the pretrained {name}", like=source)
     # What it was trained with, whatever set_params has made of its parameters since.
     theirs, ours = source.net_.get_params_for("module")["encoder"], encoder_settings(regressor, crystals.site_features)
     different = [name for name in ours if theirs[name] != ours[name]]

@@ -144,6 +144,7 @@ def test_sites_a_little_apart_merge_within_tol_only():
     assert len(compress_sites(distances, kinds, 1e-4).kinds) == 3
 
 
+@pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
 @pytest.mark.parametrize(("max_sites", "step"), [(50, 2), (100, 6), (500, 18)])
 def test_networks_see_no_difference(max_sites, step, formation_crystals, untrained):
     structures = formation_crystals[::step]

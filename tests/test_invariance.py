@@ -48,6 +48,7 @@ def test_representation(change, tol, atol, untrained, formation_crystals):
     change(fingerprint(distance_tol=tol), formation_crystals, atol / 10)
 
 
+@pytest.mark.filterwarnings("ignore:X was featurized with")
 @pytest.mark.parametrize("settings", [{"supercell": "primitive"}, {"compress": False}, {"max_sites": 120}], ids=str)
 def test_other_settings(settings, untrained, formation_crystals):
     structures = [s for s in formation_crystals if len(s) > 1]  # a lone atom has no neighbours in its primitive cell

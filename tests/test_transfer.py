@@ -123,6 +123,25 @@ def test_another_encoder_is_refused(source, structures, X, y):
 # ---- how it travels ----
 
 
+def test_crystals_of_other_cells_are_remarked(source, structures, X, y):
+    said = r"X was featurized with max_sites=20 \(there 50\), unlike what .* was fitted on: the same crystal"
+    small = SiteNetFeaturizer(max_sites=20, compress=False).transform(structures)
+    embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
+    for call in (
+        lambda: embedder.transform(small),
+        lambda: embedder.transform_sites(small),
+        lambda: source.predict(small),
+        lambda: source.attention(small),
+        lambda: transfer(source).fit(small, y),
+        lambda: clone(embedder).set_params(warm_start=True).fit(X).fit(small),
+    ):
+        with pytest.warns(UserWarning, match=said):
+            call()
+    other = SiteNetFeaturizer(supercell="primitive").transform(structures[:20])
+    with pytest.warns(UserWarning, match=r"with supercell='primitive' \(there 'orthorhombic'\), unlike"):
+        source.predict(other)
+
+
 def test_clones_searches_and_files(source, X, y, tmp_path):
     model = transfer(source, max_epochs=1)
     assert clone(model).pretrained.estimator is source

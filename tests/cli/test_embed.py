@@ -28,6 +28,7 @@ def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
     assert left(tmp_path) == ["vectors.csv"]
 
 
+@pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
 def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
