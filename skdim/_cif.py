@@ -113,7 +113,9 @@ def _parse(block, name):
         try:
             # Refined occupancies may sum to a little more than one.
             parser: Any = CifParser.from_str(block, occupancy_tolerance=1 + OCCUPANCY_TOL)
-            _check_work(parser, name)
+            for data in parser.as_dict().values():
+                _check_work(parser, data, name)
+                _check_occupancies(data, name)
             structure = parser.parse_structures(primitive=False, on_error="raise")[0]
         except CifError:
             raise
@@ -126,19 +128,26 @@ def _parse(block, name):
     return structure, [text for text in dict.fromkeys(remarks + parser.warnings) if not _HARMLESS.search(text)]
 
 
-def _check_work(parser, name):
+def _check_work(parser, data, name):
     """Refuse what pymatgen would compare for hours: each atom with each, under every symmetry operation."""
     from pymatgen.io.cif import CifBlock
 
-    for data in parser.as_dict().values():
-        lengths = {key: len(values) for key, values in data.items() if isinstance(values, list)}
-        n_atoms = max((n for key, n in lengths.items() if key.startswith("_atom_site_")), default=1)
-        n_operations = max((n for key, n in lengths.items() if "symop" in key or "equiv_pos" in key), default=0)
-        if not n_operations and n_atoms**2 * _MOST_OPERATIONS > MAX_SITES**2:
-            n_operations = len(parser.get_symops(CifBlock(data, [], "")))  # those of the space group that it names
-        if n_atoms**2 * max(1, n_operations) > MAX_SITES**2:
-            raise CifError(
-                f"{name} lists {n_atoms} atoms under {n_operations} symmetry operations, too many to be read in less "
-                f"than minutes: at most {MAX_SITES} without any, and {int(MAX_SITES / _MOST_OPERATIONS**0.5)} under "
-                f"{_MOST_OPERATIONS}"
-            )
+    lengths = {key: len(values) for key, values in data.items() if isinstance(values, list)}
+    n_atoms = max((n for key, n in lengths.items() if key.startswith("_atom_site_")), default=1)
+    n_operations = max((n for key, n in lengths.items() if "symop" in key or "equiv_pos" in key), default=0)
+    if not n_operations and n_atoms**2 * _MOST_OPERATIONS > MAX_SITES**2:
+        n_operations = len(parser.get_symops(CifBlock(data, [], "")))  # those of the space group that it names
+    if n_atoms**2 * max(1, n_operations) > MAX_SITES**2:
+        raise CifError(
+            f"{name} lists {n_atoms} atoms under {n_operations} symmetry operations, too many to be read in less "
+            f"than minutes: at most {MAX_SITES} without any, and {int(MAX_SITES / _MOST_OPERATIONS**0.5)} under "
+            f"{_MOST_OPERATIONS}"
+        )
+
+
+def _check_occupancies(data, name):
+    """Refuse negative ones: pymatgen leaves such atoms out without a word."""
+    values = data.get("_atom_site_occupancy", [])
+    for k, value in enumerate(values if isinstance(values, list) else [values]):
+        if value.startswith("-") and value.partition("(")[0].strip("-0."):
+            raise CifError(f"{name} has an occupancy of {value}, of the atom in line {k} of its list")

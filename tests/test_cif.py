@@ -1,6 +1,7 @@
 """Reading CIFs: what is remarked, and what cannot be read."""
 
 import contextlib
+import re
 import warnings
 
 import numpy as np
@@ -93,3 +94,21 @@ def test_disordered_cif():
     with pytest.raises(StructureError, match="site 0 is disordered"):
         read_structure(cif, 0)
     assert sorted_numbers(read_structure(cif, 0, disordered="majority")) == [11, 17]
+
+
+def test_negative_occupancies():
+    """pymatgen leaves such atoms out; those of none are none."""
+    lines = cif_of(pair()).splitlines()
+    (k,) = [k for k, line in enumerate(lines) if line.split()[:1] == ["Cl"]]
+    assert lines[k].split()[-1] == "1"
+
+    def cif(occupancy):
+        return "\n".join([*lines[:k], lines[k][: lines[k].rindex("1")] + occupancy, *lines[k + 1 :], ""])
+
+    for occupancy in ("-1", "-0.5", "-.25(3)"):
+        with pytest.raises(StructureError, match=f"row 4.*has an occupancy of {re.escape(occupancy)}, of the atom in"):
+            read_structure(cif(occupancy), 4)
+    for occupancy in ("-0", "-0.0", "0"):
+        with pytest.warns(UserWarning, match="Missing elements Cl"):
+            assert sorted_numbers(read_structure(cif(occupancy), 4)) == [55]
+    assert sorted_numbers(read_structure(cif("1.0(1)"), 4)) == [17, 55]
