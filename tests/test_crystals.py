@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -220,7 +221,10 @@ def test_check_crystals(crystals):
     with pytest.raises(ValueError, match="minimum of 2 is required by Caller"):
         check_crystals(crystals[:1], "Caller", min_crystals=2)
     with pytest.raises(ValueError, match="was fitted on the site features"):
-        check_crystals(crystals, "Caller", site_features=("row",))
+        check_crystals(crystals, "Caller", like=SimpleNamespace(site_features_=("row",)))
+    like = SimpleNamespace(site_features_=crystals.site_features, featurizer_settings_={"max_sites": 7})
+    with pytest.warns(UserWarning, match=r"max_sites=.* \(there 7\), unlike what Caller was fitted on"):
+        assert check_crystals(crystals, "Caller", like=like) is crystals
 
 
 # ---- copies ----

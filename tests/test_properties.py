@@ -45,6 +45,7 @@ def embedder(X):
     return DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
 
 
+@pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
 def test_vectors(embedder):
     """Finite, the same with and without compression, and in any company."""
     used = itertools.count()
