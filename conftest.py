@@ -4,30 +4,30 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NEED = {
-    "numba": ["skdim/nn/kernels.py", "skdim/nn/rows.py"],
+    "numba": ["skdim/nn/compiled/pair_loops.py", "skdim/nn/compiled/row_formulas.py"],
     "matplotlib": [
         "skdim/plotting/*",
-        "tests/test_plotting*.py",
-        "tests/test_examples.py",
-        "tests/test_benchmarks_accuracy.py",
+        "tests/plotting/*",
+        "tests/house/test_examples.py",
+        "tests/house/test_benchmarks_accuracy.py",
     ],
-    "matminer": ["skdim/baselines/*", "tests/test_baselines.py", "tests/test_benchmarks_accuracy.py"],
+    "matminer": ["skdim/baselines/*", "tests/baselines/test_baselines.py", "tests/house/test_benchmarks_accuracy.py"],
     "ase": [
-        "tests/test_bad_input.py",
-        "tests/test_fuzz.py",
-        "tests/test_structures.py",
-        "tests/test_sources.py",
-        "tests/test_train_weights.py",
+        "tests/house/test_bad_input.py",
+        "tests/house/test_fuzz.py",
+        "tests/structures/test_read.py",
+        "tests/structures/test_sources.py",
+        "tests/house/test_train_weights.py",
     ],
     "pyarrow": [
-        "tests/test_fuzz.py",
+        "tests/house/test_fuzz.py",
         "tests/cli/*",
-        "tests/test_sources.py",
-        "tests/test_train_weights.py",
-        "tests/test_benchmarks_accuracy.py",
-        "tests/test_vectors_file.py",
+        "tests/structures/test_sources.py",
+        "tests/house/test_train_weights.py",
+        "tests/house/test_benchmarks_accuracy.py",
+        "tests/embedder/test_vectors_file.py",
     ],
-    "skops": ["tests/cli/*", "tests/test_model_file.py"],
+    "skops": ["tests/cli/*"],
 }
 MISSING = [package for package in NEED if find_spec(package) is None]
 

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from skdim._batching import split_by_sites
-from skdim._elements import site_inputs
+from skdim._chemistry.elements import site_inputs
+from skdim._training.batches import split_by_sites
 
 
 class PaddedBatch(NamedTuple):

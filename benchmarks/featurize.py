@@ -8,11 +8,11 @@ from joblib import cpu_count
 from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
-from skdim._compression import compress_sites
-from skdim._lattice import reduced_bases
-from skdim._primitive_cell import primitive_cell
-from skdim._structures import read_structure, site_numbers
-from skdim._supercell import supercell_distances, supercell_steps
+from skdim._geometry.lattice import reduced_bases
+from skdim._geometry.merge_sites import compress_sites
+from skdim._geometry.primitive_cell import primitive_cell
+from skdim._geometry.supercell import supercell_distances, supercell_steps
+from skdim._structures.read import read_structure, site_numbers
 from skdim.datasets import load_formation_energy
 
 from ._results import Result

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._crystals import COLUMNS
-from skdim._files import new_folder
-from skdim._store import write_header
-from skdim._store_writer import StoreWriter
+from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.store import write_header
+from skdim._crystals.store_writer import StoreWriter
+from skdim._shared.files import new_folder
 from skdim.datasets import load_formation_energy
 
 from ._results import Result

@@ -11,7 +11,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, _columns
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim._featurizer import featurize_rows as _columns
 from skdim.datasets import load_formation_energy
 
 from ._results import Result

@@ -20,14 +20,14 @@ from ._version import __version__
 #: Where each public name is defined. Imported at first use: torch and scikit-learn take seconds, and nobody who only
 #: wants the data sets or the version should wait for them.
 _HOMES = {
-    "ALL_SITE_FEATURES": "_elements",
-    "CompositionStatistics": "_composition",
-    "Crystals": "_crystals",
-    "DeepInfoMaxEmbedder": "_embedder",
-    "PAPER_SITE_FEATURES": "_elements",
-    "SiteNetFeaturizer": "_featurizer",
-    "SiteNetRegressor": "_regressor",
-    "StructureStatistics": "_statistics",
+    "ALL_SITE_FEATURES": "_chemistry.elements",
+    "CompositionStatistics": "_statistics.composition",
+    "Crystals": "_crystals.crystals",
+    "DeepInfoMaxEmbedder": "_embedder.embedder",
+    "PAPER_SITE_FEATURES": "_chemistry.elements",
+    "SiteNetFeaturizer": "_featurizer.featurizer",
+    "SiteNetRegressor": "_regressor.regressor",
+    "StructureStatistics": "_statistics.structure",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -1,7 +1,7 @@
-"""Write ``skdim/elements.csv``, the table behind ``skdim._elements``.
+"""Write ``skdim/elements.csv``, the table behind ``skdim._chemistry.elements``.
 
 Run ``python tools/build_elements.py`` after a change here or to take up new pymatgen data, then refresh the hashes
-pinned in ``tests/test_elements.py``. It needs pymatgen and nothing else; what pymatgen lacks stands below by hand, each
+pinned in ``tests/chemistry/test_elements.py``. It needs pymatgen and nothing else; what pymatgen lacks stands below by hand, each
 value under a key of ``SOURCES`` that says where it comes from. ``OVERRULED`` lists the few values of pymatgen that the
 table does not take. The output depends only on this file and on pymatgen's element data.
 """
@@ -265,7 +265,7 @@ def build():
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the table of elemental properties that skdim ships.")
-    table = Path(__file__).parents[1] / "skdim" / "elements.csv"
+    table = Path(__file__).parents[1] / "skdim" / "_chemistry" / "elements.csv"
     parser.add_argument("--output", type=Path, default=table, help="where it goes (skdim/elements.csv)")
     path = parser.parse_args().output
     path.write_text(build(), encoding="utf-8", newline="\n")

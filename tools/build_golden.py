@@ -1,6 +1,6 @@
 """Write the golden files of the tests: what this release writes, kept so that later ones can be seen to read it.
 
-    python tools/build_golden.py tests/golden/0.1.0
+    python tools/build_golden.py tests/house/golden/0.1.0
 
 Made once a release, and never again for the same one: a later release must read the files, not make them anew.
 """

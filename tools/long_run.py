@@ -116,7 +116,7 @@ def properties():
     """Name of each property -> function that does inputs ``done`` to ``n`` and hands each to ``count``."""
     from hypothesis import strategies as st
 
-    from tests import random_crystals as crystals
+    from tests.helpers import random_crystals as crystals
 
     supercells = st.sampled_from(["orthorhombic", "primitive", "none"])
     checks = {
@@ -145,13 +145,13 @@ def _property(check, strategy, folder, done, n, count):
 
 def fuzzing(names):
     """Name of each reader -> function that does inputs ``done`` to ``n`` and hands each to ``count``."""
-    from tests import fuzzing as fuzz
+    from tests.helpers import fuzzing as fuzz
 
     return {name: partial(_reader, name) for name in names or fuzz.READERS}
 
 
 def _reader(name, folder, done, n, count):
-    from tests import fuzzing as fuzz
+    from tests.helpers import fuzzing as fuzz
 
     mutate, read = fuzz.READERS[name](fuzz.make_material(), folder)
 

@@ -23,11 +23,11 @@ import pandas as pd
 from sklearn.base import clone
 
 from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, __version__
-from skdim._mapped import blocks
-from skdim._repetitions import first_of_each
-from skdim._sources import open_source
-from skdim._store import save_rows
-from skdim._weights_folder import DEFAULT_WEIGHTS
+from skdim._crystals.blocks import blocks
+from skdim._crystals.repetitions import first_of_each
+from skdim._crystals.store import save_rows
+from skdim._embedder.weights_folder import DEFAULT_WEIGHTS
+from skdim._structures.sources import open_source
 from skdim.model_selection import formula_split
 
 LICENCE = "not stated"

@@ -10,7 +10,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from tqdm import tqdm
 
 from skdim import Crystals, SiteNetFeaturizer
-from skdim._source_rows import FlatStructure
+from skdim._structures.source_rows import FlatStructure
 
 MAX_SITES = 50
 _CHUNK = 250

@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import gen_even_slices
 from sklearn.utils._param_validation import StrOptions
 
-from .._parallel import in_processes
-from .._progress import progress
-from .._stateless import StatelessTransformer
-from .._structures import StructureError, as_rows, formula_of, read_structure
+from .._shared.processes import in_processes
+from .._shared.progress import progress
+from .._shared.stateless import StatelessTransformer
+from .._structures.read import StructureError, as_rows, formula_of, read_structure
 
 
 class StructureTransformer(StatelessTransformer, BaseEstimator):

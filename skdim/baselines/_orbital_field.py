@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .._structures import site_numbers
+from .._structures.read import site_numbers
 from ._base import StructureTransformer, import_matminer
 from ._voronoi import voronoi_faces
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import QhullError, Voronoi
 
-from .._lattice import minkowski_reduced
+from .._geometry.lattice import minkowski_reduced
 
 #: First guess of how far the atoms must be taken along, in edges of a cube with the volume of one atom. Measured on
 #: crystals of the Materials Project: enough for 99 of 100; the others are found too small, and tessellated again.

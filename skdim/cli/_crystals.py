@@ -64,7 +64,7 @@ def check_sources(sources, args=None):
     ------
     FileNotFoundError, ValueError
     """
-    from .._many_sources import open_sources
+    from .._structures.many_sources import open_sources
 
     stores = [path for path in sources if is_store(path)]
     if stores and len(sources) > 1:
@@ -105,7 +105,7 @@ def featurizer_like(X):
 
 def _settings(settings, site_features):
     """Parameters of a featurizer from the settings and the site features of its crystals."""
-    from .._elements import OXIDATION_FEATURE
+    from .._chemistry.elements import OXIDATION_FEATURE
 
     names = [name for name in site_features if name != OXIDATION_FEATURE]
     oxidation = settings["oxidation_states"] if OXIDATION_FEATURE in site_features else None
@@ -158,7 +158,7 @@ def elements_of(X):
     """Symbols of the elements in some crystals, lightest first."""
     import numpy as np
 
-    from .._elements import SYMBOLS
+    from .._chemistry.elements import SYMBOLS
 
     return [SYMBOLS[number] for number in np.unique(X.numbers)]
 

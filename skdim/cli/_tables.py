@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def write_table(table, path):
     """Write a DataFrame to a .csv or .parquet, which appears once it is complete."""
-    from .._files import replaced_file
+    from .._shared.files import replaced_file
 
     with replaced_file(path) as file:
         if path.suffix == ".csv":
@@ -21,7 +21,7 @@ def check_table_path(path):
     ------
     FileExistsError, ImportError, ValueError
     """
-    from .._files import refuse_existing
+    from .._shared.files import refuse_existing
 
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path} must end in .csv or .parquet, as that says what to write")
@@ -44,7 +44,7 @@ def sites_table(embedder, named):
     import numpy as np
     import pandas as pd
 
-    from .._elements import SYMBOLS
+    from .._chemistry.elements import SYMBOLS
 
     X = named.X
     local, rows = embedder.transform_sites(X)

@@ -66,7 +66,7 @@ def run(args):
         raise ValueError("--sites needs a table, .csv or .parquet: a .npy has no place for what a row belongs to")
     if args.sites and args.representation:
         raise ValueError("--representation is about crystals' vectors, --sites about sites': give one of them")
-    from .._files import refuse_existing
+    from .._shared.files import refuse_existing
 
     refuse_existing(args.output)
     if args.output.suffix == ".parquet":

@@ -124,7 +124,7 @@ def run(args):
 @contextlib.contextmanager
 def _progress(args):
     """Progress over the folds, with the medians so far."""
-    from .._progress import progress
+    from .._shared.progress import progress
 
     with progress(total=args.folds * args.draws, desc="evaluate", unit="fold", pause=0) as bar:
 

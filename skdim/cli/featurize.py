@@ -41,11 +41,11 @@ def add(commands):
 
 
 def run(args):
-    from .._files import refuse_existing
+    from .._shared.files import refuse_existing
 
     refuse_existing(args.output)
     from .. import SiteNetFeaturizer
-    from .._many_sources import open_sources
+    from .._structures.many_sources import open_sources
 
     for path in args.sources:
         if is_store(path):

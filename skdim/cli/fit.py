@@ -78,7 +78,7 @@ def add(commands):
 
 
 def run(args):
-    from .._model_file import check_model_path, save_model
+    from ._model_file import check_model_path, save_model
 
     check_model_path(args.output)
     labels = check_labels(args)
@@ -86,8 +86,8 @@ def run(args):
 
     from sklearn.pipeline import make_pipeline
 
-    from .._arms import PRETRAINED, make_arm
     from .._version import __version__
+    from ..model_selection._arms import PRETRAINED, make_arm
 
     if args.weights is not None and args.arm not in PRETRAINED:
         raise ValueError(f"--weights is for the arms {' and '.join(PRETRAINED)}; {args.arm} has none")

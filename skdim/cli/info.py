@@ -69,7 +69,7 @@ def _installed():
     lines = [f"skdim {__version__}", f"Python {platform.python_version()}, {versions}"]
     if missing:
         lines.append(f'not installed: {", ".join(missing)} (pip install "skdim-crystals[{",".join(missing)}]")')
-    from .._weights_folder import DEFAULT_WEIGHTS
+    from .._embedder.weights_folder import DEFAULT_WEIGHTS
 
     return [*lines, "", "The weights that come with it:", *_weights(DEFAULT_WEIGHTS)]
 
@@ -116,7 +116,7 @@ def _weights(path):
 
 
 def _model(path):
-    from .._model_file import describe_model
+    from ._model_file import describe_model
 
     about = describe_model(path)
     return [
@@ -129,7 +129,7 @@ def _model(path):
 
 
 def _source(path):
-    from .._sources import open_source
+    from .._structures.sources import open_source
 
     source = open_source(path)
     n_rows = sum(1 for _ in source.read()) if source.n_rows is None else source.n_rows

@@ -43,7 +43,7 @@ def add(commands):
 def run(args):
     check_table_path(args.output)
     check_sources(args.sources)
-    from .._model_file import load_model
+    from ._model_file import load_model
 
     if args.model.suffix == ".joblib" and not args.trust and args.model.exists():
         raise ValueError(
@@ -75,7 +75,7 @@ def _predictions(model, named, target):
     import numpy as np
     import pandas as pd
 
-    from .._progress import progress
+    from .._shared.progress import progress
 
     X, predicted = named.X, np.full(len(named.X), np.nan)
     features = tuple(model.skdim_info_["site_features"])

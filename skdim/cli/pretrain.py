@@ -69,7 +69,7 @@ def add(commands):
 
 
 def run(args):
-    from .._files import refuse_existing
+    from .._shared.files import refuse_existing
 
     refuse_existing(args.output)
     check_sources(args.sources, args)

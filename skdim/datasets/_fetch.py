@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .._progress import progress
+from .._shared.progress import progress
 from ._http import Refusal, Trouble, check_url, chunks, open_url
 from ._part import part_of
 

@@ -8,7 +8,7 @@ import json
 import os
 import uuid
 
-from .._files import replaced_file
+from .._shared.files import replaced_file
 
 try:
     import fcntl

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._elements import SYMBOLS, element_table
+from .._chemistry.elements import SYMBOLS, element_table
 
 # Elements by usual charge. Prototypes are filled so that charges balance; 0 stands for any of the metals.
 _IONS = {

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from . import fused
+from .compiled import autograd as fused
 
 
 @dataclass

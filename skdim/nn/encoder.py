@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import fused
 from .batch import Batch
+from .compiled import autograd as fused
 from .functional import mish, moments, segment_max, segment_softmax, segment_sum
 from .layers import BondLinear, Dense, dense_stack
 

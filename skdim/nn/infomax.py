@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import fused
 from . import negatives as draw
 from .batch import Batch
 from .choices import NEGATIVES
+from .compiled import autograd as fused
 from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
 from .functional import mish, moments, segment_total
 from .layers import dense_stack
 from .losses import KL_FORMS, info_nce, jensen_shannon_false, jensen_shannon_true
-from .parallel import Whole
+from .shared_batch import Whole
 
 #: Neighbours of one element whose distances differ by less, in angstrom, are the same thing: no false partners.
 _SAME_DISTANCE = 0.05

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from . import fused
+from .compiled import autograd as fused
 from .functional import mish
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .._checks import check_crystals
+from .._crystals.checks import check_crystals
 from ._attention_pairs import bin_edges, binned_quantiles, density, read_attention, weighted_quantiles
 from ._fitted import find_step
 from ._style import COLORS, GREY, MARKERS, as_panels, hex_colors, legend_beside, make_panels, pyplot

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .._label_draws import TRAIN_SIZES
-from .._label_efficiency import label_efficiency
-from .._label_summary import check_frame
+from ..model_selection._label_draws import TRAIN_SIZES
+from ..model_selection._label_efficiency import label_efficiency
+from ..model_selection._summaries import check_frame
 from ._style import pyplot
 
 #: Fills that differ in colour, in lightness and in hatch, so that arms are told apart in grey and by colour-blind

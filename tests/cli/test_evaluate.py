@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from skdim import SiteNetFeaturizer
-from skdim._arms import make_arm
-from skdim._cross_validation import cross_validate_arms
+from skdim.model_selection._arms import make_arm
+from skdim.model_selection._cross_validate_arms import cross_validate_arms
 from tests.cli.running import left
 
 
 def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
     words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 2, "--arms", "representation", "-o"]
     fits, stop_at = [], 5
-    import skdim._label_efficiency as module
+    import skdim.model_selection._label_efficiency as module
 
     real = module._fit_one
 
@@ -76,7 +76,7 @@ def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
     }
     for name, words in commands.items():
         with monkeypatch.context() as patch:
-            patch.setattr("skdim._net.CrystalNet.train_step", interrupted)
+            patch.setattr("skdim._training.net.CrystalNet.train_step", interrupted)
             code, out, err = run(*words, "-o", tmp_path / name)
         assert (code, out) == (130, ""), err
         assert f"skdim {words[0]}: interrupted; " in err
@@ -92,7 +92,7 @@ def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
 
 def test_evaluate_with_other_options_than_before(run, table, tmp_path, monkeypatch):
     """The fits of an interrupted run belong to its draws; what can be done is said."""
-    import skdim._label_efficiency as module
+    import skdim.model_selection._label_efficiency as module
 
     def stop(*args):
         raise KeyboardInterrupt

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from skdim._arms import ARMS, PRETRAINED, make_arm
 from skdim.cli import _COMMANDS, _parser, fit, main
+from skdim.model_selection._arms import ARMS, PRETRAINED, make_arm
 from tests.cli.running import PATIENCE
 
 

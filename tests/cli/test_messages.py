@@ -10,8 +10,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
-from skdim._model_file import describe_model
 from skdim.cli import main
+from skdim.cli._model_file import describe_model
 from tests.cli.running import left, write_cifs
 
 

@@ -8,8 +8,8 @@ from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline
 
 from skdim import SiteNetFeaturizer
-from skdim._arms import make_arm
-from skdim._model_file import describe_model, load_model, save_model
+from skdim.cli._model_file import describe_model, load_model, save_model
+from skdim.model_selection._arms import make_arm
 from tests.cli.running import BAD
 
 

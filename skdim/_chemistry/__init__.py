@@ -1,0 +1,4 @@
+"""The elements and their properties, oxidation states, and reduced formulas.
+
+It imports only from ``_shared``.
+"""

@@ -1,0 +1,206 @@
+"""Oxidation states of sites: those that the species carry, or pymatgen's guess from the formula under a time limit."""
+
+import atexit
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from .._shared.caught_warnings import caught_warnings
+
+#: Seconds that the child process may take to import pymatgen on a busy machine.
+_START_LIMIT = 300.0
+
+
+def oxidation_states(structure, mode, time_limit=5.0):
+    """Return the oxidation state of every site.
+
+    Parameters
+    ----------
+    structure : Structure
+        Ordered.
+    mode : {"species", "guess"}
+        "species": what the species carry. "guess": where every site carries one the same, else for each element the
+        mean state of the first of pymatgen's ``Composition.oxi_state_guesses`` for the reduced formula.
+    time_limit : float
+        Seconds for guessing one formula. Answers are remembered for the life of the process.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_sites,)
+        0 where unknown.
+
+    Warns
+    -----
+    UserWarning
+        Once for each formula whose guess was given up; its sites get 0.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> salt = Structure(Lattice.cubic(5.6), ["Na+", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> oxidation_states(salt, "species")
+    array([1., 0.], dtype=float32)
+    """
+    if mode not in ("species", "guess"):
+        raise ValueError(f"mode must be 'species' or 'guess', got {mode!r}")
+    if not time_limit > 0:
+        raise ValueError(f"time_limit must be positive, got {time_limit!r}")
+    species = [next(iter(site.species)) for site in structure.sites]
+    # Element has no oxi_state, Species may have None; NaN is as unknown as these.
+    states = [getattr(one, "oxi_state", None) for one in species]
+    states = [None if state is None or not math.isfinite(state) else state for state in states]
+    if mode == "guess" and None in states:
+        from pymatgen.core import Element
+
+        # By atomic number: Fe2+ and Fe3+ are one element of the formula, deuterium is hydrogen.
+        counts = Counter(one.Z for one in species)
+        symbols = {number: Element.from_Z(number).symbol for number in counts}
+        divisor = math.gcd(*counts.values())
+        formula = "".join(sorted(f"{symbols[number]}{count // divisor}" for number, count in counts.items()))
+        guess = _guess(formula, time_limit) if len(counts) > 1 else {}
+        states = [guess.get(symbols[one.Z], 0.0) for one in species]
+    return np.array([0.0 if state is None else state for state in states], dtype=np.float32)
+
+
+class _Guesser:
+    """One child process that guesses, and all that it has answered so far.
+
+    pymatgen enumerates combinations, which takes hours for some formulas and cannot be interrupted from outside the
+    main thread, where joblib's workers and threads run: only a process can be stopped for certain.
+    """
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.answers = {}  # reduced formula, in alphabetical order -> dict, empty where there is no guess
+        self.given_up = {}  # formula -> the longest time limit that was not enough
+        self.process = None
+
+    def guess(self, formula, time_limit):
+        """Return the guess for a formula, an empty dict where there is none."""
+        with self.lock:
+            if formula in self.answers:
+                return self.answers[formula]
+            if self.given_up.get(formula, 0.0) >= time_limit:
+                return {}
+            first = formula not in self.given_up
+            answer, failure = self._ask(formula, time_limit)
+            if answer is not None:
+                self.answers[formula] = answer
+                return answer
+            self.given_up[formula] = time_limit
+        if first:
+            from pymatgen.core import Composition
+
+            with caught_warnings("ignore"):  # of noble gases, which have no electronegativity to sort by
+                name = Composition(formula).reduced_formula
+            warnings.warn(
+                f"the oxidation states of {name} could not be guessed ({failure}); 0 is used. Decorate the "
+                "structure with oxidation states, or raise the time limit.",
+                stacklevel=4,
+            )
+        return {}
+
+    def _ask(self, formula, time_limit):
+        """Return (answer, None), or (None, why there is none)."""
+        try:
+            for _ in range(2):  # Once more where the child had died since the last formula.
+                if self.process is None:
+                    self._start()
+                line, expired = self._exchange(f"{formula}\n", time_limit)
+                if line:
+                    answer = json.loads(line)
+                    return (None, answer["error"]) if "error" in answer else (answer["guess"] or {}, None)
+                self.stop()
+                if expired:
+                    return None, f"no answer within {time_limit:g} s"
+            return None, "the process that guesses died, perhaps for lack of memory"
+        except BaseException:
+            # Ctrl-C while waiting: the answer would be taken for that to the next formula.
+            self.stop()
+            raise
+
+    def _start(self):
+        worker = Path(__file__).with_name("oxidation_worker.py")
+        # -P: the folder of the file, full of modules of ours, must not come before the standard library.
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-W", "ignore", str(worker)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        line, _ = self._exchange("", _START_LIMIT)
+        if line.strip() != "ready":
+            self.stop()
+            raise RuntimeError(
+                f"the process that guesses oxidation states did not start ({sys.executable} {worker}); see its "
+                "messages on stderr, or use the oxidation states of the species"
+            )
+
+    def _exchange(self, request, time_limit):
+        """Send, and return (the line that came back or '', whether the time limit ended it)."""
+        process, expired = self.process, threading.Event()
+        assert process is not None  # _ask has started it
+
+        def expire():
+            expired.set()
+            process.kill()
+
+        # A timer that kills ends the blocking read on every platform, which select() on a pipe does not.
+        timer = threading.Timer(min(time_limit, threading.TIMEOUT_MAX), expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except OSError:  # a broken pipe: it had died before
+            line = ""
+        finally:
+            timer.cancel()
+            timer.join()
+        return (line if line.endswith("\n") else ""), expired.is_set()
+
+    def stop(self):
+        """End the child and reap it."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was written but not flushed cannot be, any more
+                    pipe.close()
+            process.wait()
+
+    def forget_child(self):
+        """Let go of the parent's child, after a fork: it is not ours to end."""
+        process, self.process, self.lock = self.process, None, threading.Lock()
+        if process is not None:
+            # Our copies of its pipes would keep it alive when the parent ends. They cannot be closed as files: a thread
+            # of the parent may have held their locks.
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, process.stdin.fileno(), inheritable=False)
+            os.dup2(null, process.stdout.fileno(), inheritable=False)
+            os.close(null)
+            process.returncode = 0
+            _INHERITED.append(process)
+
+
+#: Kept from the garbage collector, which would close them as files.
+_INHERITED: list[subprocess.Popen] = []
+_GUESSER = _Guesser()
+atexit.register(_GUESSER.stop)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_GUESSER.forget_child)
+
+
+def _guess(formula, time_limit):
+    """Guess by way of this process's one child."""
+    return _GUESSER.guess(formula, time_limit)

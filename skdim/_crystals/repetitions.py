@@ -1,0 +1,57 @@
+"""Crystals that stand in the data more than once."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from .blocks import blocks
+
+
+def first_of_each(parts):
+    """Which rows of several Crystals repeat none before them.
+
+    A row repeats another if it has the same id, or if the networks see exactly the same in both. Rows that failed to
+    featurize are neither first nor repeated.
+
+    Parameters
+    ----------
+    parts : sequence of (Crystals of shape (n,), sequence of length n or None)
+        With ids; None where none of them has one.
+
+    Returns
+    -------
+    list of ndarray of bool of shape (n,)
+    """
+    seen, seen_ids, masks = set(), set(), []
+    for crystals, ids in parts:
+        first = ~crystals.failed
+        for row, content in enumerate(_contents(crystals)):
+            if not first[row]:
+                continue
+            own = None if ids is None else ids[row]
+            first[row] = content not in seen and (own is None or own not in seen_ids)
+            seen.add(content)
+            seen_ids.add(own)
+        masks.append(first)
+    return masks
+
+
+def _contents(crystals):
+    """Fingerprint of what the networks see of each row."""
+    for block in blocks(crystals):
+        yield from _contents_of_block(block)
+
+
+def _contents_of_block(crystals):
+    lengths = np.diff(crystals.row_offsets)
+    for row in range(len(crystals)):
+        a, b = (int(crystals.class_offsets[k]) for k in (row, row + 1))
+        pairs = slice(int(crystals.row_offsets[a]), int(crystals.row_offsets[b]))
+        digest = hashlib.blake2b(digest_size=16)
+        for column in (crystals.numbers, crystals.oxidation_states, crystals.multiplicity, lengths):
+            digest.update(column[a:b].tobytes())
+        for column in (crystals.neighbour, crystals.distance, crystals.count):
+            digest.update(column[pairs].tobytes())
+        yield digest.digest()

@@ -1,0 +1,70 @@
+"""The net that the parameters of a DeepInfoMaxEmbedder describe, for a fit and for weights that were saved."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .._crystals.blocks import copied_rows
+from .._training.net import InfoMaxCriterion
+from .._training.train import encoder_settings, make_crystal_net
+from ..nn.choices import NEGATIVES
+from ..nn.infomax import DeepInfoMax
+
+#: Crystals that fix the scale of the descriptors: more would not change it.
+_ENOUGH = 5000
+
+
+def module_settings(embedder, site_features):
+    """Keyword arguments of :class:`DeepInfoMax` for an embedder of crystals with these site features.
+
+    Raises
+    ------
+    ValueError
+        If ``negatives`` or ``encoder_params`` name what there is not.
+    """
+    return {
+        "encoder": encoder_settings(embedder, site_features),
+        "negatives": _checked_negatives(embedder.negatives),
+        **{
+            name: getattr(embedder, name)
+            for name in (
+                "objective",
+                "kl_weight",
+                "kl_form",
+                "temperature",
+                "distance_power",
+                "self_weight",
+                "descriptor_weight",
+            )
+        },
+    }
+
+
+def loss_parts(embedder):
+    """Parts of the loss that the history records."""
+    optional = {"kl": embedder.kl_weight, "descriptors": embedder.descriptor_weight}
+    return ("local", "global", *(name for name, weight in optional.items() if weight))
+
+
+def net_maker(embedder, site_features, seed, crystals=None, rows=None):
+    """What makes the untrained net, given the settings of the training run, and which rows of ``crystals`` it will see.
+    """
+    settings = module_settings(embedder, site_features)
+    prepare = None
+    if embedder.descriptor_weight and crystals is not None:
+        prepare = partial(_standardise, crystals=copied_rows(crystals, rows[:: max(1, len(rows) // _ENOUGH)]))
+    return partial(
+        make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2, prepare=prepare
+    )
+
+
+def _standardise(module, device_batches, crystals):
+    module.descriptors.standardise(device_batches(crystals))
+
+
+def _checked_negatives(given):
+    negatives = (given,) if isinstance(given, str) else tuple(given)
+    unknown = [n for n in negatives if n not in NEGATIVES]
+    if unknown or not negatives:
+        raise ValueError(f"negatives must be one or more of {NEGATIVES}; got {given!r}")
+    return negatives

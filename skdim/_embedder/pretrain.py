@@ -1,0 +1,35 @@
+"""The fit of a DeepInfoMaxEmbedder."""
+
+from __future__ import annotations
+
+from sklearn.utils import check_random_state
+
+from .._crystals.checks import check_crystals
+from .._training.checkpoint import checkpoint_of
+from .._training.net import seed_of
+from .._training.ranks import ranks_of
+from .._training.train import dataset, hold_out, refuse_changes, starts_warm, train
+from .infomax_net import loss_parts, module_settings, net_maker
+
+
+def pretrain(embedder, crystals, rows):
+    """Fit an embedder of valid parameters to those rows of crystals, which were featurized; returns it."""
+    if starts_warm(embedder):
+        check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", like=embedder)
+        settings = module_settings(embedder, crystals.site_features)
+        refuse_changes(embedder, settings, "set it back, or fit with warm_start=False to train another one")
+    ranks = ranks_of(embedder.device)
+    rng = check_random_state(embedder.random_state)
+    if ranks is not None:
+        rng = ranks.of_first(lambda: rng)
+    seed = seed_of(rng)
+    kept, held_out = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
+    make_net = net_maker(embedder, crystals.site_features, seed, crystals, kept)
+    sets = dataset(crystals, kept), dataset(crystals, held_out)
+    checkpoint = checkpoint_of(embedder, seed, *sets, ranks=ranks)
+    train(embedder, "pre-train", make_net, *sets, loss_parts(embedder), checkpoint, ranks)
+    embedder.site_features_ = crystals.site_features
+    embedder.featurizer_settings_ = crystals.settings
+    embedder.n_crystals_ = len(rows)
+    vars(embedder).pop("pretrained_info_", None)  # it was about other weights
+    return embedder

@@ -1,0 +1,113 @@
+"""Writing an embedder's weights to a folder, and making an embedder of them again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from numbers import Integral
+from pathlib import Path
+
+from safetensors.torch import save
+
+from .._shared.files import as_json, new_folder, refuse_existing
+from .._training.checkpoint import epoch_records, restored_history
+from .._training.train import refuse_changes, run_options, untrained_net
+from .._version import __version__
+from .infomax_net import loss_parts, module_settings, net_maker
+from .weights_checks import (
+    CONFIG,
+    FORMAT,
+    NOT_SAVED,
+    SCHEMA_VERSION,
+    WEIGHTS,
+    check_override,
+    checked_settings,
+    checked_site_features,
+    features_hash,
+    read_config,
+    read_weights,
+    saved_embedder,
+)
+
+#: The weights that come with the package.
+DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "default"
+
+
+def write_weights(embedder, path, metadata):
+    """See :meth:`DeepInfoMaxEmbedder.save_pretrained`."""
+    refuse_existing(path)
+    if metadata is None:
+        metadata = getattr(embedder, "pretrained_info_", {}).get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dict, not a {type(metadata).__name__}")
+    settings = module_settings(embedder, embedder.site_features_)
+    refuse_changes(embedder, settings, "set it back, or fit again before saving")
+    parameters = {k: v for k, v in embedder.get_params(deep=False).items() if k not in NOT_SAVED}
+    if not isinstance(embedder.random_state, Integral):
+        parameters["random_state"] = None  # an instance, which goes on from fit to fit; "seed" is what it gave
+    history = epoch_records(embedder.history_)
+    held_out = [epoch["valid_loss"] for epoch in history if "valid_loss" in epoch]
+    config = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "skdim_version": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "parameters": parameters,
+        # What the parameters stood for: defaults of the encoder may change.
+        "network": settings,
+        "seed": embedder.net_.seed,
+        "site_features": embedder.site_features_,
+        "element_table": features_hash(embedder.site_features_),
+        "featurizer": embedder.featurizer_settings_,
+        "training": {
+            "n_crystals": embedder.n_crystals_,
+            "n_epochs": embedder.n_iter_,
+            "early_stopping_loss": min(held_out, default=None),
+            "history": history,
+        },
+        "metadata": metadata,
+    }
+    text = json.dumps(as_json(config), indent=1, allow_nan=False) + "\n"
+    weights = {name: value.detach().cpu().contiguous() for name, value in embedder.net_.module_.state_dict().items()}
+    with new_folder(path) as folder:
+        (folder / CONFIG).write_text(text, encoding="utf-8")
+        # save_file would make a file that only its owner may read.
+        (folder / WEIGHTS).write_bytes(save(weights))
+
+
+def load_weights(cls, path, params):
+    """See :meth:`DeepInfoMaxEmbedder.from_pretrained`."""
+    folder = _folder(path)
+    config = read_config(folder / CONFIG)
+    features = checked_site_features(config, folder)
+    saved = saved_embedder(cls, config["parameters"], folder)
+    settings = checked_settings(saved, config, features, folder)
+    embedder = cls(**{**saved.get_params(deep=False), **params})
+    embedder._validate_params()
+    check_override(module_settings(embedder, features), settings, params)
+    weights = read_weights(folder / WEIGHTS, embedder, features, params)
+
+    make_net = net_maker(embedder, features, config["seed"])
+    net = untrained_net(embedder, make_net, loss_parts(embedder), **run_options(embedder))
+    net.module_.load_state_dict(weights)
+    net.history = restored_history(config["training"]["history"])
+    embedder.net_, embedder.history_, embedder.n_iter_ = net, net.history, len(net.history)
+    embedder.site_features_ = features
+    embedder.featurizer_settings_ = config["featurizer"]
+    embedder.n_crystals_ = config["training"]["n_crystals"]
+    embedder.pretrained_info_ = config
+    return embedder
+
+
+def _folder(path):
+    folder = DEFAULT_WEIGHTS if path is None else Path(path)
+    if folder.is_dir():
+        return folder
+    if path is None:
+        raise FileNotFoundError(
+            f"this copy of skdim ({__version__}) comes without weights (no folder {folder}): train them with `make "
+            "weights`, or give from_pretrained the folder that save_pretrained wrote"
+        )
+    if folder.exists():
+        raise ValueError(f"{folder} is a file: from_pretrained reads the folder that save_pretrained wrote")
+    raise FileNotFoundError(f"no such folder: {folder}")

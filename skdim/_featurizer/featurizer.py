@@ -1,0 +1,323 @@
+"""SiteNetFeaturizer: structures -> Crystals."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+from joblib import delayed, effective_n_jobs
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar, gen_even_slices
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from .._chemistry.elements import OXIDATION_FEATURE, check_features
+from .._crystals.crystals import Crystals
+from .._shared.processes import in_processes
+from .._shared.progress import progress
+from .._shared.stateless import StatelessTransformer
+from .._structures.read import StructureError, as_rows
+from .featurize_rows import MIN_DISTANCE, featurize_rows
+
+
+# The keyword is scikit-learn's, which has no types to say so.
+class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Turn crystal structures into the sites and distances that Site-Net reads.
+
+    For each structure: find the primitive cell; grow from it a supercell of at most ``max_sites`` sites, as close to
+    an orthorhombic box with equal edges as integers allow; take the minimum-image distance in it from every primitive
+    site to every supercell site; and merge what is the same to the network (see :class:`Crystals`). The result does
+    not depend on the orientation, the origin, the order of the sites or the choice of the cell.
+
+    The transformer is stateless: ``fit`` only checks the parameters.
+
+    Parameters
+    ----------
+    max_sites : int, default=50
+        Upper limit of the supercell's sites. A structure whose primitive cell is larger is an error. The paper used 50
+        for Deep InfoMax and 100 or 500 for supervised Site-Nets.
+    supercell : {"orthorhombic", "primitive", "none"}, default="orthorhombic"
+        "orthorhombic" grows the supercell; "primitive" stops at the primitive cell; "none" takes each cell as it was
+        handed over.
+    site_features : sequence of str, default=None
+        Elemental properties that the networks are given. None takes all of ``skdim.ALL_SITE_FEATURES``, which measures
+        better than the paper's eight (``skdim.PAPER_SITE_FEATURES``) with every model.
+    oxidation_states : {"species", "guess"} or None, default=None
+        Adds the oxidation state as a further feature: the one that the structure's species carry, or guessed from the
+        composition by pymatgen (at most ``guess_time_limit`` seconds a formula, remembered per reduced formula).
+        0 where unknown.
+    guess_time_limit : float, default=5.0
+        In seconds, for ``oxidation_states="guess"``.
+    distance_tol : float, default=1e-3
+        In angstrom. Distances closer than this count as equal when sites and pairs are merged.
+    symprec : float, default=1e-3
+        In angstrom. How far sites may be from where a lattice translation puts them for the cell to count as not
+        primitive.
+    compress : bool, default=True
+        False stores every primitive site and every supercell column. Networks give the same output on both; the
+        compressed form is several times smaller and faster.
+    disordered : {"raise", "majority"}, default="raise"
+        What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do with a structure that cannot be featurized. "warn" keeps its row, empty: it embeds as NaN, and
+        ``Crystals.errors_`` says why.
+    n_jobs : int, default=None
+        Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
+    verbose : int, default=0
+        1 shows a progress bar; in a log file, a line now and then.
+
+    See Also
+    --------
+    DeepInfoMaxEmbedder : Learns vectors from featurized crystals without labels.
+
+    References
+    ----------
+    Moran, Gaultois, Gusev, Antypov, Rosseinsky, Digital Discovery 2025, 10.1039/D4DD00202D;
+    Moran, Gaultois, Gusev, Rosseinsky, Digital Discovery 2023, 10.1039/D3DD00005B.
+
+    Examples
+    --------
+    >>> from skdim import SiteNetFeaturizer
+    >>> from skdim.datasets import make_crystals
+    >>> structures, y = make_crystals(20, random_state=0)
+    >>> SiteNetFeaturizer().fit_transform(structures).shape
+    (20,)
+    """
+
+    _parameter_constraints: ClassVar = {
+        # Counts and site classes are stored in 16 bits.
+        "max_sites": [Interval(Integral, 1, 2**16 - 1, closed="both")],
+        "supercell": [StrOptions({"orthorhombic", "primitive", "none"})],
+        "site_features": ["array-like", None],
+        "oxidation_states": [StrOptions({"species", "guess"}), None],
+        "guess_time_limit": [Interval(Real, 0, None, closed="neither")],
+        # Any wider, and a site could merge with its neighbour.
+        "distance_tol": [Interval(Real, 0, MIN_DISTANCE, closed="left")],
+        "symprec": [Interval(Real, 0, None, closed="neither")],
+        "compress": ["boolean"],
+        "disordered": [StrOptions({"raise", "majority"})],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        max_sites=50,
+        supercell="orthorhombic",
+        site_features=None,
+        oxidation_states=None,
+        guess_time_limit=5.0,
+        distance_tol=1e-3,
+        symprec=1e-3,
+        compress=True,
+        disordered="raise",
+        on_error="raise",
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.max_sites = max_sites
+        self.supercell = supercell
+        self.site_features = site_features
+        self.oxidation_states = oxidation_states
+        self.guess_time_limit = guess_time_limit
+        self.distance_tol = distance_tol
+        self.symprec = symprec
+        self.compress = compress
+        self.disordered = disordered
+        self.on_error = on_error
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.dict = True
+        return tags
+
+    def fit(self, X, y=None):
+        """Check the parameters and that X is a kind of input that can be read.
+
+        Parameters
+        ----------
+        X : sequence of structures of length n_crystals
+            As for :meth:`transform`.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : SiteNetFeaturizer
+        """
+        self._checked_features()
+        as_rows(X)
+        return self
+
+    def transform(self, X):
+        """Featurize structures.
+
+        Parameters
+        ----------
+        X : sequence of structures of length n_crystals
+            A list, tuple, object array, pandas Series or one-column DataFrame of pymatgen Structures, ASE Atoms, paths
+            of CIF files, CIF texts or pymatgen dicts, also mixed. They are not changed.
+
+        Returns
+        -------
+        Crystals of shape (n_crystals,)
+
+        Raises
+        ------
+        StructureError
+            With ``on_error="raise"``, where a row cannot be featurized; it names row, formula and remedy. (A
+            ValueError with the attributes ``row``, ``formula`` and ``reason``.)
+        """
+        features = self._checked_features()
+        parts = list(self._parts(as_rows(X), verbose=self.verbose))
+        result = Crystals.concatenate(
+            Crystals(columns, features, self._settings(), {row: str(error) for row, error in errors.items()})
+            for columns, errors, _ in parts
+        )
+        for remark in (remark for *_, remarks in parts for remark in remarks):
+            warnings.warn(str(StructureError(*remark)), stacklevel=2)
+        _warn_of_failures(result, "errors_ of the Crystals says why")
+        return result
+
+    def transform_to_disk(self, source, path, *, chunk_size=1000):
+        """Featurize any number of structures into a store on disk, in memory that does not grow with them.
+
+        The store appears as ``path`` once it is complete. Until then what is done lies in a hidden folder beside it: a
+        run that was killed, at whatever moment, goes on from there when it is started again with the same source and
+        settings. (It reads the source from the start to see that it is the same, which takes little time.)
+
+        Parameters
+        ----------
+        source : str, Path, iterator, or sequence of structures
+            One of
+
+            - a folder, in which all files ``*.cif`` are read, at any depth;
+            - a CIF (``*.cif``), or a zip file, of which the members ``*.cif`` are read, and none is extracted;
+            - a Parquet table (``*.parquet``) with the columns "lattice" (9 numbers, row-major, angstrom), "species"
+              (atomic numbers) and "frac_coords" (3 numbers a site), or a column "cif" or "structure" with CIF texts or
+              pymatgen dicts as JSON; and, if it likes, "id" or "material_id";
+            - a CSV table (``*.csv``, UTF-8) with such a column "cif" or "structure";
+            - an ASE database (``*.db``);
+            - what :meth:`transform` takes, or an iterator over it.
+
+            A CIF in a folder or an archive of more than 64 MB fails.
+        path : str or Path
+            The new store. Beside its columns it has ``failures.csv`` (row, id, formula and reason of each row that
+            failed); ``remarks.csv`` (row, id, formula and remark: of several crystals in a CIF the first is read, and
+            the like); and, if rows of the source have names, ``ids.csv``: a file's name, a material's id, or the id in
+            the database, row by row.
+        chunk_size : int, default=1000
+            Rows that are read, featurized by ``n_jobs`` processes and written at a time; a kill loses at most as many.
+
+        Returns
+        -------
+        Crystals of shape (n_crystals,)
+            Memory-mapped.
+
+        Raises
+        ------
+        FileExistsError
+            If ``path`` exists. A store there is complete: ``Crystals.load(path, mmap_mode="r")`` opens it.
+        StructureError
+            With ``on_error="raise"``, where a row cannot be featurized. A run with ``on_error="warn"`` goes on there.
+        ValueError
+            If the source holds nothing, is nothing of these kinds, or is not what the run began with.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from skdim import SiteNetFeaturizer
+        >>> from skdim.datasets import make_crystals
+        >>> structures, y = make_crystals(20, random_state=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     SiteNetFeaturizer().transform_to_disk(iter(structures), f"{folder}/crystals").shape
+        (20,)
+        """
+        from .to_disk import featurize_to_disk
+
+        features = self._checked_features()
+        check_scalar(chunk_size, "chunk_size", Integral, min_val=1)
+        result = featurize_to_disk(
+            self._parts,
+            source,
+            path,
+            site_features=features,
+            settings=self._settings(),
+            identity={"guess_time_limit": self.guess_time_limit},
+            chunk_size=chunk_size,
+            verbose=self.verbose,
+        )
+        _warn_of_failures(result, f"{path}/failures.csv says why")
+        return result
+
+    def _parts(self, rows, first_row=0, *, verbose=0):
+        """What ``featurize_rows`` returns for consecutive parts of the rows."""
+        options = {
+            **self._settings(), "guess_time_limit": self.guess_time_limit, "keep_errors": self.on_error == "warn"
+        }  # fmt: skip
+        n_jobs = effective_n_jobs(self.n_jobs)
+        if n_jobs == 1:
+            counted = progress(rows, verbose=verbose, desc="featurize", unit="structure")
+            return [featurize_rows(counted, first_row, options)]
+        # Several parts a process even out slow structures.
+        parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
+        calls = (delayed(featurize_rows)(rows[part], first_row + part.start, options) for part in parts)
+        results = in_processes(calls, self.n_jobs)
+        return progress(results, verbose=verbose, total=len(parts), desc="featurize", unit="chunk")
+
+    def get_feature_names_out(self, input_features=None):
+        """Name of the one column that a Crystals is to a Pipeline.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (1,)
+        """
+        return np.array(["crystal"], dtype=object)
+
+    def set_output(self, *, transform=None):
+        """Do nothing: a Crystals is no table, so it stays a Crystals. Defined so that ``Pipeline.set_output`` works.
+
+        Parameters
+        ----------
+        transform : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        self : SiteNetFeaturizer
+        """
+        return self
+
+    def _checked_features(self):
+        self._validate_params()
+        names = check_features(self.site_features)
+        return names + ((OXIDATION_FEATURE,) if self.oxidation_states else ())
+
+    def _settings(self):
+        names = ("max_sites", "supercell", "oxidation_states", "distance_tol", "symprec", "compress", "disordered")
+        # Plain Python values: the settings are written to JSON.
+        return {name: _plain(getattr(self, name)) for name in names}
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _warn_of_failures(crystals, where):
+    if crystals.errors_:
+        warnings.warn(
+            f"{len(crystals.errors_)} of {len(crystals)} structures could not be featurized; their rows stay, empty, "
+            f"and {where}. The first: {next(iter(crystals.errors_.values()))}",
+            stacklevel=3,
+        )

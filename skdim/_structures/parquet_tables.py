@@ -1,0 +1,85 @@
+"""Parquet tables, read some rows at a time; they need pyarrow."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .._shared.files import refuse_twins
+
+#: Rows that a table is asked for at a time.
+_AT_ONCE = 500
+
+
+class Head(NamedTuple):
+    """Names of the columns, their types (of pyarrow), and the number of rows."""
+
+    columns: list
+    types: list
+    n_rows: int
+
+
+def parquet_head(path):
+    """What a table says of itself; no row is read.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Head
+
+    Raises
+    ------
+    ImportError
+        Without pyarrow.
+    ValueError
+        If it is no Parquet table.
+    """
+    try:
+        import pyarrow.lib
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise ImportError('Parquet tables need pyarrow: pip install "skdim-crystals[parquet]"') from error
+    try:
+        with pq.ParquetFile(path) as table:
+            schema = table.schema_arrow
+            return Head(schema.names, schema.types, table.metadata.num_rows)
+    except (pyarrow.lib.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is not a Parquet table, or damaged ({error})") from error
+
+
+def parquet_batches(path, names):
+    """Some columns, as pyarrow's batches of rows.
+
+    Parameters
+    ----------
+    path : Path
+    names : list of str
+        Each a column of it.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+
+    Raises
+    ------
+    ValueError
+        If the table has several columns of such a name, or is damaged.
+    """
+    refuse_twins(path, parquet_head(path).columns, names)
+    import pyarrow.lib
+    import pyarrow.parquet as pq
+
+    try:
+        # Buffered, so that not even one group of rows, which may be the whole table, is read at once.
+        with pq.ParquetFile(path, buffer_size=2**20) as table:
+            yield from table.iter_batches(batch_size=_AT_ONCE, columns=names)
+    except (pyarrow.lib.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is damaged: its rows cannot be read ({error})") from error
+
+
+def parquet_rows(path, names):
+    """Cells of some columns, as Python's values, a row at a time; see :func:`parquet_batches`."""
+    for batch in parquet_batches(path, names):
+        yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)

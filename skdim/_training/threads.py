@@ -1,0 +1,46 @@
+"""Threads of this process: how many, and who has them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from joblib import cpu_count
+
+from ..nn.compiled import autograd as fused
+
+
+@contextlib.contextmanager
+def torch_threads(n_threads):
+    """Use this many threads of the CPU inside the block: the compiled loops do where there are any, else torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if fused.fusible(torch.zeros(0)) else n_threads)
+    try:
+        with fused.threads(n_threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def in_threads(function, items, n_threads):
+    """``function`` of each item, in order, so many at a time."""
+    if n_threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        waiting: deque[Future] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > n_threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def resolve_threads(n_jobs):
+    """Threads that ``n_jobs`` stands for: None is 1, and -1 all cores, -2 all but one."""
+    if n_jobs is None:
+        return 1
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)

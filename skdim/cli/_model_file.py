@@ -1,0 +1,162 @@
+"""A fitted model as one file: .skops, which runs no code when it is loaded, or .joblib, which may."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import joblib
+
+from .._shared.files import as_json, refuse_existing, replaced_file
+
+#: The member of a .skops file, which is a zip file, that says in plain words what it holds.
+_ABOUT = "skdim.json"
+_MOST_BYTES = 10_000_000
+#: Types in a .skops file of skdim's models beside those that skops itself knows to be harmless. None of them runs what
+#: a file says.
+_KNOWN = {
+    "builtins.print",  # where skorch's PrintLog writes to
+    "functools.partial",  # of functions that are themselves checked
+    "skdim._training.callbacks.EpochBar",
+    "skdim._training.callbacks.OneCycle",
+    "skdim._statistics.composition.CompositionStatistics",
+    "skdim._embedder.embedder.DeepInfoMaxEmbedder",
+    "skdim._featurizer.featurizer.SiteNetFeaturizer",
+    "skdim._training.net.CrystalNet",
+    "skdim._training.net.InfoMaxCriterion",
+    "skdim._training.net.WeightedLoss",
+    "skdim._regressor.regressor.SiteNetRegressor",
+    "skdim._statistics.structure.StructureStatistics",
+    "skdim.nn.infomax.DeepInfoMax",
+    "skdim.nn.sitenet.SiteNet",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Matern",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.Sum",
+    "sklearn.gaussian_process.kernels.WhiteKernel",
+    "sklearn.tree._tree.Tree",
+    "skorch.callbacks.logging.EpochTimer",
+    "skorch.callbacks.logging.PrintLog",
+    "skorch.callbacks.scoring.PassthroughScoring",
+    "skorch.dataset.Dataset",
+    "skorch.history.History",
+    "skorch.setter.optimizer_setter",
+    "torch.optim.adamw.AdamW",
+    "torch.utils.data.dataloader.DataLoader",
+}
+
+
+def check_model_path(path):
+    """Check that a new model file may be written there.
+
+    Raises
+    ------
+    FileExistsError, ImportError, ValueError
+        If it exists, needs what is not installed, or ends otherwise.
+    """
+    path = Path(path)
+    if path.suffix not in (".skops", ".joblib"):
+        raise ValueError(f"{path} must end in .skops (loading it runs no code) or .joblib (a pickle)")
+    refuse_existing(path)
+    if path.suffix == ".skops":
+        _skops()
+
+
+def save_model(model, path, about):
+    """Write a fitted model to the new file ``path``, which appears once it is complete.
+
+    Parameters
+    ----------
+    model : estimator
+    path : str or Path
+        Ends in ".skops" or ".joblib".
+    about : dict
+        What should be known of it, in values that JSON can hold; becomes its attribute ``skdim_info_``.
+    """
+    check_model_path(path)
+    model.skdim_info_ = as_json(about)
+    with replaced_file(path) as file:
+        if Path(path).suffix == ".joblib":
+            joblib.dump(model, file)
+            return
+        _skops().dump(model, file)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(_ABOUT, json.dumps(model.skdim_info_, indent=1))
+
+
+def load_model(path, *, trust=False):
+    """Load what :func:`save_model` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    trust : bool, default=False
+        Load a .joblib file as well, which runs whatever code it holds.
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    FileNotFoundError, ImportError, ValueError
+        If there is no such file, skops is missing, it is damaged or of another kind, holds types that skdim's models
+        do not have, or is a pickle and not trusted.
+    """
+    path = Path(path)
+    if path.suffix != ".joblib":
+        describe_model(path)  # says clearly what is wrong with it
+        skops = _skops()
+        try:
+            found = set(skops.get_untrusted_types(file=path))
+        except Exception as error:
+            raise ValueError(f"{path} is damaged ({error})") from error
+        if found - _KNOWN:
+            raise ValueError(
+                f"{path} was not loaded: it holds {', '.join(sorted(found - _KNOWN))}, which no model of skdim does"
+            )
+    elif not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    elif not trust:
+        raise ValueError(f"{path} was not loaded: it is a pickle, and loading one runs whatever code it holds")
+    try:
+        model = joblib.load(path) if path.suffix == ".joblib" else skops.load(path, trusted=sorted(found))
+    except Exception as error:
+        raise ValueError(f"{path} is damaged, or was written by other versions ({error})") from error
+    if not hasattr(model, "skdim_info_"):
+        raise ValueError(f"{path} holds a {type(model).__name__} that skdim fit did not write")
+    return model
+
+
+def describe_model(path):
+    """What a .skops file says of itself, a dict; nothing of it is loaded.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it is none that :func:`save_model` wrote.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(_ABOUT).file_size > _MOST_BYTES:
+                raise ValueError(f"its {_ABOUT} is too large")
+            about = json.loads(archive.read(_ABOUT))
+        if not isinstance(about, dict):
+            raise ValueError(f"its {_ABOUT} is no JSON object")
+    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no model that skdim fit wrote, or damaged ({error})") from error
+    return about
+
+
+def _skops():
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError(
+            'models that load without running code (.skops) need skops: pip install "skdim-crystals[skops]"'
+        ) from error
+    return skops.io

@@ -1,0 +1,85 @@
+"""The rows of a comparison: those that labels are drawn from, and the test rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils import check_array, check_consistent_length
+
+from .._crystals.crystals import Crystals
+from .._shared.fingerprint import fingerprint, row_fingerprint
+from ._formula_groups import formula_groups, holds_structures
+
+
+class ComparedRows(NamedTuple):
+    """What to compare on: labels are drawn from the rows ``pool`` of X and y; rows ``test`` of the others are tested.
+
+    These are X and y themselves where the test rows are held out of them.
+    """
+
+    X: object
+    y: np.ndarray
+    pool: np.ndarray
+    X_test: object
+    y_test: np.ndarray
+    test: np.ndarray
+
+    @property
+    def held_out(self):
+        return self.y_test is self.y
+
+    def only(self, rows):
+        """Without what is neither tested nor among these rows of the pool."""
+        X, X_test = take(self.X, self.pool[rows]), take(self.X_test, self.test)
+        y, y_test = self.y[self.pool[rows]], self.y_test[self.test]
+        return ComparedRows(X, y, np.arange(len(y)), X_test, y_test, np.arange(len(y_test)))
+
+    def fingerprints(self):
+        """What tells these rows from others."""
+        test = self.test if self.held_out else [row_fingerprint(self.X_test), self.y_test]
+        return {"X": row_fingerprint(self.X), "y": fingerprint(self.y), "test": fingerprint(test)}
+
+
+def compared_rows(X, y, X_test, y_test, test_size, groups, entropy):
+    """Check the data, and hold out the test rows if they are not given."""
+    if (X_test is None) != (y_test is None):
+        given, missing = ("X_test", "y_test") if y_test is None else ("y_test", "X_test")
+        raise ValueError(f"{given} was passed without {missing}: pass both, or neither to hold out rows of X")
+    y = checked_labels(X, y, "X", "y")
+    if X_test is not None:
+        y_test = checked_labels(X_test, y_test, "X_test", "y_test")
+        return ComparedRows(X, y, np.arange(len(y)), X_test, y_test, np.arange(len(y_test)))
+    if groups is None and holds_structures(X):
+        groups = formula_groups(X)
+    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+    pool, test = next(splitter(1, test_size=test_size, random_state=entropy).split(y, groups=groups))
+    return ComparedRows(X, y, pool, X, y, test)
+
+
+def take(X, rows):
+    """Rows of anything that scikit-learn takes rows of."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    return [X[row] for row in rows] if isinstance(X, (list, tuple)) else X[rows]
+
+
+def checked_labels(X, y, X_name, y_name):
+    """Labels as float64, finite, one for each row of X; no row of X failed to featurize."""
+    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=y_name)
+    check_consistent_length(X, y)
+    bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+    if len(bad):
+        formula = f" ({X.formula(int(bad[0]))})" if isinstance(X, Crystals) else ""
+        raise ValueError(
+            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}{formula}. Leave these rows "
+            f"out: keep = np.isfinite({y_name}){'.all(axis=1)' if y.ndim == 2 else ''}"
+        )
+    if isinstance(X, Crystals) and X.failed.any():
+        row = int(np.flatnonzero(X.failed)[0])
+        raise ValueError(
+            f"{X_name} has {int(X.failed.sum())} rows that could not be featurized (the first: {X.errors_[row]}). "
+            f"Leave them out: keep = ~{X_name}.failed"
+        )
+    return y

@@ -1,0 +1,109 @@
+"""Estimators compared by cross-validation over reduced formulas, drawn anew several times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from .._crystals.checks import check_crystals
+from ._compared_rows import checked_labels
+from ._formula_split import FormulaKFold
+from ._label_draws import checked_sizes
+from ._label_efficiency import label_efficiency
+
+
+def cross_validate_arms(
+    estimators, X, y, *, n_splits=5, n_draws=3, train_sizes=None, random_state=0, folder=None, n_jobs=None,
+    verbose=0, on_fold=None,
+):  # fmt: skip
+    """Test arms on crystals of formulas that they were not trained on, fold by fold, with several choices of the folds.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        The arms.
+    X : Crystals of shape (n_crystals,)
+        Without rows that failed to featurize.
+    y : array-like of shape (n_crystals,)
+        Labels, finite.
+    n_splits : int, default=5
+        Folds of :class:`FormulaKFold`.
+    n_draws : int, default=3
+        Choices of the folds, each by another salt.
+    train_sizes : sequence of int, default=None
+        Labels to reveal of the rows that a fold leaves to train on; None takes them all.
+    random_state : int, default=0
+        Of the arms, and of the draws of labels.
+    folder : str or Path, default=None
+        Keeps what is finished, so that a run that was killed goes on.
+    n_jobs, verbose
+        As of :func:`label_efficiency`, of which each fold is a call.
+    on_fold : callable, default=None
+        Called after each fold with how many are done, how many there are, and the table so far.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`label_efficiency` returns it, and "draw", "fold" and "n_train"; "repeat" counts the folds of all
+        draws. Where all labels are taken, "n_labels" is the median of their number.
+
+    Raises
+    ------
+    ValueError
+        If a fold would be empty, or leaves fewer rows than ``train_sizes`` asks for; or if a label is missing, or a
+        row of X failed to featurize.
+
+    See Also
+    --------
+    make_arm : The arms that ``skdim evaluate`` compares.
+    label_efficiency : Many draws of few labels against one test set.
+    summarize : Median and spread of the table.
+
+    Examples
+    --------
+    >>> from skdim import SiteNetFeaturizer
+    >>> from skdim.datasets import make_crystals
+    >>> from skdim.model_selection import cross_validate_arms, make_arm, summarize
+    >>> structures, y = make_crystals(40, random_state=0)
+    >>> X = SiteNetFeaturizer().fit_transform(structures)
+    >>> arms = {name: make_arm(name, random_state=0) for name in ("mean", "structure")}
+    >>> table = cross_validate_arms(arms, X, y, n_splits=4, n_draws=2)
+    >>> len(table)  # arms, folds, draws
+    16
+    >>> summarize(table)[["arm", "n_labels", "n_repeats"]]
+             arm  n_labels  n_repeats
+    0       mean        30          8
+    1  structure        30          8
+    """
+    X = check_crystals(X, "cross_validate_arms")
+    y, tables = checked_labels(X, y, "X", "y"), []
+    if n_draws < 1:
+        raise ValueError(f"n_draws must be a positive integer; got {n_draws!r}")
+    cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
+    folds = [(draw, fold, *rows) for draw, k_fold in cv for fold, rows in enumerate(k_fold.split(X))]
+    if train_sizes is not None:
+        checked_sizes(train_sizes, min(len(train) for _, _, train, _ in folds))  # before hours of fits
+    for repeat, (draw, fold, train, test) in enumerate(folds):
+        table = label_efficiency(
+            estimators,
+            X[train],
+            y[train],
+            X_test=X[test],
+            y_test=y[test],
+            train_sizes=[len(train)] if train_sizes is None else train_sizes,
+            n_repeats=1,
+            random_state=random_state,
+            results_file=None if folder is None else Path(folder) / f"draw{draw}-fold{fold}.jsonl",
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        tables.append(table.assign(repeat=repeat, draw=draw, fold=fold, n_train=table["n_labels"]))
+        if on_fold is not None:
+            on_fold(repeat + 1, len(folds), pd.concat(tables, ignore_index=True))
+    result = pd.concat(tables, ignore_index=True)
+    if train_sizes is None:
+        result["n_labels"] = int(result["n_labels"].median())
+    order = {arm: k for k, arm in enumerate(estimators)}
+    by = ["arm", "n_labels", "repeat"]
+    return result.sort_values(by, key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True)

@@ -1,0 +1,243 @@
+"""The protocol of the label-efficiency comparison: paired label draws, fixed test rows, one table of errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.metrics import mean_absolute_error
+from sklearn.utils.validation import check_memory
+
+from .._shared.fingerprint import fingerprint, row_fingerprint
+from .._shared.progress import progress
+from ._compared_rows import compared_rows, take
+from ._label_draws import TRAIN_SIZES, checked_repeats, checked_sizes, entropy_of, make_draws
+from ._results_file import COLUMNS, DRAW, ResultsFile, table_of
+from ._shared_steps import FixedRows, split_steps
+
+
+def label_efficiency(
+    estimators,
+    X,
+    y,
+    *,
+    train_sizes=TRAIN_SIZES,
+    n_repeats=12,
+    X_test=None,
+    y_test=None,
+    test_size=0.2,
+    groups=None,
+    random_state=0,
+    memory=None,
+    results_file=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Compare estimators by their error on fixed test rows as labels are revealed, over paired draws of the labels.
+
+    The comparison of the paper's figure S1. In each repeat every arm is trained on the very same rows (see
+    :func:`label_draws`), whichever other arms there are; all arms are tested on the same rows. Differences between two
+    arms can therefore be taken repeat by repeat, with :func:`paired_difference`.
+
+    Estimators are cloned for each fit. Every ``random_state`` parameter that is None, also a nested one, is set to a
+    number that depends on the repeat and the size alone; one that was given is kept.
+
+    Where an arm is a Pipeline, leading steps that learn nothing from the labelled rows (a ``FrozenEstimator``, a
+    stateless transformer such as :class:`skdim.SiteNetFeaturizer`, and unions or pipelines of these) are applied once
+    to all rows and not once a draw. Arms that begin with equal steps, the parts of unions included, share what comes
+    out. The errors are the same; ``fit_time`` and ``predict_time`` leave these steps out.
+
+    Two things last longer than the call. With ``memory`` what those steps return is kept on disk for the next one. With
+    ``results_file`` each fit is on disk as soon as it is done: a run that was killed, called again, goes on where it
+    was, and a later call with more arms, sizes or repeats adds to the file.
+
+    Parameters
+    ----------
+    estimators : dict of str to estimator
+        The arms, in the order of the table and the plot.
+    X : Crystals, array-like, DataFrame or list, of n_rows rows
+        Rows that labels are drawn from, and test rows unless ``X_test`` is given.
+    y : array-like of shape (n_rows,) or (n_rows, n_targets)
+    train_sizes : sequence of int, default=(50, 100, 250, 1000)
+        Labels to reveal.
+    n_repeats : int or dict, default=12
+        Label draws. A dict gives a number for each size, ``{50: 12, 1000: 6}``, or for each arm a number or such a
+        dict, ``{"trees": 12, "transfer": {50: 12, 1000: 6}}``. Where there are fewer, they are the first ones.
+    X_test, y_test : as X and y, default=None
+        Fixed test rows. If None, ``test_size`` of X is held out.
+    test_size : float or int, default=0.2
+        How much of X to hold out. With groups it is a share or number of groups.
+    groups : array-like of shape (n_rows,), default=None
+        Rows of one group are held out together. None takes the reduced formula where X is Crystals or structures, so
+        that no polymorph of a training crystal is tested, and no groups otherwise. Only used if ``X_test`` is None.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the draws, of the held-out rows and of the estimators. None cannot be taken up again from a
+        ``results_file``.
+    memory : str or joblib.Memory, default=None
+        Folder for what the label-free leading steps return, as in scikit-learn's Pipeline. All rows of X are
+        transformed then, not only those that are drawn, so that every later call finds them. A frozen estimator is
+        known by its fitted values: the same one is found again after it was saved and loaded. Loading from the folder
+        runs pickle: use one that only you write to.
+    results_file : str or Path, default=None
+        File of finished fits, JSON text a line, made if it does not exist; :func:`read_results` reads it. It belongs to
+        one comparison (X, y, test rows and ``random_state``), and each arm in it to one estimator with its parameters
+        (``n_jobs``, ``verbose`` and the like aside); anything else is refused. The table that is returned has what was
+        asked for, and is the same as that of one unbroken call, but for the times. All rows of X are transformed, as
+        with memory.
+    n_jobs : int, default=None
+        Processes (joblib), each with one fit at a time. None means 1 unless in a ``joblib.parallel_config`` context.
+    verbose : int, default=0
+        1 shows a progress bar over the fits; in a log file, a line now and then.
+
+    Returns
+    -------
+    DataFrame
+        One row a fit: "arm", "n_labels", "repeat", "mae" (in the units of y; the mean over targets), "fit_time" and
+        "predict_time" (in seconds).
+
+    Raises
+    ------
+    ValueError
+        If there is no arm, a size exceeds the rows to draw from, labels are missing, rows of X failed to featurize, or
+        ``results_file`` belongs to another comparison or is no such file.
+    RuntimeError
+        If an arm fails; the message names the arm, the number of labels and the repeat. Or if another run has
+        ``results_file`` open.
+
+    See Also
+    --------
+    summarize : Median and quartiles of each arm and size.
+    paired_difference : One arm against another, with an interval.
+    read_results : The whole table of a ``results_file``.
+    skdim.plotting.LabelEfficiencyDisplay : Box plots.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sklearn.linear_model import Ridge
+    >>> from skdim.model_selection import label_efficiency, summarize
+    >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    >>> arms = {"mean": DummyRegressor(), "ridge": Ridge()}
+    >>> draws = label_efficiency(arms, X, y, train_sizes=[20, 80], n_repeats=4)
+    >>> draws.shape
+    (16, 6)
+    >>> summarize(draws)[["arm", "n_labels", "n_repeats", "median"]].round(1)
+         arm  n_labels  n_repeats  median
+    0   mean        20          4   152.6
+    1   mean        80          4   153.1
+    2  ridge        20          4     9.1
+    3  ridge        80          4     2.1
+    """
+    _check_arms(estimators)
+    if results_file is not None and random_state is None:
+        raise ValueError("a results_file cannot be taken up with random_state=None, which draws anew: pass an int")
+    entropy = entropy_of(random_state)
+    rows = compared_rows(X, y, X_test, y_test, test_size, groups, entropy)
+    sizes = checked_sizes(train_sizes, len(rows.pool))
+    repeats = checked_repeats(n_repeats, estimators, sizes)
+    most = {size: max(by_size[size] for by_size in repeats.values()) for size in sizes}
+    draws = [d for d in make_draws(len(rows.pool), sizes, max(most.values()), entropy) if d.repeat < most[d.n_labels]]
+    fits = {
+        (arm, draw.n_labels, draw.repeat): draw
+        for draw in draws
+        for arm in estimators
+        if draw.repeat < repeats[arm][draw.n_labels]
+    }
+    with nullcontext() if results_file is None else _open(results_file, rows, entropy, estimators) as file:
+        done = {} if file is None else {key: file.fits[key] for key in fits if key in file.fits}
+        waiting = {key: draw for key, draw in fits.items() if key not in done}
+        if memory is None and file is None:
+            # Only what some draw takes need be transformed. Else the rows must not depend on the draws: a network's
+            # vectors differ in the last digits from batch to batch.
+            used = np.unique(np.concatenate([draw.rows for draw in draws]))
+            rows = rows.only(used)
+            waiting = {k: draw._replace(rows=np.searchsorted(used, draw.rows)) for k, draw in waiting.items()}
+        results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+            _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy)
+        )
+        counts = {"total": len(fits), "initial": len(done)}
+        for fit in progress(results, verbose=verbose, desc="label draws", unit="fit", **counts):
+            if file is not None:
+                file.append(fit)
+            done[tuple(fit[name] for name in DRAW)] = fit
+    return table_of(done.values(), estimators)
+
+
+def _open(results_file, rows, entropy, estimators):
+    arms = {}
+    for arm, estimator in estimators.items():
+        try:
+            arms[arm] = fingerprint(estimator), " ".join(repr(estimator).split())
+        except TypeError as error:
+            raise TypeError(f"arm {arm!r} cannot be taken up from a results_file: {error}") from error
+    sizes = {"n_rows": len(rows.pool), "n_test": len(rows.test)}
+    return ResultsFile(results_file, {**sizes, "random_state": entropy, **rows.fingerprints()}, arms)
+
+
+def _apply_fixed_steps(estimators, waiting, rows, memory):
+    """For each arm that has fits to do: what is left to fit, its rows and its test rows after the fixed steps."""
+    memory = None if memory is None else check_memory(memory)
+
+    def start(X):
+        return FixedRows(lambda: X, memory, None if memory is None else row_fingerprint(X))
+
+    train = start(rows.X)
+    test = train if rows.held_out else start(rows.X_test)
+    prepared, tested = {}, {}
+    for arm in dict.fromkeys(arm for arm, *_ in waiting):
+        steps, rest = split_steps(estimators[arm])
+        X, X_test = train.after(*steps).value, test.after(*steps).value
+        if id(X_test) not in tested:  # as one object for all arms that share it; prepared keeps X_test alive
+            tested[id(X_test)] = X_test, take(X_test, rows.test)
+        prepared[arm] = rest, X, tested[id(X_test)][1]
+    return prepared
+
+
+def _jobs(waiting, prepared, rows, entropy):
+    y_test = rows.y_test[rows.test]
+    for (arm, *_), draw in waiting.items():
+        rest, X, X_test = prepared[arm]
+        picked = rows.pool[draw.rows]
+        yield delayed(_fit_one)(arm, rest, take(X, picked), rows.y[picked], X_test, y_test, draw, entropy)
+
+
+def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy):
+    try:
+        estimator = _seeded(clone(estimator), draw, entropy)
+        start = time.perf_counter()
+        estimator.fit(X, y)
+        fitted = time.perf_counter()
+        predicted = estimator.predict(X_test)
+        done = time.perf_counter()
+        mae = mean_absolute_error(y_test, predicted)
+    except Exception as error:
+        raise RuntimeError(
+            f"arm {arm!r} failed at {draw.n_labels} labels, repeat {draw.repeat}: {type(error).__name__}: {error}"
+        ) from error
+    values = arm, draw.n_labels, draw.repeat, float(mae), fitted - start, done - fitted
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _seeded(estimator, draw, entropy):
+    """The estimator with a seed of the draw in each random_state that is unset."""
+    rng = np.random.default_rng([entropy, draw.repeat, draw.n_labels])
+    unset = {}
+    for name, value in sorted(estimator.get_params().items()):
+        if value is None and (name == "random_state" or name.endswith("__random_state")):
+            unset[name] = int(rng.integers(np.iinfo(np.int32).max))
+    return estimator.set_params(**unset)
+
+
+def _check_arms(estimators):
+    if not isinstance(estimators, Mapping) or not all(isinstance(arm, str) for arm in estimators):
+        raise TypeError(f"estimators must be a dict of name to estimator, not {estimators!r}")
+    if not estimators:
+        raise ValueError("estimators is empty: pass at least one arm")
+    for arm, estimator in estimators.items():
+        if isinstance(estimator, type) or not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
+            raise TypeError(f"arm {arm!r} must be an estimator instance with fit and predict, not {estimator!r}")

@@ -1,0 +1,147 @@
+"""Leading steps of a pipeline that learn nothing from the labelled rows: applied once for all draws and all arms."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property, partial
+
+from sklearn import get_config
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils import get_tags
+
+from .._shared.fingerprint import fingerprint
+from .._version import __version__
+
+
+def split_steps(estimator):
+    """Leading steps that learn nothing, and the estimator without them."""
+    if not isinstance(estimator, Pipeline):
+        return [], estimator
+    first = 0
+    while first < len(estimator.steps) - 1 and _learns_nothing(estimator.steps[first][1]):
+        first += 1
+    return [step for _, step in estimator.steps[:first]], estimator[first:]
+
+
+def _learns_nothing(step):
+    if step in (None, "passthrough", "drop") or isinstance(step, FrozenEstimator):
+        return True
+    if isinstance(step, FeatureUnion):
+        return all(_learns_nothing(part) for _, part in step.transformer_list)
+    if isinstance(step, Pipeline):
+        return all(_learns_nothing(part) for _, part in step.steps)
+    return not get_tags(step).requires_fit
+
+
+class FixedRows:
+    """Rows after some steps: a tree, with a branch for each different step, so that shared steps are taken once.
+
+    Two stateless transformers are the same step if they have the same class and parameters, two frozen ones if they
+    have the same fitted values too. What comes out is computed when :attr:`value` is first read; with a memory it is
+    kept on disk, and neither this step nor those before it are applied again.
+
+    Parameters
+    ----------
+    compute : callable
+        Returns the rows.
+    memory : joblib.Memory or None
+    key : str or None
+        Fingerprint of the rows as they came and of the steps since; only read where there is a memory.
+    stored : bool
+        Whether the rows go into the memory.
+    """
+
+    def __init__(self, compute, memory=None, key=None, *, stored=False):
+        self._compute, self._memory, self._key = compute, memory, key
+        self._stored = stored and memory is not None
+        self._branches = {}
+
+    @cached_property
+    def value(self):
+        """The rows."""
+        if not self._stored:
+            return self._compute()
+        return self._memory.cache(_computed, ignore=["compute"])(self._key, self._compute)
+
+    def after(self, *steps):
+        """The rows after these steps."""
+        rows = self
+        for step in _flat(steps):
+            key = self._key_of(step)
+            if key not in rows._branches:
+                rows._branches[key] = rows._branch(step, key)
+            rows = rows._branches[key]
+        return rows
+
+    def _branch(self, step, key):
+        below = None if self._memory is None else fingerprint([self._key, key, _surroundings(step)])
+        if isinstance(step, FeatureUnion):
+            # Its parts are kept, and to put them side by side is no work.
+            return FixedRows(partial(_join_parts, step, self), self._memory, below)
+        return FixedRows(partial(_transformed, step, self), self._memory, below, stored=True)
+
+    def _key_of(self, step):
+        try:
+            return fingerprint(step)
+        except TypeError as error:
+            if self._memory is not None:
+                raise TypeError(f"what {step!r} returns cannot be kept in memory: {error}. Pass memory=None") from error
+            return id(step)
+
+
+def _flat(steps):
+    """Single steps: those of a pipeline, also of a frozen one, one by one."""
+    for step in steps:
+        frozen = isinstance(step, FrozenEstimator)
+        inner = step.estimator if frozen else step
+        if isinstance(inner, Pipeline):
+            yield from _flat([FrozenEstimator(part) if frozen else part for _, part in inner.steps])
+        elif inner not in (None, "passthrough"):
+            # A stateless transformer is the same whether it was frozen or not.
+            yield inner if frozen and not isinstance(inner, FeatureUnion) and _learns_nothing(inner) else step
+
+
+def _transformed(step, rows):
+    # A stateless transformer only checks what it is fitted to. A FrozenEstimator wants a y, and ignores it.
+    return clone(step).fit(rows.value, None).transform(rows.value)
+
+
+def _computed(key, compute):
+    """What joblib.Memory remembers by the key."""
+    return compute()
+
+
+def _join_parts(union, rows):
+    """What a FeatureUnion returns, from parts that are shared with other unions and pipelines."""
+    parts = [
+        (name, part if part in ("drop", "passthrough") else _Given(rows.after(part).value))
+        for name, part in union.transformer_list
+    ]
+    joined = clone(union).set_params(n_jobs=None, transformer_list=parts)
+    # Rows that no part reads need not be computed.
+    X = None if all(isinstance(part, _Given) for _, part in parts) else rows.value
+    return joined.fit(X).transform(X)
+
+
+class _Given(BaseEstimator):
+    """Stands in a FeatureUnion for a part whose output is known."""
+
+    def __init__(self, output):
+        self.output = output
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return self.output
+
+    def get_feature_names_out(self, input_features=None):
+        return self.output.columns.to_numpy()  # only asked for where all parts return tables
+
+
+def _surroundings(step):
+    """What else an output on disk depends on: the versions of the code, and the container that sklearn is to return."""
+    package = sys.modules.get(type(step).__module__.partition(".")[0])
+    return [__version__, getattr(package, "__version__", None), get_config()["transform_output"]]

@@ -1,0 +1,128 @@
+"""Formulas of one row of numbers, which numba puts into the loops of :mod:`skdim.nn.compiled.pair_loops`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+#: All numbers are of this type: a literal of Python would be a double.
+F = np.float32
+#: Under the square root of a normalisation, as in torch's.
+_EPS = F(1e-5)
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+
+
+def compiled(function):
+    """Compile a loop; what is compiled is kept on disk, beside the package or in the user's cache."""
+    try:
+        return numba.njit(function, cache=True, **_OPTIONS)
+    except RuntimeError:  # no folder that the compiled code could be kept in
+        return numba.njit(function, **_OPTIONS)
+
+
+@numba.njit(inline="always")
+def exp(x):
+    """Exponential of a float32, good to its last bit or two; what is left of -87 and right of 20 counts as these.
+
+    2^n times a polynomial (the one of the Cephes library, S. Moshier) instead of a call, so that loops stay vectors.
+    """
+    x = min(max(x, F(-87.0)), F(20.0))
+    n = np.floor(x * F(1.44269504) + F(0.5))
+    r = x - n * F(0.693359375) + n * F(2.12194440e-4)
+    p = F(1.9875691500e-4)
+    p = p * r + F(1.3981999507e-3)
+    p = p * r + F(8.3334519073e-3)
+    p = p * r + F(4.1665795894e-2)
+    p = p * r + F(1.6666665459e-1)
+    p = p * r + F(5.0000001201e-1)
+    p = p * r * r + r + F(1.0)
+    return p * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@numba.njit(inline="always")
+def mish(x):
+    """x tanh(log(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2)."""
+    e = exp(x)
+    n = e * (e + F(2.0))
+    return x * (n / (n + F(2.0)))
+
+
+@numba.njit(inline="always")
+def mish_and_slope(x):
+    e = exp(x)
+    n = e * (e + F(2.0))
+    q = F(1.0) / (n + F(2.0))
+    t = n * q
+    return x * t, t + F(4.0) * x * e * (e + F(1.0)) * q * q
+
+
+# Loops either store or add up. One that did both would add up in another order where its rows lie close together in
+# memory, and the last bit of a fit would depend on where.
+
+
+@numba.njit(inline="always")
+def activated_sum(a, b, c, value):
+    """Activation of a sum of three rows."""
+    for k in range(len(value)):
+        value[k] = mish(a[k] + b[k] + c[k])
+
+
+@numba.njit(inline="always")
+def activated_sum_and_slope(a, b, c, value, slope):
+    for k in range(len(value)):
+        value[k], slope[k] = mish_and_slope(a[k] + b[k] + c[k])
+
+
+@numba.njit(inline="always")
+def activated_line(a, b, factor, value):
+    """Activation of a + factor b."""
+    for k in range(len(value)):
+        value[k] = mish(a[k] + factor * b[k])
+
+
+@numba.njit(inline="always")
+def activated_line_and_slope(a, b, factor, value, slope):
+    for k in range(len(value)):
+        value[k], slope[k] = mish_and_slope(a[k] + factor * b[k])
+
+
+@numba.njit(inline="always")
+def moments(row):
+    """Mean and inverse standard deviation of a row."""
+    total = squares = F(0.0)
+    for k in range(len(row)):
+        total += row[k]
+        squares += row[k] * row[k]
+    mean = total / F(len(row))
+    return mean, F(1.0) / np.sqrt(max(squares / F(len(row)) - mean * mean, F(0.0)) + _EPS)
+
+
+@numba.njit(inline="always")
+def dot(a, b):
+    total = F(0.0)
+    for k in range(len(a)):
+        total += a[k] * b[k]
+    return total
+
+
+@numba.njit(inline="always")
+def add(to, factor, row, shift):
+    """Add factor (row - shift) to a row."""
+    for k in range(len(to)):
+        to[k] += factor * (row[k] - shift)
+
+
+@numba.njit(inline="always")
+def through(pull, value, slope, mean, scale):
+    """Take a gradient through normalisation and activation of one row, in place."""
+    width = len(pull)
+    along = onto = F(0.0)
+    for k in range(width):
+        along += pull[k]
+        onto += pull[k] * value[k]
+    onto = (onto - mean * along) * scale / F(width)
+    along /= F(width)
+    for k in range(width):
+        pull[k] = (pull[k] - along - (value[k] - mean) * scale * onto) * scale * slope[k]

@@ -1,0 +1,312 @@
+"""Featurizing to disk: the same as in memory, also when it is killed on the way."""
+
+import filecmp
+import json
+import os
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from skdim import Crystals, SiteNetFeaturizer
+from skdim._crystals.crystals import COLUMNS
+from skdim._shared.files import lock_file
+from skdim._structures.read import StructureError
+
+
+def assert_equal(a, b):
+    for name in COLUMNS:
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    assert (a.site_features, a.settings, a.errors_) == (b.site_features, b.settings, b.errors_)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "out" / "store"
+
+
+@pytest.fixture
+def cifs(structures, tmp_path):
+    """A folder of eleven CIFs, of which one is broken."""
+    (tmp_path / "cifs").mkdir()
+    for k in range(10):
+        (tmp_path / "cifs" / f"{k}.cif").write_text(structures[k].to(fmt="cif"))
+    (tmp_path / "cifs" / "broken, or not.cif").write_text("data_x\n_cell_length_a 3\n_atom_site_label\n")
+    return tmp_path / "cifs"
+
+
+@pytest.mark.parametrize(("n_jobs", "chunk_size"), [(1, 15), (2, 15), (1, 1000)])
+def test_it_is_what_transform_returns(n_jobs, chunk_size, structures, X, path, capsys):
+    made = SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(iter(structures), path, chunk_size=chunk_size)
+    assert isinstance(made.distance, np.memmap)
+    assert_equal(made, X)
+    assert_equal(Crystals.load(path, verify=True), X)
+    assert [file.name for file in path.parent.iterdir()] == ["store"]
+    assert not (path / "ids.csv").exists()
+    assert capsys.readouterr() == ("", "")
+    X.save(path.parent / "saved")
+    headers = [json.loads((path.parent / name / "header.json").read_text()) for name in ("store", "saved")]
+    assert headers[0] == headers[1], "also the checksums"
+
+
+def test_files_beside_the_columns(cifs, path, capsys):
+    with pytest.warns(UserWarning, match=r"1 of 11 .*store/failures\.csv says why\. The first: row 10: "):
+        X = SiteNetFeaturizer(on_error="warn", verbose=1).transform_to_disk(cifs, path, chunk_size=4)
+    assert "featurize: 11 structures" in capsys.readouterr().err
+    ids = pd.read_csv(path / "ids.csv", dtype=str, keep_default_na=False)["id"]
+    assert ids.tolist() == [*(f"{k}.cif" for k in range(10)), "broken, or not.cif"]
+    failures = pd.read_csv(path / "failures.csv", keep_default_na=False)
+    assert failures.columns.tolist() == ["row", "id", "formula", "reason"]
+    assert failures[["row", "id", "formula"]].to_numpy().tolist() == [[10, "broken, or not.cif", ""]]
+    assert X.errors_ == {10: f"row 10: {failures['reason'][0]}"}
+
+
+def test_the_formula_of_a_failure(structures, path):
+    large = structures[0] * (4, 4, 4)
+    with pytest.warns(UserWarning, match="1 of 2"):
+        SiteNetFeaturizer(on_error="warn", supercell="none").transform_to_disk([structures[1], large], path)
+    failure = pd.read_csv(path / "failures.csv").iloc[0]
+    assert failure["formula"] == large.composition.reduced_formula
+    assert "more than max_sites" in failure["reason"]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_remarks_are_kept(n_jobs, structures, tmp_path, path):
+    """How a file was read, when it is not all that is in it: for each row, also of a run that goes on."""
+    (tmp_path / "cifs").mkdir()
+    for k, name in enumerate(["a.cif", "b.cif", "c.cif", "d.cif"]):
+        texts = [structure.to(fmt="cif") for structure in (structures[k], structures[9])]
+        (tmp_path / "cifs" / name).write_text("\n".join(texts if name in ("a.cif", "d.cif") else texts[:1]))
+    bad = tmp_path / "cifs" / "c.cif"
+    good = bad.read_text()
+    bad.write_text("none")
+    with pytest.raises(StructureError, match="row 2"):
+        SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(tmp_path / "cifs", path, chunk_size=2)
+    bad.write_text(good)
+    formula = structures[0].reduced_formula
+    found = rf"2 of 4 structures were .* {path}/remarks.csv has them. The first: row 0 \({formula}\): reading"
+    with pytest.warns(UserWarning, match=found) as caught:
+        SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(tmp_path / "cifs", path, chunk_size=2)
+    assert len(caught) == 1
+    remarks = pd.read_csv(path / "remarks.csv")
+    assert remarks["row"].tolist() == [0, 3]
+    assert remarks["id"].tolist() == ["a.cif", "d.cif"]
+    assert remarks["formula"].tolist() == [structures[k].reduced_formula for k in (0, 3)]
+    assert remarks["remark"].str.endswith("it holds 2 structures, of which the first is used").all()
+
+
+def test_files_that_are_missing(structures, path, tmp_path):
+    """A row that names one fails, and not the run."""
+    with pytest.warns(UserWarning, match="2 of 3 structures could not be featurized"):
+        X = SiteNetFeaturizer(on_error="warn").transform_to_disk([structures[0], tmp_path / "no.cif", tmp_path], path)
+    assert [X.errors_[row].split("(")[0] for row in (1, 2)] == [
+        f"row 1: cannot open '{tmp_path / 'no.cif'}' ", f"row 2: cannot open '{tmp_path}' "
+    ]  # fmt: skip
+
+
+def test_an_error_keeps_what_is_done(structures, X, path):
+    rows = [*structures[:6], None, *structures[6:9]]
+    with pytest.raises(StructureError, match="row 6: the structure is missing") as error:
+        SiteNetFeaturizer().transform_to_disk(rows, path, chunk_size=3)
+    assert "6 rows before it are kept" in error.value.__notes__[0]
+    with pytest.warns(UserWarning, match="1 of 10"):
+        made = SiteNetFeaturizer(on_error="warn").transform_to_disk(rows, path, chunk_size=2)
+    assert_equal(made[:6], X[:6])
+    assert_equal(made[7:], X[6:9])
+
+
+def test_what_is_done_is_not_done_again(structures, path, monkeypatch):
+    featurizer, done = SiteNetFeaturizer(), []
+    parts = SiteNetFeaturizer._parts
+
+    def counting(self, rows, first_row=0, **options):
+        done.append(first_row)
+        if first_row == 20:
+            raise KeyboardInterrupt
+        return parts(self, rows, first_row, **options)
+
+    monkeypatch.setattr(SiteNetFeaturizer, "_parts", counting)
+    with pytest.raises(KeyboardInterrupt):
+        featurizer.transform_to_disk(structures, path, chunk_size=10)
+    assert done == [0, 10, 20]
+    assert os.listdir(path.parent) == [".store.partial"]
+    monkeypatch.setattr(SiteNetFeaturizer, "_parts", parts)
+    with pytest.raises(ValueError, match=r"has changed since .*rows 10 to 19 are others"):
+        featurizer.transform_to_disk([*structures[:12], *structures[13:]], path)
+    with pytest.raises(ValueError, match="rows 10 to 19 are others"):
+        featurizer.transform_to_disk(structures[:15], path)
+    with pytest.raises(ValueError, match=r"is of a run with other settings: .*remove that folder"):
+        SiteNetFeaturizer(max_sites=40).transform_to_disk(structures, path)
+    with pytest.raises(ValueError, match="other settings and site_features"):
+        SiteNetFeaturizer(max_sites=40, site_features=["atomic_number"]).transform_to_disk(structures, path)
+    with open(path.parent / ".store.partial" / "journal.jsonl", "rb") as journal:
+        lock_file(journal, "taken")
+        with pytest.raises(RuntimeError, match="in use by another run"):
+            featurizer.transform_to_disk(structures, path)
+    done.clear()
+    monkeypatch.setattr(SiteNetFeaturizer, "_parts", lambda *a, **o: done.append(a[2]) or parts(*a, **o))
+    assert len(featurizer.transform_to_disk(structures, path, chunk_size=15)) == 40
+    assert done == [20, 35]
+
+
+def test_damage(structures, path, monkeypatch):
+    featurizer = SiteNetFeaturizer()
+    with pytest.raises(StructureError):
+        featurizer.transform_to_disk([*structures[:4], None], path, chunk_size=2)
+    work = path.parent / ".store.partial"
+    journal, column = work / "journal.jsonl", work / "store" / "distance.npy"
+    for file, content in ((column, column.read_bytes()[:-4]), (journal, journal.read_bytes()[:-5] + b"\n")):
+        whole = file.read_bytes()
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"\.store\.partial is damaged: .*remove the folder"):
+            featurizer.transform_to_disk(structures, path)
+        file.write_bytes(whole)
+    assert len(featurizer.transform_to_disk(structures, path)) == 40
+
+
+def test_lost_ids(cifs, path):
+    featurizer = SiteNetFeaturizer()
+    with pytest.raises(StructureError):
+        featurizer.transform_to_disk(cifs, path, chunk_size=2)
+    ids = path.parent / ".store.partial" / "store" / "ids.csv"
+    ids.write_bytes(ids.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"ids\.csv is shorter than it was.*remove the folder"):
+        featurizer.transform_to_disk(cifs, path)
+
+
+def test_refusals(structures, path, tmp_path):
+    featurizer = SiteNetFeaturizer()
+    for chunk_size, error in ((0, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="chunk_size"):
+            featurizer.transform_to_disk(structures, path, chunk_size=chunk_size)
+    for source, what in ((iter(()), "holds no structures"), (tmp_path, r"holds no files \*\.cif")):
+        with pytest.raises(ValueError, match=what):
+            featurizer.transform_to_disk(source, path)
+    assert not any(path.parent.iterdir())
+    featurizer.transform_to_disk(structures[:2], path)
+    with pytest.raises(FileExistsError, match="exists, and so is complete: open it"):
+        featurizer.transform_to_disk(structures, path)
+    for other in (tmp_path, "."):
+        with pytest.raises(FileExistsError, match=f"{other} exists: remove it first, or save under another name"):
+            featurizer.transform_to_disk(structures, other)
+
+
+#: Kills itself at the n-th moment of a run, for every n, and lets another run finish what is left.
+KILLED = """
+import os, shutil, signal, sys, warnings
+from pathlib import Path
+from skdim import SiteNetFeaturizer
+from skdim._featurizer import chunk_journal as _chunk_journal
+from skdim._crystals import store as _store
+from skdim._crystals import store_writer as _store_writer
+
+warnings.simplefilter("ignore")
+source, out = sys.argv[1], Path(sys.argv[2])
+
+def run(path):
+    SiteNetFeaturizer(on_error="warn").transform_to_disk(source, path, chunk_size=4)
+
+def in_another_process(n, path):
+    pid = os.fork()
+    if pid == 0:
+        count = 0
+        def counted(function, before=None):
+            def call(*args, **kwargs):
+                nonlocal count
+                count += 1
+                if count == n:
+                    if before:
+                        before(*args)
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*args, **kwargs)
+            return call
+        def half_a_line(journal, entry):
+            journal._journal.write(b'{"rows": 4, "sou')
+            journal._journal.flush()
+        def half_a_column(writer, name, column):
+            writer._files[name].write(b"abc")
+            writer._files[name].flush()
+        os.fsync = counted(os.fsync)
+        Path.rename = counted(Path.rename)
+        shutil.rmtree = counted(shutil.rmtree)
+        _chunk_journal.ChunkJournal._write = counted(_chunk_journal.ChunkJournal._write, half_a_line)
+        _store_writer.StoreWriter._write = counted(_store_writer.StoreWriter._write, half_a_column)
+        run(path)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+run(out / "whole")
+n = 1
+while True:
+    path = out / f"killed{n}"
+    status = in_another_process(n, path)
+    if status == 0:
+        break
+    assert status == -9, status
+    # A second kill, soon after the first.
+    if not path.exists() and n % 3 == 0:
+        in_another_process(5, path)
+    if not path.exists():
+        run(path)
+    n += 7 if n > 3 else 1
+print(n)
+"""
+
+
+def test_no_kill_loses_or_doubles_anything(cifs, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [sys.executable, "-c", KILLED, str(cifs), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    stores = sorted(out.glob("killed*"))
+    assert len(stores) >= 15
+    assert int(done.stdout) > 80, "moments in a run"
+    names = [file.name for file in (out / "whole").iterdir()]
+    assert {"ids.csv", "failures.csv", "header.json"} < set(names)
+    for store in stores:
+        assert sorted(names) == sorted(file.name for file in store.iterdir())
+        assert filecmp.cmpfiles(out / "whole", store, names, shallow=False)[0] == names, store.name
+
+
+def test_a_kill_at_the_last_moment(structures, path):
+    """The store has its name, and the folder of the run is still there."""
+    SiteNetFeaturizer().transform_to_disk(structures[:2], path)
+    work = path.parent / ".store.partial"
+    work.mkdir()
+    with pytest.raises(FileExistsError, match="and so is complete"):
+        SiteNetFeaturizer().transform_to_disk(structures[:2], path)
+    assert not work.exists()
+
+
+def test_memory_does_not_grow(structures, X, tmp_path):
+    """An iterator over more than would fit, told by what is alive: never more rows than a chunk and the next."""
+    alive = peak = 0
+
+    class Row(str):
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    def rows():
+        nonlocal alive, peak
+        text = structures[0].to(fmt="cif")
+        for _ in range(60):
+            alive += 1
+            peak = max(peak, alive)
+            yield Row(text)
+
+    made = SiteNetFeaturizer().transform_to_disk(rows(), tmp_path / "store", chunk_size=10)
+    assert len(made) == 60
+    assert peak <= 21
+
+
+def test_results_do_not_depend_on_where_rows_come_from(structures, tmp_path):
+    """Structures that were pickled are the same source."""
+    again = joblib.load(joblib.dump(structures, tmp_path / "rows")[0])
+    with pytest.raises(StructureError):
+        SiteNetFeaturizer().transform_to_disk([*structures[:4], None], tmp_path / "store", chunk_size=2)
+    assert len(SiteNetFeaturizer().transform_to_disk(again, tmp_path / "store")) == 40

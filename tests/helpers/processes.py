@@ -1,0 +1,43 @@
+"""Processes of their own for what is killed, or works on other processors: each starts at once.
+
+To import torch and scikit-learn takes a process five seconds. One process does it for all tests, and the others are
+forked from it (Python's "forkserver"): it has trained nothing, and has no threads that a fork would break.
+"""
+
+import multiprocessing
+import signal
+from multiprocessing.forkserver import ensure_running
+
+#: What is imported before the first fork; what is not installed is left out.
+PRELOADED = [
+    "pytest", "accelerate", "joblib", "pyarrow.parquet", "pymatgen.core", "sklearn.ensemble", "sklearn.linear_model",
+    "skorch", "torch._dynamo", "torch.distributed.launcher.api", "skdim._featurizer.featurizer", "skdim._embedder.pretrain",
+    "skdim._regressor.supervise", "skdim._embedder.weights_folder", "skdim.model_selection", "skdim.nn.compiled.pair_loops",
+]  # fmt: skip
+
+
+def context():
+    """The multiprocessing context of the processes that start at once."""
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(PRELOADED)
+    ensure_running()  # or others, like Dask, have it import what they want
+    return forkserver
+
+
+def start(function, *args):
+    """A process that runs a function of a module."""
+    process = context().Process(target=function, args=args)
+    process.start()
+    return process
+
+
+def run(function, *args):
+    """Run a function of a module in a process of its own: its exit status, which for a kill is minus the signal."""
+    process = start(function, *args)
+    process.join()
+    return process.exitcode
+
+
+def run_killed(function, *args):
+    """Run a function that kills its process on the way."""
+    assert run(function, *args) == -signal.SIGKILL

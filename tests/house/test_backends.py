@@ -1,0 +1,147 @@
+"""Work spread over processes and machines by joblib: dask's and ray's workers give what one process gives."""
+
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import Pipeline
+from sklearn.utils import gen_even_slices
+
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim.baselines import XRDPattern
+from tests.helpers import processes
+from tests.helpers.small_estimators import SMALL
+
+
+@pytest.fixture(scope="module")
+def dask():
+    distributed = pytest.importorskip("distributed", reason="dask is an extra: pip install 'skdim-crystals[dask]'")
+    from dask import config
+
+    # Processes, so that what goes to a worker is pickled as it would be to another machine; no web pages.
+    options = {"dashboard_address": None, "worker_dashboard_address": None}
+    processes.context()  # started before Dask starts another
+    with (
+        config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as cluster,
+        distributed.Client(cluster),
+    ):
+        yield "dask"
+
+
+@pytest.fixture(scope="module")
+def ray():
+    ray = pytest.importorskip("ray", reason="ray is an extra: pip install 'skdim-crystals[ray]'")
+    from ray.util.joblib import register_ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    register_ray()
+    yield "ray"
+    ray.shutdown()
+
+
+@pytest.fixture(params=["dask", "ray"])
+def backend(request):
+    """Where the work is done."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def pipeline():
+    embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=2)
+    return Pipeline([("featurize", SiteNetFeaturizer()), ("embed", embedder), ("regress", Ridge())])
+
+
+def assert_same_crystals(a, b):
+    assert len(a) == len(b)
+    assert a.settings == b.settings
+    for name in ("numbers", "multiplicity", "site_class", "neighbour", "distance", "count"):
+        assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_featurize(backend, structures, X):
+    with joblib.parallel_config(backend=backend):
+        found = SiteNetFeaturizer(n_jobs=2).transform(structures)
+    assert_same_crystals(found, X)
+
+
+def test_featurize_takes_the_workers_of_the_context(backend, structures, X):
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        found = SiteNetFeaturizer().transform(structures)
+    assert_same_crystals(found, X)
+
+
+# Python 3.12 and newer warn of a fork beside threads; here it is what is asked for.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
+def test_featurize_on_the_backends_of_joblib(name, structures, X):
+    with joblib.parallel_config(backend=name):
+        found = SiteNetFeaturizer(n_jobs=2).transform(structures)
+    assert_same_crystals(found, X)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
+def test_remarks_come_from_all_workers(name, structures):
+    """As warnings of the caller; and reading, which catches those of pymatgen, leaves no filter behind."""
+    cifs = [structure.to(fmt="cif") for structure in structures]
+    before = list(warnings.filters)
+    for _ in range(3):
+        with joblib.parallel_config(backend=name):
+            SiteNetFeaturizer(n_jobs=4).transform(cifs)
+    assert warnings.filters == before
+    both = "\n".join(cifs[:2])
+    with (
+        joblib.parallel_config(backend=name),
+        pytest.warns(UserWarning, match="row . .*: it holds 2 structures, of which the first is used") as caught,
+    ):
+        SiteNetFeaturizer(n_jobs=2).transform([both, cifs[3], both])
+    remarks = [warning for warning in caught if warning.category is UserWarning]  # newer Pythons warn of forks too
+    assert [str(warning.message)[:5] for warning in remarks] == ["row 0", "row 2"]
+    assert {warning.filename for warning in remarks} == {__file__}
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("name", ["threading", "multiprocessing"])
+def test_baselines_on_the_backends_of_joblib(name, structures):
+    with joblib.parallel_config(backend=name):
+        found = XRDPattern(n_jobs=2).transform(structures[:6])
+    assert_array_equal(found, XRDPattern().transform(structures[:6]))
+
+
+def test_cross_validate(backend, pipeline, structures, y):
+    serial = cross_validate(pipeline, structures, y, cv=2)
+    with joblib.parallel_config(backend=backend):
+        found = cross_validate(pipeline, structures, y, cv=2, n_jobs=2)
+    assert_array_equal(found["test_score"], serial["test_score"])
+
+
+def test_search(backend, pipeline, structures, y):
+    search = GridSearchCV(pipeline, {"embed__representation": ["global", "both"]}, cv=2)
+    serial = search.fit(structures, y).cv_results_["mean_test_score"]
+    with joblib.parallel_config(backend=backend):
+        search.set_params(n_jobs=2).fit(structures, y)
+    assert_array_equal(search.cv_results_["mean_test_score"], serial)
+    assert np.isfinite(search.predict(structures)).all()
+
+
+def embed_stored(embedder, path, rows):
+    return embedder.transform(Crystals.load(path, mmap_mode="r")[rows])
+
+
+def test_embed_in_parts(backend, X, tmp_path):
+    """As docs/scaling.md shows it: crystals sent to the workers, or read by them from a disk that they share."""
+    embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
+    X.save(tmp_path / "crystals")
+    parts = list(gen_even_slices(len(X), 4))
+    with joblib.parallel_config(backend=backend):
+        sent = Parallel(n_jobs=2)(delayed(embedder.transform)(X[rows]) for rows in parts)
+        read = Parallel(n_jobs=2)(delayed(embed_stored)(embedder, tmp_path / "crystals", rows) for rows in parts)
+    # Other rows beside it in a batch change a row's last digit.
+    for found in (sent, read):
+        assert_allclose(np.concatenate(found), embedder.transform(X), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,162 @@
+"""The examples run, at a small size, and leave what they promise."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def _show_nothing(monkeypatch):
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+
+
+def run_demo(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["demo.py", *map(str, arguments)])
+    return runpy.run_path(str(EXAMPLES / "demo.py"), run_name="__main__")
+
+
+# Ten seconds: the demo as a user runs it, with its own arms (MLPs that converge, 300 trees) and the shipped weights.
+@pytest.mark.parametrize("task", ["formation_energy", "band_gap"])
+def test_demo(monkeypatch, tmp_path, capsys, task):
+    folder = tmp_path / "results"
+    run_demo(monkeypatch, "--quick", "--task", task, "--jobs", 1, "--output", folder)
+    draws, summary = pd.read_csv(folder / "label_efficiency.csv"), pd.read_csv(folder / "summary.csv")
+    assert len(draws) == 10 * 2 * 2
+    assert draws["arm"].nunique() == 10
+    assert np.isfinite(draws["mae"]).all()
+    assert len(summary) == 10 * 2
+    assert (summary["q25"] <= summary["median"]).all()
+    assert (folder / "label_efficiency.png").read_bytes().startswith(b"\x89PNG")
+    printed = capsys.readouterr().out
+    assert str(folder) in printed.splitlines()[-1]
+    for median in summary["median"]:
+        assert f"{median:.3f} (" in printed
+
+
+def test_demo_explains_its_options(monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run_demo(monkeypatch, "--help")
+    printed = capsys.readouterr().out
+    for option in ("--task", "--repeats", "--epochs", "--seed", "--jobs", "--output", "--quick"):
+        assert option in printed
+
+
+def run_gallery(name):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+
+
+def figures():
+    import matplotlib.pyplot as plt
+
+    return [plt.figure(number) for number in plt.get_fignums()]
+
+
+def test_every_gallery_example_is_run():
+    tested = re.findall(r"run_gallery\(\"(plot_\w+)\"\)", Path(__file__).read_text(encoding="utf-8"))
+    assert sorted(tested) == sorted(path.stem for path in EXAMPLES.glob("plot_*.py"))
+
+
+def test_shapes(capsys):
+    result = run_gallery("plot_shapes")
+    assert (result["M"], result["N"], len(result["merged"].numbers)) == (6, 48, 2)
+    written = " ".join(text.get_text() for text in figures()[1].axes[0].texts)
+    for shape in ("B, M, 25", "B, M, N, 192", "B, M, 128", "B, 64"):
+        assert shape in written
+    assert "= 192 numbers a crystal; transform_sites: (6, 64)" in capsys.readouterr().out
+
+
+def test_cif_folder(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("tempfile.mkdtemp", lambda: str(tmp_path))
+    result = run_gallery("plot_cif_folder")
+    assert len(list(tmp_path.glob("*.cif"))) == len(result["table"]) == len(result["y"]) + 1
+    assert result["error"] < 0.5 * result["spread"]
+    assert "007.cif failed: True" in capsys.readouterr().out
+
+
+def test_shipped_weights(capsys):
+    result = run_gallery("plot_shipped_weights")
+    assert "Materials Project" in capsys.readouterr().out
+    assert len(result["display"].axes_) == 2
+    assert np.isfinite(result["draws"]["mae"]).all()
+
+
+def test_pretraining_set(capsys):
+    result = run_gallery("plot_pretraining_set")
+    assert result["embedder"].score(result["X"]) > result["untrained"].score(result["X"])
+    errors = result["draws"].groupby(["arm", "n_labels"])["mae"].median()
+    assert (errors["mine"] < errors["untrained"]).all()
+    assert capsys.readouterr().out.count(" is like ") == 4
+
+
+def test_site_vectors():
+    result = run_gallery("plot_site_vectors")
+    assert len(result["vectors"]) == len(result["elements"])
+    assert len(result["nearest"]) == result["oxygen"].sum()
+    # The last one is electronegativity, the harder one.
+    assert result["scores"].mean() > 0.5
+
+
+def test_attention():
+    result = run_gallery("plot_attention")
+    assert sum(" → " in name for name in result["one"].artists_[0]) == 9
+    sums = result["table"].groupby(["crystal", "site"])["attention"].sum()
+    np.testing.assert_allclose(sums, 1, rtol=1e-4)
+    assert result["distance"]["pre-trained"] < result["distance"]["untrained"]
+
+
+def test_feature_union(capsys):
+    result = run_gallery("plot_feature_union")
+    assert result["errors"].shape == (5, 2)
+    assert np.isfinite(result["errors"]).all()
+    assert "vectors: 192 columns" in capsys.readouterr().out
+
+
+def test_grid_search():
+    result = run_gallery("plot_grid_search")
+    assert len(result["results"]) == 5 * 2 * 3
+    assert np.isfinite(result["results"]["mae"]).all()
+    assert list(result["display"].boxes_) == list(result["arms"])
+
+
+def test_learning_curve():
+    result = run_gallery("plot_learning_curve")
+    assert [text.get_text() for text in result["ax"].get_legend().get_texts()] == list(result["arms"])
+    assert len(result["ax"].containers) == 3
+
+
+def test_uncertainty():
+    pytest.importorskip("mapie", reason="MAPIE comes with the extra docs")
+    result = run_gallery("plot_uncertainty")
+    (low, high), y = result["intervals"][:, :, 1].T, result["y"][result["check"]]
+    assert 0.8 < np.mean((low <= y) & (y <= high)) < 0.97
+
+
+def test_optuna():
+    pytest.importorskip("optuna", reason="optuna comes with the extra docs")
+    study = run_gallery("plot_optuna")["study"]
+    assert len(study.trials) == 40
+    assert study.best_value < study.trials[0].value
+
+
+def test_save_and_share(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("tempfile.mkdtemp", lambda: str(tmp_path))
+    run_gallery("plot_save_and_share")
+    printed = capsys.readouterr().out
+    assert "vectors are equal to the bit: True" in printed
+    assert "predictions are equal: True" in printed
+    assert "ValueError: " in printed
+    assert {path.name for path in tmp_path.iterdir()} == {"weights", "crystals", "pipeline.joblib"}
+
+
+def test_dask(capsys):
+    pytest.importorskip("distributed", reason="Dask comes with the extra docs")
+    result = run_gallery("plot_dask")
+    np.testing.assert_allclose(result["vectors"], result["alone"], rtol=1e-3, atol=1e-4)
+    assert "4 tasks, 400 crystals in the same order: True" in capsys.readouterr().out

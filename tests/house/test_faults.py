@@ -1,0 +1,292 @@
+"""Disks that are full, folders that are not ours, kills, workers that die, and two that write one thing.
+
+Those of downloads, of the results file, of checkpoints and of transform_to_disk stand with their modules' tests.
+"""
+
+import contextlib
+import errno
+import importlib.util
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from sklearn.dummy import DummyRegressor
+
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim._shared import files as _files
+from skdim._structures.read import StructureError
+from skdim.datasets import _part
+from skdim.model_selection import label_efficiency, read_results
+from tests.helpers import processes
+from tests.helpers.processes import run_killed
+from tests.helpers.small_estimators import SMALL
+
+posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs limits and kills of a POSIX system")
+EPOCH = {**SMALL, "max_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def embedder(X):
+    return DeepInfoMaxEmbedder(**EPOCH).fit(X)
+
+
+@contextlib.contextmanager
+def disk_full(n_bytes):
+    """No file may grow beyond so many bytes: the write that would fails, after part of it is written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextlib.contextmanager
+def not_ours(folder):
+    """Nothing may be written into the folder: also not by root, who here is nobody for a while."""
+    is_root = os.geteuid() == 0
+    folder.chmod(0o555)
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+def results(path, n_repeats=3):
+    y = np.linspace(0, 1, 60)
+    return label_efficiency(
+        {"mean": DummyRegressor()}, y[:, None], y, train_sizes=[10], n_repeats=n_repeats, random_state=0,
+        results_file=path,
+    )  # fmt: skip
+
+
+#: What writes a new file or folder "out" in a folder: name -> function of (embedder, X, structures, path).
+WRITERS = {
+    "Crystals.save": lambda embedder, X, structures, path: X.save(path),
+    "save_pretrained": lambda embedder, X, structures, path: embedder.save_pretrained(path),
+    "transform_to_disk": lambda embedder, X, structures, path: SiteNetFeaturizer().transform_to_disk(structures, path),
+    "checkpoint": lambda embedder, X, structures, path: DeepInfoMaxEmbedder(**EPOCH, checkpoint=path).fit(X),
+}
+
+
+@posix
+@pytest.mark.parametrize("name", WRITERS)
+def test_disk_full(name, embedder, X, structures, tmp_path):
+    path = tmp_path / "out"
+    with disk_full(2000), pytest.raises(OSError, match="too large"):
+        WRITERS[name](embedder, X, structures, path)
+    assert not path.exists(), "a file that is not whole must not have the name"
+    WRITERS[name](embedder, X, structures, path)
+    assert path.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["out"], "what failed has left nothing"
+
+
+@posix
+def test_disk_full_keeps_the_checkpoint_that_is_there(X, tmp_path):
+    longer = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant", checkpoint=tmp_path / "b.pt")
+    whole = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant").fit(X)
+
+    saves, real = [], Path.write_bytes
+
+    def write_bytes(file, content):
+        saves.append(file)
+        if len(saves) == 2:
+            real(file, bytes(content)[:1000])
+            raise OSError(28, "No space left on device")
+        return real(file, content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write_bytes)
+        with pytest.raises(OSError, match="No space left"):
+            longer.fit(X)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["b.pt"], "that of the first epoch"
+    np.testing.assert_array_equal(longer.fit(X).transform(X), whole.transform(X))
+
+
+@posix
+def test_disk_full_of_results(tmp_path):
+    path = tmp_path / "results.jsonl"
+    results(path)
+    before = path.read_bytes()
+    with disk_full(len(before) + 20), pytest.raises(OSError, match="too large"):
+        results(path, 6)
+    assert path.read_bytes().startswith(before)
+    assert len(read_results(path)) == 3, "half a line does not count"
+    assert len(results(path, 6)) == 6
+
+
+@posix
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_permission(name, embedder, X, structures, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with not_ours(folder), pytest.raises(PermissionError) as error:
+        WRITERS[name](embedder, X, structures, folder / "out")
+    assert str(folder) in str(error.value), "the message names the place"
+    assert list(folder.iterdir()) == []
+
+
+@posix
+def test_no_permission_to_read(X, structures, embedder, tmp_path):
+    X.save(tmp_path / "store")
+    embedder.save_pretrained(tmp_path / "weights")
+    (tmp_path / "a.cif").write_text(structures[0].to(fmt="cif"))
+    (tmp_path / "a.cif").chmod(0)
+    for name in ("store/header.json", "weights/config.json"):
+        (tmp_path / name).chmod(0)
+    with not_ours(tmp_path):
+        with pytest.raises((ValueError, PermissionError), match="store"):
+            Crystals.load(tmp_path / "store")
+        with pytest.raises((ValueError, PermissionError), match="weights"):
+            DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights")
+        with pytest.raises(StructureError, match=r"cannot open .*a\.cif' \(PermissionError"):
+            SiteNetFeaturizer().transform([tmp_path / "a.cif"])
+
+
+def write_and_die(name, embedder, X, structures, path):
+    """Kills its process where what it has written is to be given its name."""
+
+    def die(*args):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = Path.rename = die
+    WRITERS[name](embedder, X, structures, path)
+
+
+@posix
+@pytest.mark.parametrize("name", ["Crystals.save", "save_pretrained"])
+def test_killed_before_it_has_its_name(name, embedder, X, structures, tmp_path):
+    path = tmp_path / "out" / "here"
+    run_killed(write_and_die, name, embedder, X, structures, path)
+    assert not path.exists()
+    WRITERS[name](embedder, X, structures, path)
+    assert path.is_dir()
+
+
+@posix
+def test_killed_while_a_file_is_replaced(tmp_path):
+    """The file of before stays whole, whenever the kill comes."""
+    path = tmp_path / "file"
+    path.write_text("old")
+    for moment in ("begin", "half", "all"):
+        pid = os.fork()
+        if pid == 0:
+            with _files.replaced_file(path) as file:
+                if moment != "begin":
+                    file.write_text("ne" if moment == "half" else "new")
+                os.kill(os.getpid(), signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+        assert path.read_text() == "old"
+    with _files.replaced_file(path) as file:
+        file.write_text("new")
+    assert path.read_text() == "new"
+
+
+class Deadly(str):
+    """A row that ends the process into which it is sent, as a fault of compiled code would."""
+
+    def __reduce__(self):
+        return (signal.raise_signal, (signal.SIGKILL,))
+
+
+def test_a_worker_that_dies(structures, X, tmp_path):
+    rows = [*structures[:6], Deadly("x"), *structures[6:12]]
+    featurizer = SiteNetFeaturizer(n_jobs=2)
+    with pytest.raises(BrokenProcessPool, match=r"terminated|un-serialize"):
+        featurizer.transform(rows)
+    with pytest.raises(BrokenProcessPool, match=r"terminated|un-serialize"):
+        featurizer.transform_to_disk(iter(rows), tmp_path / "store", chunk_size=4)
+    # The next call has new workers, and what was on the disk before is gone on with.
+    np.testing.assert_array_equal(featurizer.transform(structures[:12]).distance, X[:12].distance)
+    rows[6] = structures[0]
+    made = featurizer.transform_to_disk(iter(rows), tmp_path / "store", chunk_size=4)
+    assert made.formulas == X[[*range(6), 0, *range(6, 12)]].formulas
+
+
+def test_two_that_save_under_one_name(X, tmp_path):
+    """One is first; the other is told, and the one store is whole."""
+    with pytest.raises(FileExistsError, match="by another process"), _files.new_folder(tmp_path / "store"):
+        X.save(tmp_path / "store")
+    assert Crystals.load(tmp_path / "store", verify=True).formulas == X.formulas
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_folder_that_cannot_be_put_in_its_place(X, tmp_path, monkeypatch):
+    """For another reason than that its place is taken: the reason is told, and nothing is left."""
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        X.save(tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_file_systems_without_locks(tmp_path, monkeypatch):
+    """There is no way to see another run there; where there is one, it is seen."""
+    with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
+        _files.lock_file(first, "taken")
+        with pytest.raises(RuntimeError, match="taken"):
+            _files.lock_file(second, "taken")
+        with monkeypatch.context() as patch:
+            patch.setattr(_files, "fcntl", None)
+            _files.lock_file(second, "taken")
+
+        def refuse(*args):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(_files.fcntl, "flock", refuse)
+        _files.lock_file(second, "taken")
+
+
+def test_systems_without_fcntl(tmp_path, monkeypatch):
+    """Windows: what locks files is imported without it, and works."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    copies = []
+    for module in (_files, _part):
+        spec = importlib.util.spec_from_file_location(f"{module.__name__}_on_windows", module.__file__)
+        copies.append(importlib.util.module_from_spec(spec))
+        spec.loader.exec_module(copies[-1])
+        assert copies[-1].fcntl is None
+    files, part = copies
+    with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
+        for file in (first, second):
+            files.lock_file(file, "taken")
+    with part.part_of(tmp_path / "b") as begun:
+        begun.start_over()
+        begun.append(b"whole")
+        begun.finish(tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"whole"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def save_together(X, path, together, said):
+    """Waits for the others, saves, and says what came of it."""
+    together.wait()
+    try:
+        X.save(path)
+        said.put("saved")
+    except FileExistsError:
+        said.put("exists")
+
+
+@posix
+def test_processes_that_save_under_one_name(X, tmp_path):
+    said, together = processes.context().Queue(), processes.context().Barrier(3)
+    running = [processes.start(save_together, X, tmp_path / "store", together, said) for _ in range(3)]
+    for process in running:
+        process.join()
+    assert sorted(said.get(timeout=60) for _ in running) == ["exists", "exists", "saved"]
+    assert Crystals.load(tmp_path / "store", verify=True).formulas == X.formulas
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]

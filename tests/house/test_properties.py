@@ -1,0 +1,60 @@
+"""What holds for every structure that can be written down; tools/long_run.py looks at many more of them."""
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from skdim import DeepInfoMaxEmbedder
+from tests.helpers import random_crystals as crystals
+from tests.helpers.small_estimators import SMALL
+
+# The same examples each time, and no time limit: the machine may be busy.
+settings.register_profile(
+    "skdim", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("skdim")
+
+
+# 2 000 structures, as docs/trust.md says: in parts, which processes can share.
+@pytest.mark.parametrize("part", range(4))
+def test_every_structure(part):
+    """Compression and the way it is written down change nothing; no warning, no crash, values in their range."""
+    used = []
+
+    @seed(part)
+    @settings(max_examples=500, derandomize=False)
+    @given(crystals.structures(), crystals.rewritings())
+    def check(structure, rewrite):
+        used.append(crystals.check_structure(structure, rewrite))
+
+    check()
+    assert len(used) >= 500
+    assert sum(used) > 300, "most must be featurized, or nothing is looked at"
+
+
+@settings(max_examples=400)
+@given(crystals.wild_structures(), st.sampled_from(["orthorhombic", "primitive", "none"]))
+def test_numbers_that_no_crystal_has(structure, supercell):
+    crystals.check_wild(structure, supercell)
+
+
+@pytest.fixture(scope="module")
+def embedder(X):
+    return DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
+
+
+@pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
+def test_vectors(embedder):
+    """Finite, the same with and without compression, and in any company."""
+    used = itertools.count()
+
+    @settings(max_examples=12)
+    @given(st.lists(crystals.structures(), min_size=10, max_size=20))
+    def check(structures):
+        for _ in range(crystals.check_vectors(structures, embedder)):
+            next(used)
+
+    check()
+    assert next(used) > 50

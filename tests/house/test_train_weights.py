@@ -1,0 +1,151 @@
+"""tools/train_weights.py from tables and CIFs to weights, also when it is killed on the way."""
+
+import json
+import os
+import runpy
+import signal
+from pathlib import Path
+
+import pytest
+
+from skdim import DeepInfoMaxEmbedder
+from skdim.model_selection import formula_split
+from skdim.nn.infomax import DeepInfoMax
+from tests.helpers.processes import run_killed
+from tests.helpers.small_estimators import NARROW
+from tests.structures.test_sources import table_of
+
+TOOL = Path(__file__).parents[2] / "tools" / "train_weights.py"
+PARAMS = json.dumps({"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60})
+
+
+def run_and_die(what, n, arguments):
+    """Runs the tool, and kills its process at the n-th store or the n-th checkpoint."""
+    calls = []
+
+    def counted(function):
+        def call(source, target):
+            calls.append(target)
+            if len(calls) == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(source, target)
+
+        return call
+
+    if what == "store":
+        Path.rename = counted(Path.rename)
+    else:
+        os.replace = counted(os.replace)
+    runpy.run_path(str(TOOL))["main"](arguments)
+
+
+@pytest.fixture
+def sources(structures, tmp_path):
+    """A table with ids and test rows; one that repeats some of them, and a crystal that fails; a folder of CIFs."""
+    split = ["test" if k in (3, 4) else "train" for k in range(30)]
+    table_of(structures[:30], id=[f"mp-{k}" for k in range(30)], split=split).to_parquet(tmp_path / "a.parquet")
+    table_of(structures[20:35], id=[f"mp-{k}" for k in range(20, 35)]).to_parquet(tmp_path / "b.parquet")
+    (tmp_path / "cifs").mkdir()
+    for k in range(35, 40):
+        (tmp_path / "cifs" / f"{k}.cif").write_text(structures[k].to(fmt="cif"))
+    (tmp_path / "cifs" / "broken.cif").write_text("data_x\n_cell_length_a 3\n")
+    return [tmp_path / name for name in ("a.parquet", "b.parquet", "cifs")]
+
+
+def arguments(sources, folder, **changes):
+    options = {
+        "epochs": 3, "params": PARAMS, "held-out": 0.3, "jobs": 1, "chunk-size": 8, "device": "cpu",
+        "work": folder / "work", "output": folder / "weights", "licence": "CC0", **changes,
+    }  # fmt: skip
+    return [*map(str, sources), *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def run(*args, **kwargs):
+    return runpy.run_path(str(TOOL))["main"](arguments(*args, **kwargs))
+
+
+def test_from_data_to_weights(sources, tmp_path, X, capsys):
+    run(sources, tmp_path)
+    out = capsys.readouterr().out
+    assert "a.parquet: 28 crystals, 2 test rows left out" in out
+    assert "cannot be used: broken.cif" in out
+    assert "10 crystals left out: they repeat" in out
+    embedder = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu")
+    info = embedder.pretrained_info_["metadata"]
+    assert f"held-out loss: {info['held_out_loss']:.4f} pre-trained, {info['untrained_held_out_loss']:.4f} un" in out
+    assert embedder.n_iter_ == 3
+    assert embedder.n_crystals_ + info["n_held_out"] == 38
+    assert [(source["name"], source["n_used"]) for source in info["sources"]] == [
+        ("a.parquet", 28), ("b.parquet", 5), ("cifs", 5)
+    ]  # fmt: skip
+    assert info["licence"] == "CC0"
+    assert str(tmp_path) not in json.dumps(embedder.pretrained_info_), "where the files were is nobody's business"
+    used = X[[k for k in range(35) if k not in (3, 4)]]
+    held_out = formula_split(used, test_size=0.3)
+    assert 0 < held_out.sum() <= info["n_held_out"]
+
+
+def test_a_run_that_was_killed_three_times(sources, tmp_path, X):
+    run(sources, tmp_path / "whole")
+    broken = arguments(sources, tmp_path / "broken")
+    for what, n, kept in (("store", 2, 1), ("store", 3, 3), ("checkpoint", 2, 6)):
+        run_killed(run_and_die, what, n, broken)
+        work = [path.name for path in (tmp_path / "broken" / "work").glob("[!.]*")]
+        assert len(work) == kept
+        assert ("training.pt" in work) == (what == "checkpoint")
+        assert not (tmp_path / "broken" / "weights").exists()
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken" / "work").glob("[!.]*/header.json")}
+    assert len(made) == 5
+    run(sources, tmp_path / "broken")
+    assert all(path.stat().st_mtime_ns == when for path, when in made.items())
+    whole, resumed = (tmp_path / name / "weights" / "weights.safetensors" for name in ("whole", "broken"))
+    assert whole.read_bytes() == resumed.read_bytes()
+
+
+@pytest.fixture
+def interruptible():
+    """Python's own answer to Ctrl-C, which a process that was started in the background may lack."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("moment", ["training", "writing"])
+def test_ctrl_c(moment, sources, tmp_path, monkeypatch):
+    calls = []
+
+    def interrupting(function, at):
+        def call(*args, **kwargs):
+            calls.append(at)
+            if len(calls) == at:
+                signal.raise_signal(signal.SIGINT)
+            return function(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        if moment == "training":
+            patch.setattr(DeepInfoMax, "forward", interrupting(DeepInfoMax.forward, 6))
+        else:
+            patch.setattr(os, "replace", interrupting(os.replace, 1))
+        with pytest.raises(SystemExit, match=r"interrupted after 1 epochs; the same command goes on"):
+            run(sources, tmp_path)
+    assert not (tmp_path / "weights").exists()
+    run(sources, tmp_path)
+    assert DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu").n_iter_ == 3
+
+
+def test_refusals(sources, tmp_path):
+    with pytest.raises(SystemExit, match="at least 2 of each"):
+        run(sources[:1], tmp_path, **{"held-out": 1e-9})
+    (tmp_path / "weights").mkdir()
+    with pytest.raises(SystemExit, match="exists: remove it first"):
+        run(sources, tmp_path)
+    assert list((tmp_path / "weights").iterdir()) == []
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(TOOL))["main"](["--help"])
+    assert "split" in capsys.readouterr().out

@@ -1,0 +1,308 @@
+"""Deep InfoMax: who learns from which loss, who is a false partner of whom, and the values of the losses."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from skdim import SiteNetFeaturizer
+from skdim._training.batches import make_batch
+from skdim.datasets import make_crystals
+from skdim.nn import negatives as draw
+from skdim.nn.encoder import Gaussian
+from skdim.nn.infomax import NEGATIVES
+from skdim.nn.losses import info_nce, kl_gaussian, kl_reference
+from skdim.nn.shared_batch import Whole
+from tests.helpers.small_networks import SMALL, generator, make_model, toy_batch
+
+
+@pytest.fixture(scope="module")
+def batch():
+    structures, _ = make_crystals(12, random_state=3)
+    return make_batch(SiteNetFeaturizer(max_sites=30).fit_transform(structures))
+
+
+# ---- gradients ----
+
+
+@pytest.mark.parametrize("descriptor_weight", [0.0, 10.0])
+@pytest.mark.parametrize("objective", ["jsd", "infonce"])
+def test_the_two_blocks_train_disjoint_weights(objective, descriptor_weight, batch):
+    model = make_model(objective, descriptor_weight=descriptor_weight)
+    encoder_local = {id(p) for part in model.encoder.local_modules() for p in part.parameters()}
+
+    def learns(part):
+        model.zero_grad(set_to_none=True)
+        model(batch, generator())[part].backward()
+        return {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+
+    every = {name for name, _ in model.named_parameters()}
+    readings = {name for name in every if name.startswith("descriptors.")}
+    assert bool(readings) == bool(descriptor_weight)
+    of_local = {n for n, p in model.named_parameters() if id(p) in encoder_local or n.startswith("neighbour_score")}
+    of_global = every - of_local - readings
+    assert any(name.startswith("encoder.post_pool") for name in of_global)
+    # A constant added to every score of a row changes nothing in a softmax.
+    without_effect = set() if objective == "jsd" else {"crystal_score.site.1.bias"}
+    assert learns("local") == of_local
+    assert of_global - without_effect <= learns("global") <= of_global
+    assert learns("loss") == every
+    if descriptor_weight:
+        assert learns("descriptors") == {name for name in every if name.startswith(("encoder.", "descriptors."))}
+
+
+@pytest.mark.parametrize("silent", ["crystal", "site"])
+def test_descriptors_train_local_weights_through_z_and_global_ones_through_g_alone(silent, batch):
+    """A reading of zero weights passes no gradient on: the encoder's weights that still learn do so by the other."""
+    model = make_model(descriptor_weight=1.0)
+    torch.nn.init.zeros_(getattr(model.descriptors, silent).weight)
+    model(batch, generator())["descriptors"].backward()
+    learns = {id(p) for p in model.encoder.parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    local = {id(p) for part in model.encoder.local_modules() for p in part.parameters()}
+    every = {id(p) for p in model.encoder.parameters()}
+    assert learns == (local if silent == "crystal" else every - local)
+
+
+def test_each_loss_has_the_gradient_of_its_value():
+    """Central differences along a random direction in all weights."""
+    small = toy_batch([[3, 8], [11, 17, 8], [12]], [[1, 2], [1, 1, 3], [4]]).to(torch.float64)
+    for objective in ("jsd", "infonce"):
+        model = make_model(objective, torch.float64)
+        # With z detached the global loss is not a function of the local weights: check each part on its own weights.
+        local = {id(p) for part in model.encoder.local_modules() for p in part.parameters()}
+        for part in ("local", "global"):
+            chosen = [
+                p
+                for name, p in model.named_parameters()
+                if (part == "local") == (id(p) in local or name.startswith("neighbour_score"))
+            ]
+            gradients = torch.autograd.grad(model(small, generator())[part], chosen)
+            direction = [torch.randn(p.shape, dtype=p.dtype, generator=generator(1)) for p in chosen]
+            values = []
+            for step in (1e-6, -2e-6):
+                with torch.no_grad():
+                    for p, d in zip(chosen, direction, strict=True):
+                        p.add_(d, alpha=step)
+                    values.append(float(model(small, generator())[part]))
+            slope = (values[0] - values[1]) / 2e-6
+            expected = sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True))
+            assert slope == pytest.approx(expected, rel=1e-4)
+
+
+# ---- Kullback-Leibler ----
+
+
+def test_kl_forms():
+    standard = Gaussian(torch.zeros(2, 3), torch.zeros(2, 3))
+    assert kl_gaussian(standard).tolist() == [0, 0]
+    assert kl_reference(standard).tolist() == [1, 1]
+    mean, log_var = torch.randn(5, 3, generator=generator()), torch.randn(5, 3, generator=generator(1))
+    ours = torch.distributions.Normal(mean, torch.exp(log_var / 2))
+    expected = torch.distributions.kl_divergence(ours, torch.distributions.Normal(0.0, 1.0)).mean(dim=1)
+    torch.testing.assert_close(kl_gaussian(Gaussian(mean, log_var)), expected)
+    expected = (mean**2 / 2 + torch.exp(log_var) - log_var).mean(dim=1)
+    torch.testing.assert_close(kl_reference(Gaussian(mean, log_var)), expected)
+    for form in (kl_gaussian, kl_reference):
+        with pytest.raises(ValueError, match="spread=True"):
+            form(Gaussian(mean, None))
+
+
+@pytest.mark.parametrize("form", ["gaussian", "reference"])
+def test_the_loss_is_the_sum_of_its_parts(form, batch):
+    losses = make_model(kl_form=form, kl_weight=0.3)(batch, generator())
+    torch.testing.assert_close(losses["loss"], losses["local"] + losses["global"] + 0.3 * losses["kl"])
+    losses = make_model(kl_form=form, kl_weight=0.3, descriptor_weight=2.0)(batch, generator())
+    without = losses["local"] + losses["global"] + 0.3 * losses["kl"]
+    torch.testing.assert_close(losses["loss"], without + 2 * losses["descriptors"])
+
+
+def test_without_the_kl_term_there_is_no_noise(batch):
+    model = make_model(kl_weight=0.0, negatives=("composition", "permuted"))
+    assert not model.encoder.spread
+    assert "kl" not in model(batch, generator())
+    state = model.encoder.local(batch, model.encoder.site_terms(batch), model.encoder.pair_term(batch))
+    assert state.log_var is None
+    assert torch.equal(state.sample(generator(1)), state.sample(generator(2)))
+
+
+def test_noise_and_negatives_come_from_the_generator_alone(batch):
+    model = make_model()
+    first, again, other = (model(batch, generator(seed))["loss"].item() for seed in (1, 1, 2))
+    before = torch.get_rng_state()
+    assert first == again != other
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# ---- engineered negatives ----
+
+
+@pytest.mark.parametrize("log_coulomb", [False, True])
+def test_engineered_vectors_are_those_of_crystals_put_together_wrongly(log_coulomb, batch):
+    """Against the encoder run on batches that hold the wrong species or the wrong distances."""
+    settings = {"n_blocks": 2, "n_heads": 2, "log_coulomb": log_coulomb, "element_embedding": 3}
+    model = make_model(kl_weight=0.0, encoder=settings)
+    encoder = model.encoder
+    with torch.no_grad():
+        sites, term = encoder.site_terms(batch), encoder.pair_term(batch)
+        got = model._engineered(Whole(batch), sites, term, generator(5))
+    (composition, for_geometry, _), (structure, for_species, _), (permuted, for_own, _) = got
+
+    source = generator(5)
+    chimera = draw.draw_chimera(batch, source)
+    turn = draw.permute_pairs(batch, source)
+    species = chimera.species_class
+    wrong_species = replace(batch, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
+    wrong_distances = replace(batch, distance=batch.distance[turn])
+    with torch.no_grad():
+        torch.testing.assert_close(composition, encoder(wrong_species)[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(permuted, encoder(wrong_distances)[0], rtol=1e-4, atol=1e-5)
+    # One chimera, false for the crystal whose geometry it has and for the one whose species it has; never for a third.
+    assert structure is composition
+    assert torch.equal(for_geometry, batch.crystal)
+    assert torch.equal(for_own, batch.crystal)
+    assert torch.equal(for_species, batch.crystal[chimera.species_class])
+    assert (for_species != batch.crystal).all()
+
+
+# ---- Jensen-Shannon values ----
+
+
+def per_site(batch):
+    """Indices of the classes, each as often as it has sites, crystal by crystal."""
+    return [
+        torch.arange(len(batch.numbers))[batch.crystal == k].repeat_interleave(
+            batch.multiplicity[batch.crystal == k].long()
+        )
+        for k in range(len(batch))
+    ]
+
+
+def key_of(model, batch, pair):
+    score = model.neighbour_score
+    raw = score.site(batch.site_inputs[batch.neighbour[pair]]) + score.distance(batch.distance[pair, None])
+    hidden = functional.mish(raw)
+    return score.key(functional.layer_norm(hidden, hidden.shape[-1:]))
+
+
+@pytest.mark.parametrize(("distance_power", "self_weight"), [(2.0, 1.0), (4.0, 0.0)])
+def test_local_loss_is_a_loop_over_sites_and_neighbours(distance_power, self_weight, batch):
+    model = make_model(dtype=torch.float64, distance_power=distance_power, self_weight=self_weight)
+    batch = batch.to(torch.float64)
+    with torch.no_grad():
+        z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
+        got = model._local_loss(Whole(batch), z, generator(7))
+        source = generator(7)
+        stranger = draw.draw_class(batch, draw.other_crystal(batch, source)[batch.crystal], source)
+        assert (batch.crystal[stranger] != batch.crystal).all()
+        queries = model.neighbour_score.query(z)
+        of_crystal = []
+        for sites in per_site(batch):
+            losses = []
+            for i in sites.tolist():
+                pairs = torch.arange(int(batch.pair_offsets[i]), int(batch.pair_offsets[i + 1]))
+                keys = key_of(model, batch, pairs)
+                weight = batch.count[pairs] / (batch.distance[pairs] + 1) ** distance_power
+                weight = torch.where(batch.distance[pairs] == 0, self_weight * weight, weight)
+                terms = functional.softplus(-keys @ queries[i]) + functional.softplus(keys @ queries[stranger[i]])
+                losses.append(float(weight @ terms / weight.sum()))
+            of_crystal.append(np.mean(losses))
+    assert float(got) == pytest.approx(np.mean(of_crystal), rel=1e-9)
+
+
+@pytest.mark.parametrize("negatives", [NEGATIVES, ("batch",), ("structure", "permuted")])
+def test_global_loss_is_a_loop_over_crystals_and_sites(negatives, batch):
+    model = make_model(dtype=torch.float64, negatives=negatives)
+    batch = batch.to(torch.float64)
+    with torch.no_grad():
+        z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
+        g = torch.randn(len(batch), SMALL["n_components"], dtype=torch.float64, generator=generator(2))
+        sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
+        wrong = model._engineered(Whole(batch), sites, term, generator(3))
+        got = model._global_loss(Whole(batch), g, z, wrong)
+
+        def score(k, vectors):
+            return model.crystal_score.site(vectors) @ model.crystal_score.crystal(g[k])
+
+        true, false = [], {"batch": []}
+        for k, own in enumerate(per_site(batch)):
+            true.append(functional.softplus(-score(k, z[own])).mean())
+            strange = [functional.softplus(score(other, z[own])).mean() for other in range(len(batch)) if other != k]
+            false["batch"].append(torch.stack(strange).mean())
+        expected = torch.stack(true).mean()
+        kinds = [torch.stack(false["batch"]).mean()] if "batch" in negatives else []
+        for vectors, owner, share in wrong:
+            terms = [share[i] * functional.softplus(score(owner[i], vectors[i])) for i in range(len(share))]
+            kinds.append(sum(terms) / share.sum())
+    assert float(got) == pytest.approx(float(expected + sum(kinds) / len(kinds)), rel=1e-9)
+
+
+# ---- InfoNCE ----
+
+
+def test_info_nce_is_the_log_probability_of_the_true_candidate():
+    scores = torch.randn(4, 6, generator=generator())
+    scores[0, 3] = -torch.inf
+    target = torch.tensor([0, 5, 2, 1])
+    expected = -torch.log(torch.softmax(scores, dim=1)[torch.arange(4), target])
+    torch.testing.assert_close(info_nce(scores, target), expected)
+
+
+def test_candidates_of_the_own_crystal_and_equal_neighbours_are_masked(monkeypatch):
+    """Three crystals; Na at 1.50 and 1.53 angstrom in different ones are one thing, at 1.60 they are not."""
+    three = toy_batch([[11, 11], [11], [11, 8]], [[1, 1], [1], [1, 1]], n_pairs=1)
+    three.distance = torch.tensor([1.5, 3.0, 1.53, 1.6, 1.5])
+    model = make_model("infonce")
+    seen = []
+
+    def recording(scores, target):
+        seen.append((scores, target))
+        return info_nce(scores, target)
+
+    monkeypatch.setattr("skdim.nn.infomax.info_nce", recording)
+    model._local_loss(Whole(three), torch.randn(5, SMALL["local_dim"], generator=generator()), generator())
+    ((scores, target),) = seen
+    masked = torch.isinf(scores)
+    assert target.tolist() == [0, 1, 2, 3, 4]
+    assert masked.int().tolist() == [
+        [0, 1, 1, 0, 0],
+        [1, 0, 0, 0, 0],
+        [1, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1],
+        [0, 0, 0, 1, 0],
+    ]
+
+
+def test_info_nce_without_drawn_crystals_is_the_choice_of_the_crystal_alone(batch):
+    """With the batch's own crystals as the only false ones there is no second choice to add."""
+    model = make_model("infonce", negatives=("batch",))
+    with torch.no_grad():
+        global_loss = model(batch, generator())["global"]
+        both = make_model("infonce", negatives=("batch", "composition"))
+        both.load_state_dict(model.state_dict())
+        assert global_loss < both(batch, generator())["global"], "each further choice costs something"
+    assert 0 < global_loss < 3 * np.log(len(batch))
+
+
+def test_info_nce_scores_are_cosines_over_the_temperature(batch, monkeypatch):
+    seen = []
+    monkeypatch.setattr("skdim.nn.infomax.info_nce", lambda s, t: seen.append(s) or info_nce(s, t))
+    make_model("infonce", temperature=0.25)(batch, generator())
+    assert len(seen) == 2
+    for scores in seen:
+        assert scores[torch.isfinite(scores)].abs().max() <= 4 * (1 + 1e-5)
+    assert seen[1].shape == (len(batch.numbers), len(batch))
+
+
+def test_neighbour_weights_add_up_to_one_and_count_equal_columns(batch):
+    model = make_model(distance_power=3.0)
+    weights = model.neighbour_weights(batch)
+    total = torch.zeros(len(batch.numbers)).index_add_(0, batch.row, weights)
+    torch.testing.assert_close(total, torch.ones_like(total))
+    raw = batch.count / (1 + batch.distance) ** 3
+    ratio = weights / raw
+    torch.testing.assert_close(ratio, ratio[batch.pair_offsets[:-1]][batch.row])
+    without_self = make_model(self_weight=0.0).neighbour_weights(batch)
+    assert (without_self[batch.distance == 0] == 0).all()
+    assert int((batch.distance == 0).sum()) == len(batch.numbers)

@@ -1,0 +1,159 @@
+"""SiteNetRegressor: transfer, freezing, losses, activations, targets and weights."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from tests.helpers.small_estimators import SMALL
+
+
+@pytest.fixture(scope="module")
+def embedder(X):
+    return DeepInfoMaxEmbedder(**SMALL, max_epochs=2).fit(X)
+
+
+def weights(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def same_weights(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def transfer(embedder, **params):
+    return SiteNetRegressor(**{**SMALL, "random_state": 1, "pretrained": FrozenEstimator(embedder), **params})
+
+
+def test_transfer_starts_at_the_pretrained_weights(embedder, X, y):
+    start = transfer(embedder, max_epochs=0).fit(X, y).net_.module_
+    assert same_weights(weights(start.encoder), weights(embedder.net_.module_.encoder))
+    trained = transfer(embedder, max_epochs=1).fit(X, y).net_.module_
+    assert not same_weights(weights(trained.encoder), weights(embedder.net_.module_.encoder))
+
+
+def test_transfer_leaves_the_embedder_alone(embedder, X, y):
+    before = weights(embedder.net_.module_)
+    for freeze in (None, "local", "encoder"):
+        transfer(embedder, max_epochs=2, freeze=freeze).fit(X, y)
+    assert same_weights(weights(embedder.net_.module_), before)
+    assert all(parameter.requires_grad for parameter in embedder.net_.module_.parameters())
+
+
+@pytest.mark.parametrize("freeze", ["local", "encoder"])
+def test_freeze(freeze, embedder, X, y):
+    module = transfer(embedder, max_epochs=3, freeze=freeze).fit(X, y).net_.module_
+    theirs, ours = embedder.net_.module_.encoder, module.encoder
+    local = zip(theirs.local_modules(), ours.local_modules(), strict=True)
+    assert all(same_weights(weights(a), weights(b)) for a, b in local)
+    assert same_weights(weights(theirs.post_pool), weights(ours.post_pool)) == (freeze == "encoder")
+    start = transfer(embedder, max_epochs=0).fit(X, y).net_.module_
+    assert not same_weights(weights(start.head), weights(module.head))
+
+
+def test_freeze_needs_something_pretrained(X, y):
+    with pytest.raises(ValueError, match="needs pretrained"):
+        SiteNetRegressor(freeze="local").fit(X, y)
+
+
+def test_encoder_rate(embedder, X, y):
+    model = transfer(embedder, learning_rate="constant", max_epochs=1)
+    rates = {rate: clone(model).set_params(encoder_rate=rate).fit(X, y) for rate in (1.0, 0.1, 0.0)}
+    found = {rate: sorted(group["lr"] for group in m.net_.optimizer_.param_groups) for rate, m in rates.items()}
+    assert_allclose([group[0] for group in found.values()], [1e-3, 1e-4, 0])
+    assert all(np.isclose(group[-1], 1e-3) for group in found.values())
+    assert same_weights(weights(rates[0.0].net_.module_.encoder), weights(embedder.net_.module_.encoder))
+
+
+def test_another_architecture_is_refused(embedder, X, y):
+    with pytest.raises(ValueError, match=r"another shape: n_components=4 \(here 5\)"):
+        transfer(embedder, n_components=5).fit(X, y)
+    with pytest.raises(ValueError, match="another shape: site_width=8"):
+        transfer(embedder, encoder_params=None).fit(X, y)
+    with pytest.raises(ValueError, match=r"encoder_params has unknown keys \['width'\]"):
+        SiteNetRegressor(encoder_params={"width": 3}).fit(X, y)
+
+
+@pytest.mark.parametrize("activation", ["trelu", "softplus"])
+def test_activations_are_never_negative(activation, X, y):
+    positive = np.maximum(y - np.quantile(y, 0.6), 0)
+    model = SiteNetRegressor(**SMALL, output_activation=activation, max_epochs=20).fit(X, positive)
+    assert (model.predict(X) >= 0).all()
+    below = SiteNetRegressor(**SMALL, max_epochs=20).fit(X, positive).predict(X)
+    assert (below < 0).any()
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "squared_error"])
+def test_losses_learn(loss, X, y):
+    model = SiteNetRegressor(**SMALL, loss=loss, max_epochs=60, learning_rate_init=1e-2).fit(X, y)
+    assert model.score(X, y) > 0.5
+    assert model.history_[-1, "train_loss"] < model.history_[0, "train_loss"] / 2
+
+
+def test_units_of_the_labels_do_not_matter(X, y):
+    model = SiteNetRegressor(**SMALL, max_epochs=5)
+    plain = clone(model).fit(X, y).predict(X)
+    assert_allclose(clone(model).fit(X, 1000 * y).predict(X), 1000 * plain, rtol=1e-3, atol=1)
+    # SI units.
+    assert_allclose(clone(model).fit(X, 1e-20 * y).predict(X), 1e-20 * plain, rtol=1e-3, atol=1e-23)
+    for factor in (1e-40, 1e39, 1e200):
+        with pytest.raises(ValueError, match=r"single precision .* pass y in other units"):
+            model.fit(X, factor * y)
+    # A large constant, such as a total energy's, takes no digits from the rest.
+    assert_allclose(clone(model).fit(X, y + 1e6).predict(X) - 1e6, plain, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(0,), (8, -1), (8.0,), ["a"]])
+def test_hidden_layers_are_checked(sizes, X, y):
+    with pytest.raises(ValueError, match="hidden_layer_sizes must hold positive integers"):
+        SiteNetRegressor(**SMALL, hidden_layer_sizes=sizes).fit(X, y)
+
+
+@pytest.mark.parametrize("factor", [3.0, 1e-60, 1e-310, 1e60, 1e308])
+def test_only_the_ratios_of_weights_matter(factor, X, y):
+    model = SiteNetRegressor(**SMALL, max_epochs=3)
+    weight = np.tile([1.0, 0.5], 20)
+    expected = clone(model).fit(X, y, sample_weight=weight).predict(X)
+    assert_allclose(clone(model).fit(X, y, sample_weight=factor * weight).predict(X), expected, rtol=1e-6)
+
+
+def test_a_batch_of_tiny_weights(X, y):
+    weight = np.where(np.arange(40) < 20, 1.0, 1e-60)
+    model = SiteNetRegressor(**SMALL, max_epochs=2, batch_sites=1).fit(X, y, sample_weight=weight)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_several_targets(X, y):
+    both = np.column_stack([y, 100 - 50 * y])
+    model = SiteNetRegressor(**SMALL, max_epochs=60, learning_rate_init=1e-2).fit(X, both)
+    assert model.predict(X).shape == (40, 2)
+    assert model.n_outputs_ == 2
+    assert (np.corrcoef(model.predict(X).T)[0, 1]) < -0.9
+
+
+def test_a_constant_target(X):
+    model = SiteNetRegressor(**SMALL, max_epochs=30, learning_rate_init=1e-2).fit(X, np.full(40, 3.0))
+    assert_allclose(model.predict(X), 3, atol=0.3)
+
+
+def test_weight_zero_is_a_row_left_out(X, y):
+    weight = np.ones(40)
+    weight[::3] = 0
+    model = SiteNetRegressor(**SMALL, max_epochs=3)
+    weighted = clone(model).fit(X, np.where(weight > 0, y, 1e9), sample_weight=weight)
+    left_out = clone(model).fit(X[weight > 0], y[weight > 0])
+    assert_array_equal(weighted.predict(X), left_out.predict(X))
+    unknown = np.where(np.arange(40) == 7, np.nan, 1.0)
+    bad = {
+        "it is nan in row 7": unknown,
+        "negative": -weight,
+        "zero": 0 * weight,
+        "one dimension": weight[:, None],
+        "inconsistent": weight[1:],
+    }
+    for message, wrong in bad.items():
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y, sample_weight=wrong)

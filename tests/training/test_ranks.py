@@ -1,0 +1,179 @@
+"""Two processes that share every batch train as one does: losses, weights, checkpoints, draws."""
+
+import contextlib
+import io
+import os
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from skorch.callbacks import Callback
+
+from skdim import DeepInfoMaxEmbedder
+from skdim._training.batches import make_batch
+from skdim.nn.shared_batch import Share
+from tests.helpers import processes
+from tests.helpers.small_estimators import SMALL
+
+pytest.importorskip("accelerate", reason="accelerate is an extra: pip install 'skdim-crystals[accelerate]'")
+
+MODELS = {
+    "default": DeepInfoMaxEmbedder(**SMALL, batch_sites=60, max_epochs=3, early_stopping=True, validation_fraction=0.3),
+    "paper": DeepInfoMaxEmbedder.paper(
+        **{**SMALL, "local_dim": 4}, batch_sites=60, max_epochs=3, learning_rate_init=1e-2, kl_form="gaussian"
+    ),
+    # Two blocks and pair inputs of both species; batches of two crystals, so that a process often has none.
+    "tiny batches": DeepInfoMaxEmbedder(
+        **{**SMALL, "encoder_params": {**SMALL["encoder_params"], "log_coulomb": True, "pooling": "max"}},
+        n_blocks=2, kl_weight=0.1, batch_sites=1, max_epochs=2,
+    ),
+}  # fmt: skip
+
+class Stop(Exception):
+    pass
+
+
+class StopAfterTwo(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise Stop
+
+
+def fitted(model, X, **params):
+    screen = io.StringIO()
+    with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
+        model = clone(model).set_params(device="accelerate", **params).fit(X)
+    return {
+        "history": model.history_, "weights": model.net_.module_.state_dict(), "screen": screen.getvalue(),
+        "vectors": model.transform(X), "score": model.score(X), "device": model.net_.device,
+    }  # fmt: skip
+
+
+def work(X, folder):
+    """What each of the two processes does."""
+    warnings.simplefilter("error")
+    default, rank = MODELS["default"], int(os.environ["RANK"])
+    result = {name: fitted(model, X) for name, model in MODELS.items()}
+    result["verbose"] = fitted(default, X, verbose=1)
+    # Each process has its own global random state, and would have its own seed.
+    result["unseeded"] = fitted(default, X, random_state=None)
+
+    # A file that only the first process can see, as on a machine of its own.
+    path = folder / "run.pt" if rank == 0 else folder / "nowhere" / "run.pt"
+    with contextlib.suppress(Stop):
+        fitted(default, X, checkpoint=path, callbacks=StopAfterTwo())
+    assert path.exists() == (rank == 0)
+    result["resumed"] = fitted(default, X, checkpoint=path)
+
+    damaged = folder / "damaged.pt"
+    if rank == 0:
+        damaged.write_text("nothing")
+    result["errors"] = []
+    for rows, changes in ((X, {"kl_weight": 0.1 * rank}), (X[rank:], {}), (X, {"checkpoint": damaged})):
+        try:
+            fitted(default, rows, **changes)
+        except ValueError as error:
+            result["errors"].append(str(error))
+    joblib.dump(result, folder / f"rank{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def launch(X, folder):
+    """What torchrun does, but for the start of the processes."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    processes.context()
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=2, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+        start_method="forkserver", max_restarts=0, logs_specs=DefaultLogsSpecs(log_dir=str(folder / "logs")),
+    )  # fmt: skip
+    elastic_launch(config, work)(X, folder)
+
+
+@pytest.fixture(scope="module")
+def results(X, tmp_path_factory):
+    """What the two processes found, by rank."""
+    folder = tmp_path_factory.mktemp("launched")
+    with ThreadPoolExecutor(1) as pool:  # in the main thread the launcher would take over what signals do
+        pool.submit(launch, X, folder).result()
+    return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
+
+
+def losses(history):
+    return {name: history[:, name] for name in history[0] if name.endswith(("loss", "local", "global", "kl"))}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_processes_train_as_one(name, results, X):
+    whole = clone(MODELS[name]).fit(X)
+    for result in results:
+        expected, found = losses(whole.history_), losses(result[name]["history"])
+        assert expected.keys() == found.keys()
+        for loss, values in expected.items():
+            assert_allclose(found[loss], values, rtol=1e-4, err_msg=loss)
+        assert_allclose(result[name]["vectors"], whole.transform(X), rtol=1e-3, atol=1e-3)
+        assert result[name]["score"] == pytest.approx(whole.score(X), rel=1e-4)
+        assert result[name]["device"] == "cpu"
+
+
+@pytest.mark.parametrize("name", [*MODELS, "unseeded", "resumed"])
+def test_all_processes_end_with_the_same_weights(name, results):
+    first, second = (result[name]["weights"] for result in results)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_first_process_alone_reports(results):
+    first, second = (result["verbose"]["screen"] for result in results)
+    assert "3 of 3 epochs" in first
+    assert second == ""
+
+
+def test_a_run_goes_on_from_the_file_of_the_first_process(results):
+    for result in results:
+        for key, value in result["resumed"]["weights"].items():
+            assert torch.equal(value, result["default"]["weights"][key])
+
+
+def test_errors_reach_all_processes(results):
+    for result in results:
+        settings, crystals, damaged = result["errors"]
+        assert "process 0's fit is another one than that of process 1: kl_weight=0.0 (here 0.1)" in settings
+        assert "other crystals" in crystals
+        assert "damaged.pt is damaged" in damaged
+
+
+def test_without_a_launcher_one_process_trains(X):
+    model = DeepInfoMaxEmbedder(**SMALL, max_epochs=1)
+    alone = clone(model).set_params(device="accelerate").fit(X)
+    assert alone.net_.ranks is None
+    assert_array_equal(alone.transform(X), model.fit(X).transform(X))
+
+
+def test_a_missing_package_is_named(X, monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ImportError, match=r"skdim-crystals\[accelerate\]"):
+        DeepInfoMaxEmbedder(device="accelerate").fit(X)
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 3, 50])
+def test_shares_are_a_partition(n_ranks, X):
+    batch = make_batch(X)
+    shares = [Share(batch, rank, n_ranks) for rank in range(n_ranks)]
+    assert sum(len(share.own) for share in shares) == len(X)
+    for name in ("site_inputs", "numbers", "multiplicity", "distance", "count"):
+        assert torch.equal(torch.cat([getattr(share.own, name) for share in shares]), getattr(batch, name))
+    for share in shares:
+        if len(share.own):
+            alone = make_batch(X[share.crystals])
+            for name in ("crystal", "class_offsets", "pair_offsets", "row", "neighbour"):
+                assert torch.equal(getattr(share.own, name), getattr(alone, name))
+    # Even, but for the crystal at either end.
+    largest = max(len(row.distance) for row in X)
+    assert max(len(share.own.distance) for share in shares) <= len(X.distance) / n_ranks + largest
