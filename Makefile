@@ -47,7 +47,9 @@ coverage: $(VENV)/.installed
 	$(BIN)/python $(PYTEST) --cov --cov-report=term
 
 lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 # Warnings are errors. Nothing is fetched; the examples use bundled and made-up crystals.

@@ -89,4 +89,3 @@ class peak_memory:
     def __exit__(self, *exc):
         self._done.set()
         self._thread.join()
-

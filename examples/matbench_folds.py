@@ -38,8 +38,16 @@ from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.datasets import fetch_matbench
 
 TASKS = (
-    "jdft2d", "phonons", "dielectric", "log_gvrh", "log_kvrh", "perovskites", "mp_gap", "mp_is_metal", "mp_e_form",
-)  # fmt: skip
+    "jdft2d",
+    "phonons",
+    "dielectric",
+    "log_gvrh",
+    "log_kvrh",
+    "perovskites",
+    "mp_gap",
+    "mp_is_metal",
+    "mp_e_form",
+)
 MODELS = {
     "transfer": "Site-Net whose encoder starts from skdim's shipped Deep InfoMax weights; numbers only",
     "vectors": "small perceptron on the frozen vectors of skdim's shipped Deep InfoMax weights",

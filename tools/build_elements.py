@@ -1,7 +1,7 @@
 """Write ``skdim/elements.csv``, the table behind ``skdim._chemistry.elements``.
 
 Run ``python tools/build_elements.py`` after a change here or to take up new pymatgen data, then refresh the hashes
-pinned in ``tests/chemistry/test_elements.py``. It needs pymatgen and nothing else; what pymatgen lacks stands below by hand, each
+pinned in ``tests/chemistry/test_elements.py``. It needs pymatgen and nothing else; what pymatgen lacks is below, each
 value under a key of ``SOURCES`` that says where it comes from. ``OVERRULED`` lists the few values of pymatgen that the
 table does not take. The output depends only on this file and on pymatgen's element data.
 """

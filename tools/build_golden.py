@@ -36,9 +36,14 @@ def main(folder):
     embedder.save_pretrained(folder / "weights", metadata={"licence": "none needed"})
     vectors = embedder.transform(X)
     table = label_efficiency(
-        {"mean": DummyRegressor()}, np.arange(40.0)[:, None], np.arange(40.0), train_sizes=[10], n_repeats=3,
-        random_state=0, results_file=folder / "results.jsonl",
-    )  # fmt: skip
+        {"mean": DummyRegressor()},
+        np.arange(40.0)[:, None],
+        np.arange(40.0),
+        train_sizes=[10],
+        n_repeats=3,
+        random_state=0,
+        results_file=folder / "results.jsonl",
+    )
     rows = [[structure.as_dict(), float(value)] for structure, value in zip(structures[:2], y[:2], strict=True)]
     (folder / "table.json").write_text(json.dumps({"index": [0, 1], "columns": ["structure", "y"], "data": rows}))
     expected = {

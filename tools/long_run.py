@@ -133,9 +133,12 @@ def _property(check, strategy, folder, done, n, count):
 
         @seed(first)
         @settings(
-            max_examples=min(BATCH, n - first), database=None, deadline=None, phases=[Phase.generate],
+            max_examples=min(BATCH, n - first),
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
+        )
         @given(strategy)
         def run(values):
             count(lambda: "used" if check(*values) else "refused", lambda: f"seed {first}: {values}")  # noqa: B023

@@ -88,7 +88,7 @@ def parse(argv):
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and negatives (default: %(default)s)")
     parser.add_argument("--paper", action="store_true", help="the paper's settings, on its eight site features")
     parser.add_argument(
-        "--params", type=json.loads, default={}, metavar="JSON", help='further parameters: \'{"n_components": 128}\''
+        "--params", type=json.loads, default={}, metavar="JSON", help="further parameters: '{\"n_components\": 128}'"
     )
     parser.add_argument(
         "--max-sites", type=int, default=50, help="leave out larger primitive cells (default: %(default)s)"

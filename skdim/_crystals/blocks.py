@@ -26,8 +26,9 @@ def blocks(crystals, rows=None):
 
     Of Crystals that are mapped from files, a block's memory is taken back when the next one is asked for.
     """
-    without_errors = Crystals({name: getattr(crystals, name) for name in COLUMNS}, crystals.site_features,
-                              crystals.settings)
+    without_errors = Crystals(
+        {name: getattr(crystals, name) for name in COLUMNS}, crystals.site_features, crystals.settings
+    )
     n = len(crystals) if rows is None else len(rows)
     step = rows_within(crystals, _BLOCK)
     for start in range(0, n, step):

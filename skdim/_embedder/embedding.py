@@ -12,8 +12,7 @@ from .vectors_file import write_vectors
 
 
 class EmbeddingMixin(TransformerMixin):
-    """Methods of a fitted :class:`DeepInfoMaxEmbedder`, which has ``net_``, ``site_features_`` and ``representation``.
-    """
+    """Methods of a fitted :class:`DeepInfoMaxEmbedder` with ``net_``, ``site_features_`` and ``representation``."""
 
     def transform(self, X):
         """Embed crystals.

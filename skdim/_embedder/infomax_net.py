@@ -47,8 +47,7 @@ def loss_parts(embedder):
 
 
 def net_maker(embedder, site_features, seed, crystals=None, rows=None):
-    """What makes the untrained net, given the settings of the training run, and which rows of ``crystals`` it will see.
-    """
+    """Return a function that makes the untrained net for a training run on these rows of ``crystals``."""
     settings = module_settings(embedder, site_features)
     prepare = None
     if embedder.descriptor_weight and crystals is not None:

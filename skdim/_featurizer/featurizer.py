@@ -259,8 +259,10 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
     def _parts(self, rows, first_row=0, *, verbose=0):
         """What ``featurize_rows`` returns for consecutive parts of the rows."""
         options = {
-            **self._settings(), "guess_time_limit": self.guess_time_limit, "keep_errors": self.on_error == "warn"
-        }  # fmt: skip
+            **self._settings(),
+            "guess_time_limit": self.guess_time_limit,
+            "keep_errors": self.on_error == "warn",
+        }
         n_jobs = effective_n_jobs(self.n_jobs)
         if n_jobs == 1:
             counted = progress(rows, verbose=verbose, desc="featurize", unit="structure")

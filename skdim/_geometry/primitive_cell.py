@@ -97,8 +97,7 @@ def _sites_coincide(cell, symprec):
 
 
 def _square_distances(cell, translation=0.0):
-    """From sites, translated, to the nearest images of all: blocks of rows as (slice, ndarray of shape (k, n_sites)).
-    """
+    """Squared distances from translated sites to the nearest images: blocks of rows, (slice, ndarray (k, n_sites))."""
     n = len(cell.kinds)
     step = max(1, _BLOCK // n)
     for start in range(0, n, step):

@@ -41,9 +41,7 @@ def check_labels(crystals, y, sample_weight=None):
 def _check_weights(weight, y):
     if weight is None:
         return np.ones(len(y))
-    weight = check_array(
-        weight, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="sample_weight"
-    )
+    weight = check_array(weight, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="sample_weight")
     if weight.ndim != 1:
         raise ValueError(f"sample_weight must have one dimension; got shape {weight.shape}")
     check_consistent_length(y, weight)

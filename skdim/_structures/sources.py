@@ -38,7 +38,7 @@ class Source:
     what : str
         What its rows are called, for messages.
     read : callable
-        Gives an iterator over (id, raw), where ``raw`` is what :func:`skdim._featurizer.featurize_rows.featurize_rows` takes.
+        Gives an iterator over (id, raw), where ``raw`` is what ``featurize_rows`` takes.
     n_rows : int or None
         How many, where that is known beforehand.
     has_names : bool
@@ -217,9 +217,7 @@ def _csv_source(path, without_test):
     columns = csv_columns(path)
     content = next((name for name in _WHOLE if name in columns), None)
     if content is None:
-        raise ValueError(
-            f"{path} has no column {' or '.join(_WHOLE)} with whole CIFs. It has {name_columns(columns)}"
-        )
+        raise ValueError(f"{path} has no column {' or '.join(_WHOLE)} with whole CIFs. It has {name_columns(columns)}")
     id_column = next((name for name in _IDS if name in columns), None)
     split = "split" if without_test and "split" in columns else None
     n_test = sum(part == "test" for (part,) in csv_rows(path, [split])) if split else 0

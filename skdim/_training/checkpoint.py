@@ -59,8 +59,7 @@ class Checkpoint(Callback):
         return self.state_["n_done"] if self.state_ else 0
 
     def restore(self, net):
-        """Give an untrained net weights, optimiser and history of the file; returns how many epochs need no training.
-        """
+        """Restore weights, optimiser and history from the file; return how many epochs are done."""
         self.first_epoch_ = len(net.history)
         if self.state_ is None:
             return 0

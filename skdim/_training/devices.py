@@ -23,8 +23,7 @@ _ours = threading.local()
 
 
 def resolve_device(device):
-    """Name of the device to train on: "auto" takes a CUDA device where there is one, "accelerate" what a launcher gave.
-    """
+    """Device to train on: "auto" takes a CUDA device where there is one, "accelerate" what a launcher gave."""
     if device == LAUNCHED:
         return launched_state().device.type  # its number is the current device's
     if device == "auto":

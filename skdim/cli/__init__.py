@@ -90,9 +90,7 @@ def main(argv=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
-        "skdim", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=HelpFormatter
-    )
+    parser = argparse.ArgumentParser("skdim", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=HelpFormatter)
     parser.add_argument("--version", action="version", version=f"skdim {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     for command in _COMMANDS:

@@ -23,21 +23,27 @@ class Labelled(NamedTuple):
 
 def add_labels(parser):
     parser.add_argument(
-        "table", type=Path, metavar="TABLE",
+        "table",
+        type=Path,
+        metavar="TABLE",
         help='table (.csv, .parquet), a row a crystal, with the labels; and with the structures in a column "cif" or '
         '"structure", unless --structures says where they are',
-    )  # fmt: skip
+    )
     parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels, numbers")
     parser.add_argument(
-        "--structures", nargs="+", type=Path, metavar="SOURCE",
+        "--structures",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
         help="where the structures are, if not in the table: CIF files, folders, zip files, or a store of `skdim "
         "featurize`. They are found by name: MgO stands for MgO.cif",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--id", metavar="COLUMN",
+        "--id",
+        metavar="COLUMN",
         help=f"with --structures, the table's column that names them (default: the first there is of "
         f"{', '.join(_KEYS)})",
-    )  # fmt: skip
+    )
 
 
 def check_labels(args):

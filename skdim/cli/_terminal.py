@@ -80,37 +80,48 @@ def jobs(text):
 
 def add_sources(parser, *, stores=True):
     parser.add_argument(
-        "sources", nargs="+", type=Path, metavar="SOURCE",
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
         help="CIF files, folders or zip files of them (read at any depth), tables (.csv, .parquet) with a column "
         '"cif" or "structure" that holds whole CIFs or pymatgen dicts as JSON, ASE databases (.db)'
         + ("; or one store that `skdim featurize` wrote" if stores else ""),
-    )  # fmt: skip
+    )
 
 
 def add_featurizing(parser, *, max_sites_default):
     """Options of the featurizer."""
     group = parser.add_argument_group("reading structures")
     group.add_argument(
-        "--max-sites", type=number(int, 1, 65535), metavar="N",
+        "--max-sites",
+        type=number(int, 1, 65535),
+        metavar="N",
         help=f"largest supercell; a structure whose primitive cell has more sites fails (default: {max_sites_default})",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--disordered", choices=("raise", "majority"),
+        "--disordered",
+        choices=("raise", "majority"),
         help="structures with shared or partly vacant sites: let them fail, or take the species of largest occupancy "
         "(default: raise)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--jobs", type=jobs, default=1, metavar="N",
+        "--jobs",
+        type=jobs,
+        default=1,
+        metavar="N",
         help="processes that read structures; -1 takes all cores. Worth it from about a thousand structures on "
         "(default: %(default)s)",
-    )  # fmt: skip
+    )
 
 
 def add_device(parser):
     parser.add_argument(
-        "--device", default="auto", metavar="NAME",
+        "--device",
+        default="auto",
+        metavar="NAME",
         help='where networks run: "cpu", "cuda", or "auto": a GPU where there is one (default: %(default)s)',
-    )  # fmt: skip
+    )
 
 
 def check_device(name):
@@ -141,9 +152,11 @@ def check_device(name):
 
 def add_weights(parser):
     parser.add_argument(
-        "--weights", type=Path, metavar="FOLDER",
+        "--weights",
+        type=Path,
+        metavar="FOLDER",
         help="pre-trained weights, as `skdim pretrain` writes them (default: those that come with skdim)",
-    )  # fmt: skip
+    )
 
 
 def add_seed(parser, of):

@@ -41,19 +41,25 @@ def add(commands):
     )
     add_sources(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE",
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
         help="new file to write: .csv, .parquet (needs pyarrow) or .npy (numbers alone, in the order of the input)",
-    )  # fmt: skip
+    )
     add_weights(parser)
     parser.add_argument(
-        "--representation", choices=("both", "global", "local"),
+        "--representation",
+        choices=("both", "global", "local"),
         help="the crystal's own vector (global), mean and standard deviation of its sites' vectors (local), or both "
         "side by side, which measures best under small models (default: the weights' own, both)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--sites", action="store_true",
+        "--sites",
+        action="store_true",
         help="a vector for each site instead, with its element; sites are counted from 0 in the structure's order",
-    )  # fmt: skip
+    )
     add_device(parser)
     add_featurizing(parser, max_sites_default="the weights' own, 50")
     return parser
@@ -96,4 +102,3 @@ def run(args):
             what = "crystals" if not n_failed else f"rows ({n_failed} empty)"
         say(f"{args.output}: {n_rows} {what}, {n_columns} numbers each")
     return SOME_FAILED if n_failed else DONE
-

@@ -55,9 +55,13 @@ def add(commands):
         "-o", "--output", type=Path, required=True, metavar="FILE", help="new table to write: .csv or .parquet"
     )
     parser.add_argument(
-        "--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM",
+        "--arms",
+        nargs="+",
+        choices=ARMS,
+        default=list(ARMS),
+        metavar="ARM",
         help="what to compare beside the baselines (default: all)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--folds", type=number(int, 2), default=5, metavar="N", help="parts that formulas are dealt to (default: 5)"
     )
@@ -65,9 +69,12 @@ def add(commands):
         "--draws", type=number(int, 1), default=3, metavar="N", help="choices of the folds (default: %(default)s)"
     )
     parser.add_argument(
-        "--labels", nargs="+", type=number(int, 2), metavar="N",
+        "--labels",
+        nargs="+",
+        type=number(int, 2),
+        metavar="N",
         help="labels to train on, drawn at random in each fold (default: all that the fold leaves)",
-    )  # fmt: skip
+    )
     add_weights(parser)
     parser.add_argument(
         "--epochs", type=number(int, 1), metavar="N", help="of supervised and transfer (default: the network's own, 50)"
@@ -75,9 +82,12 @@ def add(commands):
     add_seed(parser, "models and draws")
     add_device(parser)
     parser.add_argument(
-        "--fit-jobs", type=number(int, 1), default=1, metavar="N",
+        "--fit-jobs",
+        type=number(int, 1),
+        default=1,
+        metavar="N",
         help="arms that are fitted at the same time, each in a process (default: %(default)s)",
-    )  # fmt: skip
+    )
     add_featurizing(parser, max_sites_default="the weights' own, 50")
     return parser
 
@@ -102,9 +112,17 @@ def run(args):
             warnings.filterwarnings("error", "training was interrupted")
             try:
                 table = cross_validate_arms(
-                    arms, X, data.y, n_splits=args.folds, n_draws=args.draws, train_sizes=args.labels,
-                    random_state=args.seed, folder=work, n_jobs=args.fit_jobs, on_fold=on_fold,
-                )  # fmt: skip
+                    arms,
+                    X,
+                    data.y,
+                    n_splits=args.folds,
+                    n_draws=args.draws,
+                    train_sizes=args.labels,
+                    random_state=args.seed,
+                    folder=work,
+                    n_jobs=args.fit_jobs,
+                    on_fold=on_fold,
+                )
             except RuntimeError as error:
                 if "training was interrupted" in str(error.__cause__):
                     raise Interrupted from None

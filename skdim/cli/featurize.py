@@ -33,10 +33,11 @@ def add(commands):
     )
     add_featurizing(parser, max_sites_default="50")
     parser.add_argument(
-        "--oxidation-states", choices=("species", "guess"),
+        "--oxidation-states",
+        choices=("species", "guess"),
         help="add the oxidation state as a site feature: the one in the file, or guessed from the composition. The "
         "weights that come with skdim do not use it",
-    )  # fmt: skip
+    )
     return parser
 
 
@@ -53,7 +54,7 @@ def run(args):
     settings = {k: v for k in ("max_sites", "disordered") if (v := getattr(args, k)) is not None}
     featurizer = SiteNetFeaturizer(
         **settings, oxidation_states=args.oxidation_states, n_jobs=args.jobs, on_error="warn", verbose=1
-    )  # fmt: skip
+    )
     X = featurize(featurizer, open_sources(args.sources), args.output)
     n_failed = report(Named(X, stored_ids(args.output, len(X))), None)
     if n_failed:

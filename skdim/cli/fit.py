@@ -99,9 +99,7 @@ def run(args):
 
         embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     featurizer = featurizer_of(args, embedder)
-    arm = make_arm(
-        args.arm, embedder, random_state=args.seed, max_epochs=args.epochs, device=args.device, verbose=1
-    )  # fmt: skip
+    arm = make_arm(args.arm, embedder, random_state=args.seed, max_epochs=args.epochs, device=args.device, verbose=1)
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer)
         X = data.X if embedder is None else data.X.with_site_features(embedder.site_features_)

@@ -20,8 +20,14 @@ examples:
   skdim info my_weights
   skdim info model.skops
 """
-_EXTRAS = {"parquet": "pyarrow", "skops": "skops", "ase": "ase", "fast": "numba", "plot": "matplotlib",
-           "baselines": "matminer"}  # fmt: skip
+_EXTRAS = {
+    "parquet": "pyarrow",
+    "skops": "skops",
+    "ase": "ase",
+    "fast": "numba",
+    "plot": "matplotlib",
+    "baselines": "matminer",
+}
 
 
 def add(commands):
@@ -111,8 +117,9 @@ def _weights(path):
         f"site features: {', '.join(embedder.site_features_)}",
         "featurized with: " + ", ".join(f"{k} {v}" for k, v in about["featurizer"].items() if v is not None),
     ]
-    return lines + [f"{name}: {_text(told[name])}" for name in ("data", "licence", "held_out", "held_out_loss")
-                    if name in told]  # fmt: skip
+    return lines + [
+        f"{name}: {_text(told[name])}" for name in ("data", "licence", "held_out", "held_out_loss") if name in told
+    ]
 
 
 def _model(path):

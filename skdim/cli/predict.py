@@ -20,23 +20,25 @@ and the exit code is 1. A run that was interrupted goes on with the same command
 
 
 def add(commands):
-    parser = commands.add_parser(
-        "predict", help="a property of new crystals", description=_DESCRIPTION, epilog=_EPILOG
-    )
+    parser = commands.add_parser("predict", help="a property of new crystals", description=_DESCRIPTION, epilog=_EPILOG)
     parser.add_argument("model", type=Path, metavar="MODEL", help="file that `skdim fit` wrote")
     add_sources(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="new table to write: .csv or .parquet"
     )
     parser.add_argument(
-        "--trust", action="store_true",
+        "--trust",
+        action="store_true",
         help="load a .joblib model, a pickle, which runs whatever code is in it: only for files that you or people you "
         "trust have made. A .skops model needs no trust",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--jobs", type=jobs, default=1, metavar="N",
+        "--jobs",
+        type=jobs,
+        default=1,
+        metavar="N",
         help="processes that read structures; -1 takes all cores (default: %(default)s)",
-    )  # fmt: skip
+    )
     return parser
 
 

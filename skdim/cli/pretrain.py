@@ -50,16 +50,21 @@ def add(commands):
         "--start", type=Path, metavar="FOLDER", help="weights to go on from (default: none, a new encoder)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE",
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
         help="where the state of the training is kept (default: a hidden folder beside the output, which goes at the "
         "end)",
-    )  # fmt: skip
+    )
     add_seed(parser, "the weights to begin with, the order of the crystals and every draw")
     add_device(parser)
     parser.add_argument(
-        "--threads", type=number(int, 1), default=1, metavar="N",
+        "--threads",
+        type=number(int, 1),
+        default=1,
+        metavar="N",
         help="threads that train. The networks are small: on busy cores more than one is slower (default: %(default)s)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--description", default="", metavar="TEXT", help="what the structures are, to be kept with the weights"
     )

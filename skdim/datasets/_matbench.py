@@ -35,60 +35,78 @@ class Task(NamedTuple):
 
 TASKS = {
     "dielectric": Task(
-        4764, "n", "unitless",
+        4764,
+        "n",
+        "unitless",
         "83befa09bc2ec2f4b6143afc413157827a90e5e2e42c1eb507ccfa01bf26a1d6",
         "75ce477812f494b8b1e0199e21c1226dd8b4edcdc05e93fecdb112085a50ab12",
         "refractive index, from density functional perturbation theory (Petousis et al. 2017)",
     ),
     "jdft2d": Task(
-        636, "exfoliation_en", "meV/atom",
+        636,
+        "exfoliation_en",
+        "meV/atom",
         "26057dc4524e193e32abffb296ce819b58b6e11d1278cae329a2f97817a4eddf",
         "72e2b4bc7ea4df679c2b76cd181fc1da157db1f8a8a3c7ae22bbc0d59d41467b",
         "energy to peel a layer off, of the JARVIS database (Choudhary et al. 2017)",
     ),
     "log_gvrh": Task(
-        10987, "log10(G_VRH)", "log10(GPa)",
+        10987,
+        "log10(G_VRH)",
+        "log10(GPa)",
         "098af941f4c663270f1fe21abf20ffad6fb85ecbfcba5786ceac03983ac29da7",
         "d4f1c38e786d9d8f0e0b75357b99c60f5918f9330f524bca90cc2b755d58ad4c",
         "decimal logarithm of the shear modulus, Voigt-Reuss-Hill average (de Jong et al. 2015)",
     ),
     "log_kvrh": Task(
-        10987, "log10(K_VRH)", "log10(GPa)",
+        10987,
+        "log10(K_VRH)",
+        "log10(GPa)",
         "44b113ddb7e23aa18731a62c74afa7e5aa654199e0db5f951c8248a00955c9cd",
         "d4f1c38e786d9d8f0e0b75357b99c60f5918f9330f524bca90cc2b755d58ad4c",
         "decimal logarithm of the bulk modulus, Voigt-Reuss-Hill average (de Jong et al. 2015)",
     ),
     "mp_e_form": Task(
-        132752, "e_form", "eV/atom",
+        132752,
+        "e_form",
+        "eV/atom",
         "dedcb1d4ba2e3e50dbdd45ba5bc647a00e9c2bcf8f8bf556dc8e92caa39eb21f",
         "86b3e1f495cbebb05e4ff38810580badafe752a7654a80e8ba20ab7b2f25c75c",
         "formation energy, of the Materials Project (Jain et al. 2013)",
     ),
     "mp_gap": Task(
-        106113, "gap pbe", "eV",
+        106113,
+        "gap pbe",
+        "eV",
         "58b65746bd88329986ed66031a2ac1369c7c522f7bc9f9081528e07097c2c057",
         "0e4e0dea8fbe7235e1b18ccf80eb6e42282948faf694a6280f97ca25614f74f8",
         "band gap of the PBE functional, of the Materials Project (Jain et al. 2013)",
     ),
     "mp_is_metal": Task(
-        106113, "is_metal", None,
+        106113,
+        "is_metal",
+        None,
         "9a028ed5750a4c76ca36e9f3c8d48fe0bf3fb21b76ec2289e58ae7048d527919",
         "f56b0fe045c298c40b12bf55b88aed0e178e3ccd8e7d401fe8f139b5a04fb0f8",
         "whether it is a metal, of the Materials Project (Jain et al. 2013)",
     ),
     "perovskites": Task(
-        18928, "e_form", "eV/unit cell",
+        18928,
+        "e_form",
+        "eV/unit cell",
         "4641e2417f8ec8b50096d2230864468dfa08278dc9d257c327f65d0305278483",
         "78012772e6affd65d33b5f817c88b243facb10b86f5de2229216ebe3bfeeb069",
         "heat of formation of a cell of five atoms, RPBE functional, oxygen as in water vapour (Castelli et al. 2012)",
     ),
     "phonons": Task(
-        1265, "last phdos peak", "cm^-1",
+        1265,
+        "last phdos peak",
+        "cm^-1",
         "4db551f21ec5f577e6202725f10e34dfc509aa7df3a6bdaac497da7f6dbbb9b3",
         "5139ec1c5736bd95d40a2bdbc2a0d28d85f010f59af0d000353e96eb3a776c6b",
         "frequency of the last peak of the phonon density of states (Petretto et al. 2018)",
     ),
-}  # fmt: skip
+}
 
 
 def fetch_matbench(

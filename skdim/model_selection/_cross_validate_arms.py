@@ -14,9 +14,19 @@ from ._label_efficiency import label_efficiency
 
 
 def cross_validate_arms(
-    estimators, X, y, *, n_splits=5, n_draws=3, train_sizes=None, random_state=0, folder=None, n_jobs=None,
-    verbose=0, on_fold=None,
-):  # fmt: skip
+    estimators,
+    X,
+    y,
+    *,
+    n_splits=5,
+    n_draws=3,
+    train_sizes=None,
+    random_state=0,
+    folder=None,
+    n_jobs=None,
+    verbose=0,
+    on_fold=None,
+):
     """Test arms on crystals of formulas that they were not trained on, fold by fold, with several choices of the folds.
 
     Parameters

@@ -121,9 +121,7 @@ def checked_repeats(n_repeats, arms, sizes):
         repeats[arm] = dict(by_size)
         for size, n in by_size.items():
             if not isinstance(n, Integral) or n < 1:
-                raise ValueError(
-                    f"n_repeats must be positive integers; got {n!r} for arm {arm!r} and {size} labels"
-                )
+                raise ValueError(f"n_repeats must be positive integers; got {n!r} for arm {arm!r} and {size} labels")
     return repeats
 
 

@@ -26,7 +26,9 @@ def trelu(x: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x, "trelu": trelu, "softplus": functional.softplus,
+    "identity": lambda x: x,
+    "trelu": trelu,
+    "softplus": functional.softplus,
 }
 
 

@@ -8,9 +8,17 @@ import pandas as pd
 #: Share of the pairs of sites that bins reach to: the few in very long supercells would make a noisy tail.
 ALMOST_ALL = 0.99
 _NEEDED = (
-    "crystal", "block", "head", "element", "neighbour_element", "distance", "multiplicity", "count", "supercell_sites",
+    "crystal",
+    "block",
+    "head",
+    "element",
+    "neighbour_element",
+    "distance",
+    "multiplicity",
+    "count",
+    "supercell_sites",
     "attention",
-)  # fmt: skip
+)
 
 
 def read_attention(table):

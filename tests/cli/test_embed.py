@@ -17,8 +17,10 @@ def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     told = re.sub(r", \d\d:\d\d$", "", done.stderr, flags=re.MULTILINE)
     assert told.splitlines() == [
-        "featurize: 5 of 5 structures", "embed: 5 of 5 crystals", "vectors.csv: 5 crystals, 192 numbers each"
-    ]  # fmt: skip
+        "featurize: 5 of 5 structures",
+        "embed: 5 of 5 crystals",
+        "vectors.csv: 5 crystals, 192 numbers each",
+    ]
     found = pd.read_csv(tmp_path / "vectors.csv", index_col="id")
     files = [str(cifs / f"s{k}.cif") for k in range(5)]
     assert found.index.tolist() == files
@@ -77,8 +79,12 @@ def test_failures_without_a_name_have_the_number_of_their_row(suffix, run, struc
 def test_other_files_of_vectors(run, cifs, structures, shipped, tmp_path):
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
         archive.writestr("z.cif", structures[20].to(fmt="cif"))
-    assert run("embed", cifs / "s3.cif", tmp_path / "more.zip", "-o", tmp_path / "v.parquet",
-               "--representation", "global")[0] == 0  # fmt: skip
+    assert (
+        run(
+            "embed", cifs / "s3.cif", tmp_path / "more.zip", "-o", tmp_path / "v.parquet", "--representation", "global"
+        )[0]
+        == 0
+    )
     found = pd.read_parquet(tmp_path / "v.parquet")
     assert found["id"].tolist() == [str(cifs / "s3.cif"), f"{tmp_path}/more.zip/z.cif"]
     assert found.shape == (2, 65)

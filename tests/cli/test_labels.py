@@ -175,11 +175,13 @@ def test_two_structures_of_one_name(suffix, cifs, refused, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("t0", 1), ("t1", 2)], "no row of {table} has a structure: its names are like 't0', those of the structures "
-                                 "like 's0.cif'"),
+        (
+            [("t0", 1), ("t1", 2)],
+            "no row of {table} has a structure: its names are like 't0', those of the structures like 's0.cif'",
+        ),
         ([("s0", None), ("t1", 2)], "no row of {table} has both a label and a structure"),
     ],
-)  # fmt: skip
+)
 def test_no_row_has_both(rows, message, cifs, refused, tmp_path):
     table = tmp_path / "t.csv"
     pd.DataFrame(rows, columns=["id", "energy"]).to_csv(table, index=False)

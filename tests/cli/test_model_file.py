@@ -1,5 +1,4 @@
-"""Fitted models as files: what comes back is what was saved, and what is no such file is told apart without running it.
-"""
+"""Fitted models as files: what is loaded equals what was saved, and other files are refused without running them."""
 
 import io
 import json

@@ -46,9 +46,12 @@ def test_what_is_saved_is_loaded(mmap_mode, store, crystals):
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
 def test_failed_rows_and_numpy_settings(mmap_mode, formation_crystals, tmp_path):
     featurizer = SiteNetFeaturizer(
-        on_error="warn", max_sites=np.int64(40), distance_tol=np.float64(1e-4), compress=np.bool_(True),
+        on_error="warn",
+        max_sites=np.int64(40),
+        distance_tol=np.float64(1e-4),
+        compress=np.bool_(True),
         oxidation_states="species",
-    )  # fmt: skip
+    )
     with pytest.warns(UserWarning, match="could not be featurized"):
         X = featurizer.transform([None, formation_crystals[0], "x.cif"])
     X.save(tmp_path / "parent" / "store")

@@ -139,9 +139,16 @@ def test_oxidation_states(tmp_path):
 
 def test_overrides(folder, embedder, X):
     loaded = DeepInfoMaxEmbedder.from_pretrained(
-        str(folder), representation="local", batch_sites=50, device="cpu", n_jobs=2, verbose=1, max_epochs=7,
-        temperature=0.3, encoder_params={**NARROW, "pre_pool": [8]},
-    )  # fmt: skip
+        str(folder),
+        representation="local",
+        batch_sites=50,
+        device="cpu",
+        n_jobs=2,
+        verbose=1,
+        max_epochs=7,
+        temperature=0.3,
+        encoder_params={**NARROW, "pre_pool": [8]},
+    )
     assert loaded.transform(X).shape == (40, 8)
     assert (loaded.max_epochs, loaded.n_jobs, loaded.temperature) == (7, 2, 0.3)
     assert loaded.net_.batch_sites == 50

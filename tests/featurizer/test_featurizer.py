@@ -138,13 +138,24 @@ def test_names_and_output(structures, untrained):
 @pytest.mark.parametrize(
     "params",
     [
-        {"max_sites": 0}, {"max_sites": 50.0}, {"max_sites": 2**16}, {"supercell": "cubic"}, {"site_features": 3},
-        {"oxidation_states": "bond valence"}, {"guess_time_limit": 0}, {"distance_tol": -1e-3}, {"distance_tol": 0.5},
-        {"symprec": 0}, {"compress": "yes"}, {"disordered": "drop"}, {"on_error": "ignore"}, {"n_jobs": "two"},
+        {"max_sites": 0},
+        {"max_sites": 50.0},
+        {"max_sites": 2**16},
+        {"supercell": "cubic"},
+        {"site_features": 3},
+        {"oxidation_states": "bond valence"},
+        {"guess_time_limit": 0},
+        {"distance_tol": -1e-3},
+        {"distance_tol": 0.5},
+        {"symprec": 0},
+        {"compress": "yes"},
+        {"disordered": "drop"},
+        {"on_error": "ignore"},
+        {"n_jobs": "two"},
         {"verbose": "loud"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_invalid_parameters(params, structures):
     featurizer = SiteNetFeaturizer(**params)
     for method in (featurizer.fit, featurizer.transform):

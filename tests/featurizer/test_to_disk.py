@@ -103,8 +103,9 @@ def test_files_that_are_missing(structures, path, tmp_path):
     with pytest.warns(UserWarning, match="2 of 3 structures could not be featurized"):
         X = SiteNetFeaturizer(on_error="warn").transform_to_disk([structures[0], tmp_path / "no.cif", tmp_path], path)
     assert [X.errors_[row].split("(")[0] for row in (1, 2)] == [
-        f"row 1: cannot open '{tmp_path / 'no.cif'}' ", f"row 2: cannot open '{tmp_path}' "
-    ]  # fmt: skip
+        f"row 1: cannot open '{tmp_path / 'no.cif'}' ",
+        f"row 2: cannot open '{tmp_path}' ",
+    ]
 
 
 def test_an_error_keeps_what_is_done(structures, X, path):

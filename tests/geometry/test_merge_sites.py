@@ -67,13 +67,16 @@ def test_a_site_keeps_its_pair_with_itself(formation_crystals):
 
 def test_symmetry_equivalent_sites_are_one_class():
     perovskite = Structure(
-        Lattice.cubic(3.9), ["Sr", "Ti", "O", "O", "O"],
+        Lattice.cubic(3.9),
+        ["Sr", "Ti", "O", "O", "O"],
         [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
-    )  # fmt: skip
+    )
     compressed = compress_sites(*distances_of(perovskite, 40))
     assert sorted(zip(compressed.kinds.tolist(), compressed.multiplicity.tolist(), strict=True)) == [
-        (8, 3), (22, 1), (38, 1),
-    ]  # fmt: skip
+        (8, 3),
+        (22, 1),
+        (38, 1),
+    ]
     rock_salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     numbers = np.array([site.specie.Z for site in rock_salt])
     cell = Cell(rock_salt.lattice.matrix, rock_salt.frac_coords, numbers, np.arange(8))
@@ -99,9 +102,17 @@ def test_sites_that_differ_through_their_neighbours_only_are_split():
     z, y1, y2, x1, x2 = range(5)
     distances = np.zeros((5, 5))
     for i, j, d in [
-        (z, y1, 1), (z, y2, 2), (z, x1, 3), (z, x2, 3), (x1, y1, 4), (x1, y2, 5), (x2, y1, 5), (x2, y2, 4),
-        (x1, x2, 6), (y1, y2, 7),
-    ]:  # fmt: skip
+        (z, y1, 1),
+        (z, y2, 2),
+        (z, x1, 3),
+        (z, x2, 3),
+        (x1, y1, 4),
+        (x1, y2, 5),
+        (x2, y1, 5),
+        (x2, y2, 4),
+        (x1, x2, 6),
+        (y1, y2, 7),
+    ]:
         distances[i, j] = distances[j, i] = d
     kinds = np.array([30, 20, 20, 10, 10])
     assert len(compress_sites(distances, kinds).kinds) == 5

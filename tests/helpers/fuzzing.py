@@ -216,14 +216,26 @@ def weights_files(material, folder):
 READERS = {
     reader.__name__: reader
     for reader in (
-        cif_texts, dicts, store_headers, store_arrays, weights_configs, weights_files, checkpoints, results_files,
-        json_tables, archives, parquet_tables, csv_tables, csv_labels, ase_databases,
+        cif_texts,
+        dicts,
+        store_headers,
+        store_arrays,
+        weights_configs,
+        weights_files,
+        checkpoints,
+        results_files,
+        json_tables,
+        archives,
+        parquet_tables,
+        csv_tables,
+        csv_labels,
+        ase_databases,
     )
-}  # fmt: skip
+}
 
 
 def outcome_of(read, mutated):
-    """"read", "refused" or "fault", and the error that is one."""
+    """ "read", "refused" or "fault", and the error that is one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

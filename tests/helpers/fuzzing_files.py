@@ -1,4 +1,4 @@
-"""The readers of whole files against mutated inputs; see tests/helpers/fuzzing.py, which has those of rows and folders."""
+"""The readers of whole files against mutated inputs; tests/helpers/fuzzing.py has those of rows and folders."""
 
 import io
 import json

@@ -10,10 +10,23 @@ from multiprocessing.forkserver import ensure_running
 
 #: What is imported before the first fork; what is not installed is left out.
 PRELOADED = [
-    "pytest", "accelerate", "joblib", "pyarrow.parquet", "pymatgen.core", "sklearn.ensemble", "sklearn.linear_model",
-    "skorch", "torch._dynamo", "torch.distributed.launcher.api", "skdim._featurizer.featurizer", "skdim._embedder.pretrain",
-    "skdim._regressor.supervise", "skdim._embedder.weights_folder", "skdim.model_selection", "skdim.nn.compiled.pair_loops",
-]  # fmt: skip
+    "pytest",
+    "accelerate",
+    "joblib",
+    "pyarrow.parquet",
+    "pymatgen.core",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "skorch",
+    "torch._dynamo",
+    "torch.distributed.launcher.api",
+    "skdim._featurizer.featurizer",
+    "skdim._embedder.pretrain",
+    "skdim._regressor.supervise",
+    "skdim._embedder.weights_folder",
+    "skdim.model_selection",
+    "skdim.nn.compiled.pair_loops",
+]
 
 
 def context():

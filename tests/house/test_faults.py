@@ -64,9 +64,14 @@ def not_ours(folder):
 def results(path, n_repeats=3):
     y = np.linspace(0, 1, 60)
     return label_efficiency(
-        {"mean": DummyRegressor()}, y[:, None], y, train_sizes=[10], n_repeats=n_repeats, random_state=0,
+        {"mean": DummyRegressor()},
+        y[:, None],
+        y,
+        train_sizes=[10],
+        n_repeats=n_repeats,
+        random_state=0,
         results_file=path,
-    )  # fmt: skip
+    )
 
 
 #: What writes a new file or folder "out" in a folder: name -> function of (embedder, X, structures, path).

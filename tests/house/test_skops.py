@@ -20,14 +20,28 @@ from tests.helpers.small_estimators import SMALL
 skops_io = pytest.importorskip("skops.io", reason="skops is not installed: pip install '.[test]'")
 
 NETWORK = {
-    "builtins.print", "functools.partial", "skdim._training.callbacks.OneCycle", "skdim._training.net.CrystalNet",
-    "skdim._embedder.embedder.DeepInfoMaxEmbedder", "skdim._training.net.InfoMaxCriterion", "skdim.nn.infomax.DeepInfoMax",
-    "skorch.callbacks.logging.EpochTimer", "skorch.callbacks.logging.PrintLog",
-    "skorch.callbacks.scoring.PassthroughScoring", "skorch.dataset.Dataset", "skorch.history.History",
-    "skorch.setter.optimizer_setter", "torch.optim.adamw.AdamW", "torch.utils.data.dataloader.DataLoader",
-}  # fmt: skip
+    "builtins.print",
+    "functools.partial",
+    "skdim._training.callbacks.OneCycle",
+    "skdim._training.net.CrystalNet",
+    "skdim._embedder.embedder.DeepInfoMaxEmbedder",
+    "skdim._training.net.InfoMaxCriterion",
+    "skdim.nn.infomax.DeepInfoMax",
+    "skorch.callbacks.logging.EpochTimer",
+    "skorch.callbacks.logging.PrintLog",
+    "skorch.callbacks.scoring.PassthroughScoring",
+    "skorch.dataset.Dataset",
+    "skorch.history.History",
+    "skorch.setter.optimizer_setter",
+    "torch.optim.adamw.AdamW",
+    "torch.utils.data.dataloader.DataLoader",
+}
 STOPPING = {"skorch.callbacks.training.EarlyStopping", "skdim._training.callbacks._silent"}
-REGRESSOR = {"skdim._training.net.WeightedLoss", "skdim._regressor.regressor.SiteNetRegressor", "skdim.nn.sitenet.SiteNet"}
+REGRESSOR = {
+    "skdim._training.net.WeightedLoss",
+    "skdim._regressor.regressor.SiteNetRegressor",
+    "skdim.nn.sitenet.SiteNet",
+}
 #: Name -> (estimator, the types that must be trusted).
 ESTIMATORS = {
     "featurizer": (SiteNetFeaturizer(), {"skdim._featurizer.featurizer.SiteNetFeaturizer"}),

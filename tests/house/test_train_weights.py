@@ -54,9 +54,17 @@ def sources(structures, tmp_path):
 
 def arguments(sources, folder, **changes):
     options = {
-        "epochs": 3, "params": PARAMS, "held-out": 0.3, "jobs": 1, "chunk-size": 8, "device": "cpu",
-        "work": folder / "work", "output": folder / "weights", "licence": "CC0", **changes,
-    }  # fmt: skip
+        "epochs": 3,
+        "params": PARAMS,
+        "held-out": 0.3,
+        "jobs": 1,
+        "chunk-size": 8,
+        "device": "cpu",
+        "work": folder / "work",
+        "output": folder / "weights",
+        "licence": "CC0",
+        **changes,
+    }
     return [*map(str, sources), *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
 
 
@@ -76,8 +84,10 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
     assert embedder.n_iter_ == 3
     assert embedder.n_crystals_ + info["n_held_out"] == 38
     assert [(source["name"], source["n_used"]) for source in info["sources"]] == [
-        ("a.parquet", 28), ("b.parquet", 5), ("cifs", 5)
-    ]  # fmt: skip
+        ("a.parquet", 28),
+        ("b.parquet", 5),
+        ("cifs", 5),
+    ]
     assert info["licence"] == "CC0"
     assert str(tmp_path) not in json.dumps(embedder.pretrained_info_), "where the files were is nobody's business"
     used = X[[k for k in range(35) if k not in (3, 4)]]

@@ -210,8 +210,11 @@ def test_structures_are_featurized_once(structures, y):
     X = SiteNetFeaturizer().fit_transform(structures)
     embedder = FrozenEstimator(DeepInfoMaxEmbedder(max_epochs=0, **SMALL).fit(X))
     union = make_union(embedder, CompositionStatistics())
-    heads = {"trees": (CompositionStatistics(), ExtraTreesRegressor(5)), "vectors": (embedder, Ridge()),
-             "both": (union, Ridge())}  # fmt: skip
+    heads = {
+        "trees": (CompositionStatistics(), ExtraTreesRegressor(5)),
+        "vectors": (embedder, Ridge()),
+        "both": (union, Ridge()),
+    }
     arms = {name: make_pipeline(featurizer, *steps) for name, steps in heads.items()}
     Add.log.clear()
     found = maes(arms, structures, y, test_size=0.3)

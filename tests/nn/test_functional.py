@@ -109,8 +109,13 @@ def test_dense_is_linear_mish_layer_norm(values):
     expected = functional.layer_norm(functional.mish(layer.linear(values)), (6,))
     torch.testing.assert_close(layer(values), expected)
     assert [tuple(p.shape) for p in dense_stack(4, (6, 5), 3).parameters()] == [
-        (6, 4), (6,), (5, 6), (5,), (3, 5), (3,),
-    ]  # fmt: skip
+        (6, 4),
+        (6,),
+        (5, 6),
+        (5,),
+        (3, 5),
+        (3,),
+    ]
 
 
 def test_bond_linear_is_one_layer_on_the_joined_vectors():

@@ -53,8 +53,10 @@ def test_all_parts_of_training_and_validation(embedder, tmp_path):
 
 
 def test_the_losses_add_up_as_the_docstring_says(embedder):
-    last = {part: lines["valid"].get_ydata()[-1] for part, lines in
-            PretrainingHistoryDisplay.from_estimator(embedder).lines_.items()}  # fmt: skip
+    last = {
+        part: lines["valid"].get_ydata()[-1]
+        for part, lines in PretrainingHistoryDisplay.from_estimator(embedder).lines_.items()
+    }
     total = last["local"] + last["global"] + 0.1 * last["kl"] + 10 * last["descriptors"]
     assert last["loss"] == pytest.approx(total, rel=1e-5)
 

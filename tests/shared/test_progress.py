@@ -69,6 +69,10 @@ def test_of_the_estimators(structures, X, y, tmp_path, capsys):
     label_efficiency({"mean": make_arm("mean")}, X, y, train_sizes=[4], n_repeats=2, test_size=0.5, verbose=1)
     lines = [line.split(",")[0] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
-        "featurize: 5 of 5 structures", "featurize: 4 of 4 chunks", "featurize: 5 structures",
-        *(f"pre-train: {n} of 2 epochs" for n in (1, 2)), "embed: 7 of 7 crystals", "label draws: 2 of 2 fits",
-    ]  # fmt: skip
+        "featurize: 5 of 5 structures",
+        "featurize: 4 of 4 chunks",
+        "featurize: 5 structures",
+        *(f"pre-train: {n} of 2 epochs" for n in (1, 2)),
+        "embed: 7 of 7 crystals",
+        "label draws: 2 of 2 fits",
+    ]

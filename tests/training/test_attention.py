@@ -13,9 +13,19 @@ from skdim._training.batches import make_batch
 from tests.helpers.small_estimators import SMALL
 
 COLUMNS = [
-    "crystal", "block", "head", "site", "neighbour", "element", "neighbour_element", "distance", "multiplicity",
-    "count", "supercell_sites", "attention",
-]  # fmt: skip
+    "crystal",
+    "block",
+    "head",
+    "site",
+    "neighbour",
+    "element",
+    "neighbour_element",
+    "distance",
+    "multiplicity",
+    "count",
+    "supercell_sites",
+    "attention",
+]
 KEYS = ["crystal", "block", "head", "site"]
 
 

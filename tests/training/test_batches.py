@@ -11,8 +11,13 @@ from skdim._training.checkpoint import digest_of
 from tests.helpers.small_estimators import NARROW
 
 SMALL = {
-    "n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60, "random_state": 0, "device": "cpu"
-}  # fmt: skip
+    "n_components": 4,
+    "local_dim": 4,
+    "encoder_params": NARROW,
+    "batch_sites": 60,
+    "random_state": 0,
+    "device": "cpu",
+}
 
 
 def seeded(seed=0):

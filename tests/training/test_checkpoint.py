@@ -20,9 +20,14 @@ from tests.helpers.small_estimators import SMALL
 
 SETTINGS = {**SMALL, "batch_sites": 40, "max_epochs": 5}
 STOPPING = {
-    "early_stopping": True, "validation_fraction": 0.4, "n_iter_no_change": 2, "max_epochs": 60,
-    "learning_rate": "constant", "learning_rate_init": 3e-2,
-}  # fmt: skip
+    "early_stopping": True,
+    "validation_fraction": 0.4,
+    "n_iter_no_change": 2,
+    "max_epochs": 60,
+    "learning_rate": "constant",
+    "learning_rate_init": 3e-2,
+}
+
 
 class Kill(Callback):
     """SIGKILL in the middle of an epoch."""
@@ -174,8 +179,9 @@ def test_the_bar_begins_where_the_run_does(X, tmp_path, capsys):
         clone(model).set_params(callbacks=Interrupt(4), verbose=0).fit(X)
     model.fit(X)
     assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
-        "pre-train: 4 of 5 epochs", "pre-train: 5 of 5 epochs"
-    ]  # fmt: skip
+        "pre-train: 4 of 5 epochs",
+        "pre-train: 5 of 5 epochs",
+    ]
 
 
 def test_free_parameters_may_change_and_no_others(X, tmp_path):

@@ -85,9 +85,7 @@ def test_a_turn_ends_with_an_error(gpus):
         pass
 
 
-@pytest.mark.parametrize(
-    ("device", "held", "which"), [("cuda", (0, 1), "all 2 GPUs"), ("cuda:1", (1,), "the one GPU")]
-)
+@pytest.mark.parametrize(("device", "held", "which"), [("cuda", (0, 1), "all 2 GPUs"), ("cuda:1", (1,), "the one GPU")])
 def test_a_worker_waits_for_its_turn(gpus, monkeypatch, device, held, which):
     with another_process(gpus, *held) as process:
         waits = []

@@ -30,9 +30,13 @@ MODELS = {
     # Two blocks and pair inputs of both species; batches of two crystals, so that a process often has none.
     "tiny batches": DeepInfoMaxEmbedder(
         **{**SMALL, "encoder_params": {**SMALL["encoder_params"], "log_coulomb": True, "pooling": "max"}},
-        n_blocks=2, kl_weight=0.1, batch_sites=1, max_epochs=2,
+        n_blocks=2,
+        kl_weight=0.1,
+        batch_sites=1,
+        max_epochs=2,
     ),
-}  # fmt: skip
+}
+
 
 class Stop(Exception):
     pass
@@ -49,9 +53,13 @@ def fitted(model, X, **params):
     with contextlib.redirect_stdout(screen), contextlib.redirect_stderr(screen):
         model = clone(model).set_params(device="accelerate", **params).fit(X)
     return {
-        "history": model.history_, "weights": model.net_.module_.state_dict(), "screen": screen.getvalue(),
-        "vectors": model.transform(X), "score": model.score(X), "device": model.net_.device,
-    }  # fmt: skip
+        "history": model.history_,
+        "weights": model.net_.module_.state_dict(),
+        "screen": screen.getvalue(),
+        "vectors": model.transform(X),
+        "score": model.score(X),
+        "device": model.net_.device,
+    }
 
 
 def work(X, folder):
@@ -90,9 +98,16 @@ def launch(X, folder):
 
     processes.context()
     config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=2, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
-        start_method="forkserver", max_restarts=0, logs_specs=DefaultLogsSpecs(log_dir=str(folder / "logs")),
-    )  # fmt: skip
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=2,
+        run_id="test",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        start_method="forkserver",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=str(folder / "logs")),
+    )
     elastic_launch(config, work)(X, folder)
 
 

@@ -70,7 +70,7 @@ def pair_term(distance: Tensor, weight: Tensor, bias: Tensor, pair: Tensor) -> T
 
 
 def attend(centre: Tensor, near: Tensor, far: Tensor, which: Tensor, weight: Tensor, batch) -> tuple[Tensor, Tensor]:
-    """Weighted sums of normalised values (H, C, V), and attention (P, H): see :func:`skdim.nn.compiled.pair_loops.attend`.
+    """Weighted sums of normalised values (H, C, V), and attention (P, H): see ``pair_loops.attend``.
 
     No two crystals may share a row of ``far``. No gradient goes through the attention that is returned.
     """
@@ -78,7 +78,7 @@ def attend(centre: Tensor, near: Tensor, far: Tensor, which: Tensor, weight: Ten
 
 
 def scores(near: Tensor, step: Tensor, queries: Tensor, batch) -> Tensor:
-    """Scores (n, P) of each pair with n queries (n, C, W) of its row: see :func:`skdim.nn.compiled.pair_loops.scores`."""
+    """Scores (n, P) of each pair with n queries (n, C, W) of its row: see ``pair_loops.scores``."""
     return _Scores.apply(near, step, queries, batch)
 
 

@@ -135,8 +135,21 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, log_count,
 
 @compiled
 def attend_gradient(
-    first, last, centre, near, far, offsets, neighbour, which, weight, attention, grad,
-    to_centre, to_near, to_far, to_weight,
+    first,
+    last,
+    centre,
+    near,
+    far,
+    offsets,
+    neighbour,
+    which,
+    weight,
+    attention,
+    grad,
+    to_centre,
+    to_near,
+    to_far,
+    to_weight,
 ):
     """Gradient of :func:`attend`: adds to ``to_*``, given that of ``summed``."""
     heads, wide = weight.shape

@@ -27,8 +27,14 @@ def check_record(path, task, data):
     digest = record.pop("hash")
     assert digest == hashlib.sha256(json.dumps(sort_all(record)).encode()).hexdigest()
     assert set(record) == {
-        "@module", "@class", "version", "tasks", "user_metadata", "benchmark_name", "datestamp",
-    }  # fmt: skip
+        "@module",
+        "@class",
+        "version",
+        "tasks",
+        "user_metadata",
+        "benchmark_name",
+        "datestamp",
+    }
     assert record["benchmark_name"] == "matbench_v0.1"
     (found,) = record["tasks"].values()
     assert found["dataset_name"] == next(iter(record["tasks"])) == f"matbench_{task}"

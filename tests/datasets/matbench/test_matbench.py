@@ -54,9 +54,7 @@ def test_fetch_matbench(small_task, name):
     np.testing.assert_array_equal(data.target, Y)
     assert (data.target_name, data.unit) == ("exfoliation_en", "meV/atom")
     assert data.ids[[0, -1]].tolist() == ["mb-jdft2d-01", "mb-jdft2d-23"]
-    for (train, test), expected in zip(
-        data.folds, KFold(5, shuffle=True, random_state=18012019).split(Y), strict=True
-    ):
+    for (train, test), expected in zip(data.folds, KFold(5, shuffle=True, random_state=18012019).split(Y), strict=True):
         np.testing.assert_array_equal(train, expected[0])
         np.testing.assert_array_equal(test, expected[1])
     for text in ("jdft2d", "23", "meV/atom", "10.1038/s41524-020-00406-3", _matbench.TASKS["jdft2d"].sha256):
