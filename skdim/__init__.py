@@ -28,6 +28,7 @@ _HOMES = {
     "SiteNetFeaturizer": "_featurizer.featurizer",
     "SiteNetRegressor": "_regressor.regressor",
     "StructureStatistics": "_statistics.structure",
+    "trusted_types": "_trusted_types",
 }
 
 __all__ = [*_HOMES, "__version__"]

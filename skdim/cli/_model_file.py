@@ -8,43 +8,12 @@ from pathlib import Path
 
 import joblib
 
+from .. import trusted_types
 from .._shared.files import as_json, refuse_existing, replaced_file
 
 #: The member of a .skops file, which is a zip file, that says in plain words what it holds.
 _ABOUT = "skdim.json"
 _MOST_BYTES = 10_000_000
-#: Types in a .skops file of skdim's models beside those that skops itself knows to be harmless. None of them runs what
-#: a file says.
-_KNOWN = {
-    "builtins.print",  # where skorch's PrintLog writes to
-    "functools.partial",  # of functions that are themselves checked
-    "skdim._training.callbacks.EpochBar",
-    "skdim._training.callbacks.OneCycle",
-    "skdim._statistics.composition.CompositionStatistics",
-    "skdim._embedder.embedder.DeepInfoMaxEmbedder",
-    "skdim._featurizer.featurizer.SiteNetFeaturizer",
-    "skdim._training.net.CrystalNet",
-    "skdim._training.net.InfoMaxCriterion",
-    "skdim._training.net.WeightedLoss",
-    "skdim._regressor.regressor.SiteNetRegressor",
-    "skdim._statistics.structure.StructureStatistics",
-    "skdim.nn.infomax.DeepInfoMax",
-    "skdim.nn.sitenet.SiteNet",
-    "sklearn.gaussian_process.kernels.ConstantKernel",
-    "sklearn.gaussian_process.kernels.Matern",
-    "sklearn.gaussian_process.kernels.Product",
-    "sklearn.gaussian_process.kernels.Sum",
-    "sklearn.gaussian_process.kernels.WhiteKernel",
-    "sklearn.tree._tree.Tree",
-    "skorch.callbacks.logging.EpochTimer",
-    "skorch.callbacks.logging.PrintLog",
-    "skorch.callbacks.scoring.PassthroughScoring",
-    "skorch.dataset.Dataset",
-    "skorch.history.History",
-    "skorch.setter.optimizer_setter",
-    "torch.optim.adamw.AdamW",
-    "torch.utils.data.dataloader.DataLoader",
-}
 
 
 def check_model_path(path):
@@ -112,10 +81,8 @@ def load_model(path, *, trust=False):
             found = set(skops.get_untrusted_types(file=path))
         except Exception as error:
             raise ValueError(f"{path} is damaged ({error})") from error
-        if found - _KNOWN:
-            raise ValueError(
-                f"{path} was not loaded: it holds {', '.join(sorted(found - _KNOWN))}, which no model of skdim does"
-            )
+        if unknown := sorted(found.difference(trusted_types())):
+            raise ValueError(f"{path} was not loaded: it holds {', '.join(unknown)}, which no model of skdim does")
     elif not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     elif not trust:

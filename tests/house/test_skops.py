@@ -1,11 +1,9 @@
-"""skops files of fitted estimators: what must be trusted to load them is listed in docs/trust.md, and runs no code."""
+"""skops files of fitted estimators: `skdim.trusted_types` loads all of them, and loading one runs no code."""
 
 import io
 import os
 import pickle
-import re
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,93 +11,105 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
+import skdim
 from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor, StructureStatistics
 from skdim._training.net import CrystalNet
+from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
+from skdim.model_selection import make_arm
 from tests.helpers.small_estimators import SMALL
 
 skops_io = pytest.importorskip("skops.io", reason="skops is not installed: pip install '.[test]'")
 
-NETWORK = {
-    "builtins.print",
-    "functools.partial",
-    "skdim._training.callbacks.OneCycle",
-    "skdim._training.net.CrystalNet",
-    "skdim._embedder.embedder.DeepInfoMaxEmbedder",
-    "skdim._training.net.InfoMaxCriterion",
-    "skdim.nn.infomax.DeepInfoMax",
-    "skorch.callbacks.logging.EpochTimer",
-    "skorch.callbacks.logging.PrintLog",
-    "skorch.callbacks.scoring.PassthroughScoring",
-    "skorch.dataset.Dataset",
-    "skorch.history.History",
-    "skorch.setter.optimizer_setter",
-    "torch.optim.adamw.AdamW",
-    "torch.utils.data.dataloader.DataLoader",
+#: Estimators that learn nothing, by name.
+SIMPLE = {
+    "featurizer": SiteNetFeaturizer(),
+    "composition statistics": CompositionStatistics(),
+    "structure statistics": StructureStatistics(),
+    "Magpie": MagpieFeatures(),
+    "orbital field matrix": OrbitalFieldMatrix(),
+    "X-ray pattern": XRDPattern(),
 }
-STOPPING = {"skorch.callbacks.training.EarlyStopping", "skdim._training.callbacks._silent"}
-REGRESSOR = {
-    "skdim._training.net.WeightedLoss",
-    "skdim._regressor.regressor.SiteNetRegressor",
-    "skdim.nn.sitenet.SiteNet",
+NETWORKS = {
+    "embedder": DeepInfoMaxEmbedder(**SMALL, max_epochs=1),
+    "verbose embedder": DeepInfoMaxEmbedder(**SMALL, max_epochs=1, verbose=1),
+    "embedder with early stopping": DeepInfoMaxEmbedder(**SMALL, max_epochs=1, early_stopping=True),
+    "embedder with checkpoint": DeepInfoMaxEmbedder(**SMALL, max_epochs=1),
+    "regressor": SiteNetRegressor(**SMALL, max_epochs=1),
 }
-#: Name -> (estimator, the types that must be trusted).
-ESTIMATORS = {
-    "featurizer": (SiteNetFeaturizer(), {"skdim._featurizer.featurizer.SiteNetFeaturizer"}),
-    "composition": (CompositionStatistics(), {"skdim._statistics.composition.CompositionStatistics"}),
-    "structure": (StructureStatistics(), {"skdim._statistics.structure.StructureStatistics"}),
-    "embedder": (DeepInfoMaxEmbedder(**SMALL, max_epochs=1), NETWORK),
-    "stopping": (DeepInfoMaxEmbedder(**SMALL, max_epochs=1, early_stopping=True), NETWORK | STOPPING),
-    "regressor": (
-        SiteNetRegressor(**SMALL, max_epochs=1),
-        NETWORK - {t for t in NETWORK if "Embedder" in t or "InfoMax" in t} | REGRESSOR,
-    ),
-}
+#: What `skdim fit` offers.
+MODELS = ("composition", "structure", "representation", "supervised", "transfer")
+NAMES = [*SIMPLE, *NETWORKS, *MODELS]
 
 
-def fitted(name, structures, X, y):
-    estimator = ESTIMATORS[name][0]
-    return estimator.fit(structures if name == "featurizer" else X, y)
+@pytest.fixture(scope="module")
+def fitted(structures, X, y, tmp_path_factory):
+    """Every estimator, fitted, by name."""
+    NETWORKS["embedder with checkpoint"].set_params(checkpoint=str(tmp_path_factory.mktemp("run") / "run.pt"))
+    estimators = {name: estimator.fit(X if "statistics" in name else structures) for name, estimator in SIMPLE.items()}
+    estimators |= {name: estimator.fit(X, y) for name, estimator in NETWORKS.items()}
+    for name in MODELS:
+        model = make_arm(name, estimators["embedder"], max_epochs=1, device="cpu", random_state=0)
+        estimators[name] = model.fit(X, y)
+    return estimators
+
+
+def types_of(estimator):
+    """Types that skops asks the user to trust."""
+    return set(skops_io.get_untrusted_types(data=skops_io.dumps(estimator)))
 
 
 def output(estimator, structures, X):
     if isinstance(estimator, SiteNetFeaturizer):
         return estimator.transform(structures).distance
-    return estimator.predict(X) if hasattr(estimator, "predict") else estimator.transform(X)
+    if not hasattr(estimator, "predict"):
+        return estimator.transform(structures if "baselines" in type(estimator).__module__ else X)
+    return estimator.predict(X)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_dump_and_load(name, structures, X, y):
-    estimator = fitted(name, structures, X, y)
-    content = skops_io.dumps(estimator)
-    trusted = skops_io.get_untrusted_types(data=content)
-    assert set(trusted) == ESTIMATORS[name][1]
-    loaded = skops_io.loads(content, trusted=trusted)
-    np.testing.assert_array_equal(output(loaded, structures, X), output(estimator, structures, X))
+@pytest.mark.parametrize("name", NAMES)
+def test_loaded_estimators_give_the_same_output(name, fitted, structures, X):
+    if name in ("Magpie", "orbital field matrix"):
+        pytest.importorskip("matminer", reason="matminer comes with the extra baselines")
+    loaded = skops_io.loads(skops_io.dumps(fitted[name]), trusted=skdim.trusted_types())
+    np.testing.assert_array_equal(output(loaded, structures, X), output(fitted[name], structures, X))
 
 
-def test_a_regressor_with_its_pretrained_embedder_in_a_pipeline(structures, X, y):
-    embedder = fitted("embedder", structures, X, y)
-    regressor = SiteNetRegressor(**SMALL, max_epochs=1, freeze="encoder", pretrained=FrozenEstimator(embedder))
+def test_trusted_types_are_those_that_the_estimators_need(fitted):
+    """Not one more: what is trusted without need is a risk."""
+    assert set().union(*map(types_of, fitted.values())) == set(skdim.trusted_types())
+    assert skdim.trusted_types() == sorted(set(skdim.trusted_types()))
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_estimators_that_learn_nothing_hold_no_other_type(name, fitted):
+    kind = type(fitted[name])
+    assert types_of(fitted[name]) == {f"{kind.__module__}.{kind.__name__}"}
+
+
+def test_a_regressor_holds_no_type_of_the_embedder(fitted):
+    assert not [name for name in types_of(fitted["regressor"]) if "Embedder" in name or "InfoMax" in name]
+
+
+def test_other_types_are_refused():
+    content = skops_io.dumps(make_pipeline(SiteNetFeaturizer(), np.polynomial.Polynomial([1, 2])))
+    with pytest.raises(TypeError, match=r"numpy\.polynomial"):
+        skops_io.loads(content, trusted=skdim.trusted_types())
+
+
+def test_a_regressor_with_its_pretrained_embedder_in_a_pipeline(fitted, structures, X, y):
+    regressor = SiteNetRegressor(
+        **SMALL, max_epochs=1, freeze="encoder", pretrained=FrozenEstimator(fitted["embedder"])
+    )
     pipeline = make_pipeline(SiteNetFeaturizer(), regressor).fit(structures, y)
-    content = skops_io.dumps(pipeline)
-    trusted = skops_io.get_untrusted_types(data=content)
-    assert set(trusted) == NETWORK | REGRESSOR | {"skdim._featurizer.featurizer.SiteNetFeaturizer"}
-    loaded = skops_io.loads(content, trusted=trusted)
+    loaded = skops_io.loads(skops_io.dumps(pipeline), trusted=skdim.trusted_types())
     np.testing.assert_array_equal(loaded.predict(structures), pipeline.predict(structures))
     frozen = [p.requires_grad for p in loaded[-1].net_.module_.encoder.parameters()]
     assert frozen
-    assert not any(frozen), "what was frozen stays so"
-    # It goes on training as the one that was never saved.
-    for one in (pipeline[-1], loaded[-1]):
-        one.set_params(warm_start=True).fit(X, y)
+    assert not any(frozen), "frozen parameters stay frozen"
+    # It resumes training like the one that was never saved.
+    for model in (pipeline[-1], loaded[-1]):
+        model.set_params(warm_start=True).fit(X, y)
     np.testing.assert_array_equal(loaded[-1].predict(X), pipeline[-1].predict(X))
-
-
-def test_the_documented_list():
-    text = (Path(__file__).parents[2] / "docs" / "trust.md").read_text(encoding="utf-8")
-    for _, types in ESTIMATORS.values():
-        for name in types:
-            assert re.search(rf"`{re.escape(name)}`", text), f"docs/trust.md does not list {name}"
 
 
 class Evil:
@@ -107,11 +117,10 @@ class Evil:
         return (os.mkdir, ("evil",))
 
 
-def test_a_network_runs_no_code(structures, X, y, tmp_path, monkeypatch):
-    """All types trusted, and still nothing but tensors and numbers is read of the weights."""
+def test_a_network_runs_no_code(fitted, tmp_path, monkeypatch):
+    """Even with all types trusted, only tensors and numbers are read from the weights."""
     monkeypatch.chdir(tmp_path)
-    content = skops_io.dumps(fitted("embedder", structures, X, y))
-    trusted = skops_io.get_untrusted_types(data=content)
+    content = skops_io.dumps(fitted["embedder"])
     with io.BytesIO() as file:
         torch.save({"module_": Evil()}, file)
         by_torch = file.getvalue()
@@ -123,9 +132,9 @@ def test_a_network_runs_no_code(structures, X, y, tmp_path, monkeypatch):
                 for name in old.namelist():
                     new.writestr(name, evil if name in names else old.read(name))
             with pytest.raises(pickle.UnpicklingError):
-                skops_io.loads(file.getvalue(), trusted=trusted)
+                skops_io.loads(file.getvalue(), trusted=skdim.trusted_types())
     assert not (tmp_path / "evil").exists()
-    # skorch's own form of a net, a pickle in it, is refused.
+    # A net as skorch itself saves it, with a pickle inside, is refused.
     state = {"device": "cpu", "__cuda_dependent_attributes__": pickle.dumps(Evil())}
     with pytest.raises(ValueError, match="was pickled by an older skdim"):
         CrystalNet.__new__(CrystalNet).__setstate__(state)

@@ -1,0 +1,72 @@
+"""The types that skops files of fitted estimators may hold."""
+
+from __future__ import annotations
+
+#: Names as skops writes them, of types that skops does not trust by itself. None of them runs what a file says. A test
+#: checks that each is needed and that no estimator needs another.
+_TYPES = (
+    "builtins.print",  # where skorch's PrintLog writes to
+    "functools.partial",  # of functions that skops checks too
+    "skdim._embedder.embedder.DeepInfoMaxEmbedder",
+    "skdim._featurizer.featurizer.SiteNetFeaturizer",
+    "skdim._regressor.regressor.SiteNetRegressor",
+    "skdim._statistics.composition.CompositionStatistics",
+    "skdim._statistics.structure.StructureStatistics",
+    "skdim._training.callbacks.EpochBar",
+    "skdim._training.callbacks.OneCycle",
+    "skdim._training.callbacks._silent",  # with early_stopping
+    "skdim._training.checkpoint.Checkpoint",
+    "skdim._training.net.CrystalNet",
+    "skdim._training.net.InfoMaxCriterion",
+    "skdim._training.net.WeightedLoss",
+    "skdim.baselines._magpie.MagpieFeatures",
+    "skdim.baselines._orbital_field.OrbitalFieldMatrix",
+    "skdim.baselines._xrd.XRDPattern",
+    "skdim.nn.infomax.DeepInfoMax",
+    "skdim.nn.sitenet.SiteNet",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Matern",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.Sum",
+    "sklearn.gaussian_process.kernels.WhiteKernel",
+    "sklearn.tree._tree.Tree",
+    "skorch.callbacks.logging.EpochTimer",
+    "skorch.callbacks.logging.PrintLog",
+    "skorch.callbacks.scoring.PassthroughScoring",
+    "skorch.callbacks.training.EarlyStopping",
+    "skorch.dataset.Dataset",
+    "skorch.history.History",
+    "skorch.setter.optimizer_setter",
+    "torch.optim.adamw.AdamW",
+    "torch.utils.data.dataloader.DataLoader",
+)
+
+
+def trusted_types():
+    """Types that skops files of skdim's estimators may hold.
+
+    Pass them to ``skops.io.load``, which refuses a file that holds any other type. They cover all estimators of skdim,
+    and the models that ``skdim fit`` writes. Other scikit-learn estimators in the same pipeline may need further types,
+    which ``skops.io.get_untrusted_types`` lists.
+
+    Returns
+    -------
+    list of str
+        Names of types and functions, in alphabetical order. None of them runs code that a file contains.
+
+    See Also
+    --------
+    skdim.DeepInfoMaxEmbedder.save_pretrained : Save an embedder alone, as safetensors and JSON.
+
+    Examples
+    --------
+    >>> import skdim
+    >>> len(skdim.trusted_types()) > 10
+    True
+
+    With skops installed, a model is saved and loaded so::
+
+        skops.io.dump(pipeline, "pipeline.skops")
+        pipeline = skops.io.load("pipeline.skops", trusted=skdim.trusted_types())
+    """
+    return sorted(_TYPES)
