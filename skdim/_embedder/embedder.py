@@ -6,129 +6,139 @@ from numbers import Real
 from os import PathLike
 from typing import ClassVar
 
-from sklearn.base import BaseEstimator
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from .._crystals.checks import check_crystals, usable_rows
+from .._shared.progress import progress
 from .._training.attention import AttentionMixin
 from .._training.parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
 from ..nn.choices import NEGATIVES
-from .embedding import EmbeddingMixin
-from .pretrained import PretrainedMixin
+from .vectors_file import write_vectors
+
+# torch takes seconds to import: modules that need it are imported by the methods that train or embed.
 
 
-class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseEstimator):
-    """Learn a vector for each crystal from structures alone, by Deep InfoMax on the Site-Net encoder.
+class DeepInfoMaxEmbedder(AttentionMixin, TransformerMixin, BaseEstimator):
+    """Learn a vector for each crystal from its structure alone, by Deep InfoMax on the Site-Net encoder.
 
-    The encoder reads a crystal as sites and distances. Two small score networks train it without labels: one asks
-    whether a site's local vector belongs to a neighbour, the other whether a crystal's vector belongs to a site. What
-    tells true from false partners is what the vectors come to hold; a third task, to read the structure's own
-    statistics off them, keeps what this alone would forget.
+    The encoder reads a crystal as sites and interatomic distances. Two score networks train it without labels: the
+    local block scores whether a local vector belongs to a site's environment, the global block whether a local vector
+    belongs to a crystal. The encoder learns what distinguishes positive from negative samples. A third task predicts
+    statistics of the structure from the vectors; it retains information that the contrastive tasks alone lose.
 
     Parameters
     ----------
     n_components : int, default=64
-        Width of the crystal's (global) vector.
+        Length of the global vector, which describes the crystal.
     local_dim : int, default=64
-        Width of the local vectors, the bottleneck between sites and crystal. None leaves the bottleneck out.
+        Length of the local vectors, the bottleneck between sites and crystal. None removes the bottleneck.
     n_blocks, n_heads : int, default=1
-        Rounds of attention, and attention heads in each.
+        Number of attention blocks, and of attention heads in each.
     encoder_params : dict, default=None
-        Further settings of the encoder: ``site_width`` and ``pair_width`` (a head; 64), ``attention_hidden`` and
+        Further settings of the encoder: ``site_width`` and ``pair_width`` (per head; 64), ``attention_hidden`` and
         ``value_hidden`` (64), ``pre_pool`` ((64, 128)) and ``post_pool`` ((64,)), ``pooling`` ("mean" or "max"),
-        ``element_embedding`` (width of a learnt vector for each element; 0) and ``log_coulomb`` (False).
+        ``element_embedding`` (length of a learned vector for each element; 0) and ``log_coulomb`` (False).
     representation : {"global", "local", "both"}, default="both"
-        What :meth:`transform` returns: the crystal's vector, mean and standard deviation of the local vectors over its
-        sites, or both side by side. The paper uses "global"; "both" measures better under every regressor.
+        What :meth:`transform` returns: the global vector, the mean and standard deviation of the local vectors over
+        the sites, or all of these. The paper uses "global"; "both" performed better with every regressor in our
+        benchmarks.
     objective : {"infonce", "jsd"}, default="infonce"
-        How true partners are told from false ones: among all of a batch (InfoNCE), or one by one (the paper's
-        Jensen-Shannon estimator, "jsd"). InfoNCE measures better.
+        Contrastive objective: InfoNCE, which compares each positive sample with all negative samples of the batch, or
+        the Jensen-Shannon estimator of the paper ("jsd"), which classifies samples one by one. InfoNCE performed
+        better in our benchmarks.
     negatives : tuple of {"batch", "composition", "structure", "permuted"}
-        False partners. "batch": sites of other crystals. The others are crystals put together wrongly, whose local
-        vectors the global block must tell from true ones: "composition" (own distances, species of another crystal),
-        "structure" (own species, distances of another crystal), "permuted" (own species and distances, mismatched).
-        The local block always uses other crystals of the batch. Default: all four.
+        Negative samples of the global block. "batch" takes sites of other crystals. The others take the sites of
+        corrupted crystals: "composition" has the distances of the crystal and the species of another one, "structure"
+        its species and the distances of another one, "permuted" its species and distances in a shuffled order. The
+        local block always uses other crystals of the batch. Default: all four.
     kl_weight : float, default=0.0
-        Weight of the Kullback-Leibler terms that pull local and global vectors, as noisy codes, towards a unit normal.
-        At 0 there is no noise. The paper has 0.1, which costs the vectors part of what they know.
+        Weight of the Kullback-Leibler terms, which regularise local and global vectors towards a standard normal
+        distribution; vectors are sampled during training if it is positive. The paper uses 0.1, which reduces the
+        information in the embedding.
     kl_form : {"gaussian", "reference"}, default="gaussian"
-        The divergence of a normal from the unit normal, or the form of the authors' code, mu^2/2 + var - log var.
+        "gaussian" is the divergence from the standard normal, "reference" the expression in the authors' code,
+        mu^2/2 + var - log var.
     temperature : float, default=0.1
-        Of InfoNCE.
+        Temperature of InfoNCE.
     distance_power : float, default=2.0
-        In the local block a neighbour at distance d (angstrom) weighs (d + 1)^-distance_power.
+        The local block weights a neighbour at distance d (angstrom) by (d + 1)^-distance_power.
     self_weight : float, default=1.0
-        Factor on the weight of a site's pair with itself there, which has d = 0 and so weighs most.
+        Factor on the weight of a site's pair with itself in the local block, which has d = 0 and the largest weight.
     descriptor_weight : float, default=10.0
-        Weight of a further task that needs no label: to read statistics of the structure (elemental properties of a
-        site, how its neighbours' differ, how far and how dense they are; and their mean and deviation over the crystal)
-        off the vectors by a linear map. At 0, as in the paper, there is none.
+        Weight of the third task: a linear map from the vectors to statistics of the structure, which needs no labels.
+        The statistics of a site are its elemental properties, how those of its neighbours differ, and how far and how
+        dense the neighbours are; those of a crystal are their mean and standard deviation. 0, as in the paper, turns
+        the task off.
     max_epochs : int, default=10
-        Passes over the crystals. 0 gives the untrained encoder. On the bundled set 30 measured worse than 10.
+        Number of epochs. 0 gives the untrained encoder. 30 performed worse than 10 on the bundled data set.
     batch_sites : int, default=1200
-        Upper limit of the primitive sites in a batch. Batches are ragged, without padding.
+        Maximum number of primitive sites in a batch. Batches are ragged, without padding.
     learning_rate_init : float, default=1e-3
-        Learning rate of AdamW; with "one_cycle" its peak.
+        Learning rate of AdamW; the maximum with "one_cycle".
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
-        "one_cycle" rises over the first fifth of the epochs and falls to almost nothing over the rest.
+        Learning rate schedule. "one_cycle" increases the rate over the first fifth of the epochs and decreases it to
+        nearly zero over the others.
     weight_decay : float, default=1e-4
-        Of AdamW.
+        Weight decay of AdamW.
     early_stopping : bool, default=False
-        Hold out crystals, stop when their loss has not improved for ``n_iter_no_change`` epochs, and keep the best
-        weights.
+        Whether to hold out crystals, stop when their loss has not improved for ``n_iter_no_change`` epochs, and keep
+        the best weights.
     validation_fraction : float, default=0.1
-        Share of the crystals held out with ``early_stopping``.
+        Fraction of the crystals to hold out for ``early_stopping``.
     n_iter_no_change : int, default=10
-        Epochs to wait with ``early_stopping``.
+        Number of epochs without improvement before ``early_stopping`` ends training.
     callbacks : list of skorch callbacks, default=None
-        Copied, then given to the net.
+        Copies of them are passed to the net.
     checkpoint : str or Path, default=None
-        File that keeps the training run after every epoch. A fit with the same settings and crystals that finds it goes
-        on from there and ends with the same weights as an unbroken run; one with others refuses it. Needs a
-        ``random_state``. The state of one's own ``callbacks`` is not in it.
+        File to save the training run to after every epoch. Another ``fit`` with the same settings and crystals resumes
+        from it and ends with the same weights as an uninterrupted run; with other settings or crystals it raises an
+        error. Needs a ``random_state``. The state of ``callbacks`` is not saved.
     device : str, default="auto"
-        A torch device; "auto" takes CUDA where there is one. "accelerate": the device that ``accelerate launch`` or
-        ``torchrun`` gave this process; all that it started share every batch (docs/scaling.md).
+        A torch device. "auto" is CUDA if available, else the CPU. "accelerate" is the device assigned by
+        ``accelerate launch`` or ``torchrun``; the launched processes share every batch (docs/scaling.md).
     n_jobs : int, default=None
-        Threads of the CPU; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are one
-        and a half times as fast with the extra ``[fast]``, a fifth faster without. With one, results are the same on
-        every number of cores.
+        Number of CPU threads; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are
+        1.5 times as fast as one with the extra ``[fast]``, 1.2 times without. With one thread, results do not depend
+        on the number of cores.
     random_state : int, RandomState instance or None, default=None
-        Weights, order of the crystals, and every draw of negatives and noise.
+        Determines the initial weights, the order of the crystals, and the random negative samples and noise.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more. Parameters that make another
-        network must then be as they were.
+        Whether ``fit`` continues from the weights of the previous fit, for ``max_epochs`` more epochs. Parameters of
+        the network must not have changed.
     verbose : int, default=0
-        1 shows a progress bar (in a log file: a line an epoch), 2 and more a table of the losses.
+        1 shows a progress bar (one line per epoch in a log file), 2 or more a table of the losses.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_.encoder`` is the Site-Net encoder.
     history_ : skorch History
-        One record an epoch: "train_loss" and its parts "train_local", "train_global", "train_kl", and the same with
-        ``valid_`` under early stopping.
+        One record per epoch: "train_loss" and its parts "train_local", "train_global", "train_descriptors" and
+        "train_kl" (where their weight is positive), and the same with the prefix ``valid_`` with early stopping.
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
     site_features_ : tuple of str
         Site features that the encoder reads.
     featurizer_settings_ : dict
-        Settings of the :class:`SiteNetFeaturizer` that made the crystals. Those to embed should share ``max_sites`` and
-        ``supercell``; a warning says where they do not.
+        Settings of the :class:`SiteNetFeaturizer` that made the crystals. Crystals to embed should have the same
+        ``max_sites`` and ``supercell``; otherwise a warning is raised.
     n_crystals_ : int
-        Crystals fitted on.
+        Number of crystals seen during ``fit``.
     pretrained_info_ : dict
-        Only after :meth:`from_pretrained`: what is known about the weights.
+        Metadata of the weights. Exists only after :meth:`from_pretrained`.
 
     See Also
     --------
     SiteNetFeaturizer : Makes the input.
-    SiteNetRegressor : Takes a fitted embedder as ``pretrained`` (transfer).
+    SiteNetRegressor : Accepts a fitted embedder as ``pretrained`` (transfer learning).
 
     Notes
     -----
-    Defaults differ from the paper where another value measured better (docs/recipe.md has the measurements);
-    ``DeepInfoMaxEmbedder.paper()`` has the paper's. :meth:`from_pretrained` loads an encoder that is trained already.
+    Defaults differ from the paper where another value performed better (measurements in docs/recipe.md);
+    ``DeepInfoMaxEmbedder.paper()`` has the settings of the paper. :meth:`from_pretrained` loads a trained encoder.
 
     References
     ----------
@@ -227,18 +237,19 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
 
     @classmethod
     def paper(cls, **params):
-        """The compact model of Moran et al. 2025: Jensen-Shannon objective, the 64 global components, rate 1e-4.
+        """The compact model of Moran et al. 2025: Jensen-Shannon objective, 64 global components, learning rate 1e-4.
 
-        Featurize with ``site_features=skdim.PAPER_SITE_FEATURES`` for it.
+        Featurize with ``site_features=skdim.PAPER_SITE_FEATURES``.
 
         Parameters
         ----------
         **params
-            Override single settings of it.
+            Parameters that override these settings.
 
         Returns
         -------
         DeepInfoMaxEmbedder
+            Unfitted.
         """
         settings = {
             "local_dim": 32,
@@ -265,10 +276,10 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
         Parameters
         ----------
         X : Crystals of shape (n_crystals,)
-            At least two: false partners come from other crystals. Rows that failed to featurize are left out, with a
-            warning.
+            At least two, as negative samples come from other crystals. Rows that failed to featurize are left out,
+            with a warning.
         y : object, default=None
-            Ignored: no label is used.
+            Ignored.
 
         Returns
         -------
@@ -277,6 +288,226 @@ class DeepInfoMaxEmbedder(PretrainedMixin, EmbeddingMixin, AttentionMixin, BaseE
         self._validate_params()
         X = check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2)
         rows = usable_rows(X, "DeepInfoMaxEmbedder.fit", least=2)
-        from .pretrain import pretrain  # torch takes seconds to import, and only what trains or embeds needs it
+        from .pretrain import pretrain
 
         return pretrain(self, X, rows)
+
+    def transform(self, X):
+        """Embed crystals.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_crystals, n_features_out)
+            ``n_components`` columns for the global vector, ``2 * local_dim`` for mean and standard deviation of the
+            local vectors, or both. NaN for rows that failed to featurize.
+        """
+        from ..nn.sitenet import embedding_width
+
+        check_is_fitted(self)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
+        width = embedding_width(self.net_.module_.encoder, self.representation)
+        vectors = np.full((len(X), width), np.nan, dtype=np.float32)
+        for rows, part in self._embed(X):
+            vectors[rows] = part
+        return vectors
+
+    def transform_to_disk(self, X, path, *, ids=None):
+        """Embed crystals into a file, in constant memory.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+            With a memory-mapped store (``Crystals.load(path, mmap_mode="r")``), pages that were read are released, so
+            that the memory in use does not depend on the number of crystals.
+        path : str or Path
+            New file, written atomically. Its suffix selects the format: ".npy" (opened by ``numpy.load(path,
+            mmap_mode="r")``), ".parquet" (one column for each of :meth:`get_feature_names_out`; needs ``pip install
+            "skdim-crystals[parquet]"``) or ".csv" (the same as text).
+        ids : sequence of str of shape (n_crystals,), default=None
+            Row names, written as the first column "id" of a table.
+
+        Returns
+        -------
+        Path
+            The file, which contains what :meth:`transform` returns.
+
+        Raises
+        ------
+        FileExistsError
+            If ``path`` exists.
+        ValueError
+            If the suffix is unknown, or the number of ids is not the number of crystals.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+        >>> from skdim.datasets import make_crystals
+        >>> structures, y = make_crystals(20, random_state=0)
+        >>> X = SiteNetFeaturizer().fit_transform(structures)
+        >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.load(embedder.transform_to_disk(X, f"{folder}/vectors.npy")).shape
+        (20, 192)
+        """
+        check_is_fitted(self)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
+        with progress(verbose=self.verbose, total=int((~X.failed).sum()), desc="embed", unit="crystal") as bar:
+            return write_vectors(path, self._embed(X, bar), len(X), self.get_feature_names_out(), ids)
+
+    def transform_sites(self, X):
+        """Embed every site of every input structure.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+
+        Returns
+        -------
+        vectors : ndarray of float32 of shape (n_sites_total, local_dim)
+            Local vectors, crystal by crystal, in the order of the sites of each input structure. Vectors of
+            symmetry-equivalent sites can differ slightly where the supercell is less symmetric than the crystal.
+        rows : ndarray of int64 of shape (n_sites_total,)
+            Row of X that each vector belongs to. Rows that failed to featurize have no sites.
+        """
+        check_is_fitted(self)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
+        rows = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
+        local = np.zeros((0, self.net_.module_.encoder.local_dim), dtype=np.float32)
+        usable = np.flatnonzero(~X.failed)
+        if len(usable):
+            parts = self.net_.map_batches(lambda module, batch: module.encoder(batch)[0], X, usable)
+            local = np.concatenate(list(parts))
+        # Failed rows have no site classes, so that classes are counted alike with and without them.
+        return local[X.class_offsets[rows] + X.site_class], rows
+
+    def score(self, X, y=None):
+        """Negative Deep InfoMax loss on held-out crystals; higher is better.
+
+        Scores of two embedders are comparable only if they have the same ``objective``, ``negatives``,
+        ``temperature`` and Kullback-Leibler terms. Every call draws the same negative samples.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+            At least two.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self, min_crystals=2)
+        return -self.net_.evaluate_loss(X, usable_rows(X, "DeepInfoMaxEmbedder.score", least=2))
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the columns of :meth:`transform`.
+
+        Parameters
+        ----------
+        input_features : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_features_out,)
+            "global0", ..., "local_mean0", ..., "local_std0", ...
+        """
+        check_is_fitted(self)
+        encoder = self.net_.module_.encoder
+        names = []
+        if self.representation in ("global", "both"):
+            names += [f"global{k}" for k in range(encoder.n_components)]
+        if self.representation in ("local", "both"):
+            names += [f"local_{statistic}{k}" for statistic in ("mean", "std") for k in range(encoder.local_dim)]
+        return np.asarray(names, dtype=object)
+
+    def save_pretrained(self, path, *, metadata=None):
+        """Write weights and parameters to a folder that can be loaded without running code.
+
+        ``config.json`` contains the parameters, the site features and a hash of their values, the featurizer's
+        settings, the training history and the versions; ``weights.safetensors`` contains the weights. The optimiser
+        and the parameters ``callbacks``, ``checkpoint``, ``device``, ``n_jobs``, ``verbose`` and ``warm_start`` are not
+        saved. The folder is written atomically.
+
+        Parameters
+        ----------
+        path : str or Path
+            Must not exist.
+        metadata : dict, default=None
+            Further information in JSON types, such as the data, their licence, or a held-out loss. None keeps the
+            metadata of the weights that this embedder was loaded from.
+
+        Raises
+        ------
+        FileExistsError
+            If ``path`` exists.
+        TypeError, ValueError
+            If the metadata cannot be written as JSON.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+        >>> from skdim.datasets import make_crystals
+        >>> X = SiteNetFeaturizer().fit_transform(make_crystals(20, random_state=0)[0])
+        >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     embedder.save_pretrained(f"{folder}/weights", metadata={"licence": "CC BY 4.0"})
+        ...     loaded = DeepInfoMaxEmbedder.from_pretrained(f"{folder}/weights")
+        >>> bool((loaded.transform(X) == embedder.transform(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        from .weights_folder import write_weights
+
+        write_weights(self, path, metadata)
+
+    @classmethod
+    def from_pretrained(cls, path=None, **params):
+        """Load a fitted embedder from a folder that :meth:`save_pretrained` wrote. Loading runs no code.
+
+        Its vectors are bitwise identical to those of the saved embedder. With ``warm_start=True``, ``fit`` continues
+        from its weights.
+
+        Parameters
+        ----------
+        path : str or Path, default=None
+            The folder. None loads the weights that are part of the package.
+        **params
+            Override parameters that do not change the network, such as ``representation`` or ``device``.
+
+        Returns
+        -------
+        DeepInfoMaxEmbedder
+            Fitted; ``pretrained_info_`` has the content of ``config.json``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder does not exist.
+        ValueError
+            If the folder is damaged, has another schema version, was made with other values of the elemental
+            properties, or does not match the parameters.
+        """
+        from .weights_folder import load_weights
+
+        return load_weights(cls, path, params)
+
+    def _embed(self, X, bar=None):
+        """Yield row numbers and vectors batch by batch, in order, without rows that failed to featurize."""
+        from ..nn.sitenet import embed
+
+        usable, done = np.flatnonzero(~X.failed), 0
+        for part in self.net_.map_batches(lambda m, batch: embed(m.encoder, batch, self.representation), X, usable):
+            yield usable[done : done + len(part)], part
+            done += len(part)
+            if bar is not None:
+                bar.update(len(part))
