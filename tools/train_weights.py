@@ -27,7 +27,7 @@ from skdim._crystals.blocks import blocks
 from skdim._crystals.repetitions import first_of_each
 from skdim._crystals.store import save_rows
 from skdim._embedder.weights_folder import DEFAULT_WEIGHTS
-from skdim._structures.sources import open_source
+from skdim._structures.sources.open_source import open_source
 from skdim.model_selection import formula_split
 
 LICENCE = "not stated"

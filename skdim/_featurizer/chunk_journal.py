@@ -12,7 +12,7 @@ import shutil
 from .._crystals.store import write_header
 from .._crystals.store_writer import StoreWriter
 from .._shared.files import lock_file
-from .._structures.read import StructureError
+from .._structures.errors import StructureError
 
 _FORMAT = {"format": "skdim.Crystals.partial", "schema_version": 2}
 _JOURNAL, _STORE = "journal.jsonl", "store"

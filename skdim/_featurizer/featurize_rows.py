@@ -11,7 +11,8 @@ from .._geometry.merge_sites import compress_sites, keep_all
 from .._geometry.primitive_cell import Cell, least_sites, primitive_cell
 from .._geometry.supercell import nearest_pair, supercell_distances
 from .._shared.ragged import offsets_of
-from .._structures.read import StructureError, formula_of, read_structure, site_numbers
+from .._structures.errors import StructureError
+from .._structures.read import formula_of, read_structure, site_numbers
 from .._structures.source_rows import UNLOADED
 
 #: Sites nearer than this, in angstrom, are one site written twice; no two nuclei in a solid are (H-H: 0.74).

@@ -17,7 +17,8 @@ from .._crystals.crystals import Crystals
 from .._shared.processes import in_processes
 from .._shared.progress import progress
 from .._shared.stateless import StatelessTransformer
-from .._structures.read import StructureError, as_rows
+from .._structures.containers import as_rows
+from .._structures.errors import StructureError
 from .featurize_rows import MIN_DISTANCE, featurize_rows
 
 

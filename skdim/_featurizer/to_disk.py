@@ -16,9 +16,9 @@ from .._crystals.store import HEADER
 from .._shared.files import as_json, refuse_existing
 from .._shared.fingerprint import fingerprint, row_content
 from .._shared.progress import progress
-from .._structures.read import StructureError
+from .._structures.errors import StructureError
 from .._structures.source_rows import UNLOADED, Text
-from .._structures.sources import open_source
+from .._structures.sources.open_source import open_source
 from .._version import __version__
 from .chunk_journal import ChunkJournal
 

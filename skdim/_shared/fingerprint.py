@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from .._structures.read import as_rows
+from .._structures.containers import as_rows
 
 #: Parameters that say how something is computed, by scikit-learn's conventions and this package's, and not what.
 HOW = frozenset({"n_jobs", "verbose", "memory", "checkpoint"})

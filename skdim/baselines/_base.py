@@ -15,7 +15,9 @@ from sklearn.utils._param_validation import StrOptions
 from .._shared.processes import in_processes
 from .._shared.progress import progress
 from .._shared.stateless import StatelessTransformer
-from .._structures.read import StructureError, as_rows, formula_of, read_structure
+from .._structures.containers import as_rows
+from .._structures.errors import StructureError
+from .._structures.read import formula_of, read_structure
 
 
 class StructureTransformer(StatelessTransformer, BaseEstimator):

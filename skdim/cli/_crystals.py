@@ -64,7 +64,7 @@ def check_sources(sources, args=None):
     ------
     FileNotFoundError, ValueError
     """
-    from .._structures.many_sources import open_sources
+    from .._structures.sources.open_source import open_sources
 
     stores = [path for path in sources if is_store(path)]
     if stores and len(sources) > 1:

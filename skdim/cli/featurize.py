@@ -46,7 +46,7 @@ def run(args):
 
     refuse_existing(args.output)
     from .. import SiteNetFeaturizer
-    from .._structures.many_sources import open_sources
+    from .._structures.sources.open_source import open_sources
 
     for path in args.sources:
         if is_store(path):

@@ -136,7 +136,7 @@ def _model(path):
 
 
 def _source(path):
-    from .._structures.sources import open_source
+    from .._structures.sources.open_source import open_source
 
     source = open_source(path)
     n_rows = sum(1 for _ in source.read()) if source.n_rows is None else source.n_rows

@@ -10,7 +10,8 @@ import numpy as np
 
 from .._chemistry.elements import SYMBOLS
 from .._crystals.crystals import Crystals
-from .._structures.read import as_rows, read_structure, site_numbers
+from .._structures.containers import as_rows
+from .._structures.read import read_structure, site_numbers
 
 
 def formula_groups(X):

@@ -14,7 +14,7 @@ import pytest
 from skdim import Crystals, SiteNetFeaturizer
 from skdim._crystals.crystals import COLUMNS
 from skdim._shared.files import lock_file
-from skdim._structures.read import StructureError
+from skdim._structures.errors import StructureError
 
 
 def assert_equal(a, b):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._structures.sources import open_source
+from skdim._structures.sources.open_source import open_source
 from skdim.cli._labels import check_labels
 from skdim.datasets._tables import read_table
 from skdim.model_selection import read_results

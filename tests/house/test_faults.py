@@ -19,7 +19,7 @@ from sklearn.dummy import DummyRegressor
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._shared import files as _files
-from skdim._structures.read import StructureError
+from skdim._structures.errors import StructureError
 from skdim.datasets import _part
 from skdim.model_selection import label_efficiency, read_results
 from tests.helpers import processes

@@ -49,7 +49,7 @@ BIG = """
 import resource, sys, time
 from pathlib import Path
 from skdim import SiteNetFeaturizer
-from skdim._structures.read import StructureError
+from skdim._structures.errors import StructureError
 SiteNetFeaturizer().transform([sys.argv[2]])  # what is imported at first use
 begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 limit = 2**32  # of address space: what is asked for beyond it is refused

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from skdim._structures.read import StructureError, read_structure
+from skdim._structures.errors import StructureError
+from skdim._structures.read import read_structure
 from tests.helpers.small_structures import cif_of, pair, sorted_numbers
 
 

@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from skdim._structures import csv_tables as _csv
-from skdim._structures.csv_tables import csv_columns, csv_rows
+from skdim._structures.sources import csv_tables as _csv
+from skdim._structures.sources.csv_tables import csv_columns, csv_rows
 
 CELLS = ["plain", "a,b", 'a "quoted" word', "two\nlines", "two\r\nlines", "", " spaces ", "é ½", "1e400", "x" * 200_000]
 

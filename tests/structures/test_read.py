@@ -21,7 +21,9 @@ from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from skdim import SiteNetFeaturizer
-from skdim._structures.read import StructureError, as_rows, formula_of, read_structure, site_numbers
+from skdim._structures.containers import as_rows
+from skdim._structures.errors import StructureError
+from skdim._structures.read import formula_of, read_structure, site_numbers
 from tests.helpers.small_structures import CORNER_AND_CENTRE, cif_of, pair, sorted_numbers
 
 # Containers
@@ -103,7 +105,7 @@ def test_bad_containers(X, error, match):
 
 def test_other_libraries_are_imported_only_when_needed():
     script = (
-        "import sys, skdim._structures.read as s, skdim._chemistry.oxidation\n"
+        "import sys, skdim._structures.read, skdim._structures.containers as s, skdim._chemistry.oxidation\n"
         "s.as_rows(['a.cif'])\n"
         "sys.exit(', '.join({'pymatgen', 'ase', 'monty'} & set(sys.modules)) or 0)"
     )

@@ -17,11 +17,10 @@ from ase.db import connect
 
 from skdim import SiteNetFeaturizer
 from skdim._crystals.crystals import COLUMNS
-from skdim._structures import parquet_tables as _parquet
-from skdim._structures import sources
-from skdim._structures.many_sources import open_sources
 from skdim._structures.source_rows import FlatStructure, Text
-from skdim._structures.sources import open_source
+from skdim._structures.sources import open_source as sources
+from skdim._structures.sources import parquet_tables as _parquet
+from skdim._structures.sources.open_source import open_source, open_sources
 
 
 def flat(structure):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._shared.files import refuse_twins
+from ..._shared.files import refuse_twins
 
 #: Rows that a table is asked for at a time.
 _AT_ONCE = 500

@@ -1,0 +1,72 @@
+"""Collections that a user may pass as X, taken apart into their rows."""
+
+import os
+import sys
+
+import numpy as np
+
+#: What a row may be, for messages.
+ROWS = "pymatgen Structures, ASE Atoms, CIF file names, CIF text and Structure.as_dict() dicts"
+_ACCEPTED = (
+    "Accepted: a list, a tuple, an object array of one column, a pandas Series or a DataFrame of one column, with rows "
+    f"that may be {ROWS}, in any mixture."
+)
+
+
+def as_rows(X):
+    """Take a collection apart into its rows, without looking into them.
+
+    Parameters
+    ----------
+    X : list, tuple, ndarray of objects or strings, Series or DataFrame
+        Two-dimensional ones must have one column.
+
+    Returns
+    -------
+    list
+        The rows, not converted. A TypeError or ValueError is raised where X is anything else, or empty.
+
+    Examples
+    --------
+    >>> as_rows(("NaCl.cif", "MgO.cif"))
+    ['NaCl.cif', 'MgO.cif']
+    """
+    # A Structure is a Sequence: neither numpy nor len() may look into X before its type is known, nor into its rows.
+    # pandas is not imported for this: who holds a Series has imported it already.
+    pandas = sys.modules.get("pandas")
+    if isinstance(X, list | tuple):
+        rows = list(X)
+    elif isinstance(X, np.ndarray):
+        if X.dtype.kind not in "OUT":
+            raise ValueError(f"X is an array of {X.dtype}, not of structures. {_ACCEPTED}")
+        if X.ndim == 0 or X.shape[1:] not in ((), (1,)):
+            raise ValueError(
+                f"X is an array of shape {X.shape}; it needs one column. np.array takes Structures apart into their "
+                "sites: pass the list of structures instead."
+            )
+        rows = X.reshape(len(X)).tolist()
+    elif pandas is not None and isinstance(X, pandas.DataFrame | pandas.Series):
+        if X.ndim == 2 and X.shape[1] != 1:
+            names = ", ".join(map(repr, X.columns[:5])) + (", ..." if X.shape[1] > 5 else "")
+            raise ValueError(f"X is a DataFrame of {X.shape[1]} columns ({names}); pass the one with the structures.")
+        column = X.iloc[:, 0] if X.ndim == 2 else X
+        if column.dtype.kind in "biufc":
+            raise ValueError(f"X holds numbers ({column.dtype}), not structures. {_ACCEPTED}")
+        rows = list(column)
+    else:
+        name = f"X is a {type(X).__name__}"
+        if isinstance(X, str | os.PathLike) and os.path.isdir(X):
+            raise TypeError(
+                f"X is the folder {os.fspath(X)!r}; pass a list of its files, sorted(Path(folder).glob('*.cif')), or "
+                "give it to transform_to_disk"
+            )
+        if isinstance(X, str | bytes | os.PathLike | dict) or hasattr(X, "lattice") or hasattr(X, "pbc"):
+            raise TypeError(f"{name}, a single row; pass a list of one: [x]. {_ACCEPTED}")
+        if hasattr(X, "toarray"):
+            raise TypeError(f"{name}: sparse data was passed, structures are required. {_ACCEPTED}")
+        if hasattr(X, "with_site_features"):
+            raise TypeError(f"{name}, featurized already: pass the structures that it was made of. {_ACCEPTED}")
+        raise TypeError(f"{name}{'; make it a list first: list(X)' if hasattr(X, '__iter__') else ''}. {_ACCEPTED}")
+    if not rows:
+        raise ValueError(f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is required.")
+    return rows

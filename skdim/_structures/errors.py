@@ -1,0 +1,27 @@
+"""Errors of rows that cannot be read."""
+
+
+class ReadError(ValueError):
+    """Why a structure cannot be read, and what to do; the caller adds the row and the formula."""
+
+
+class StructureError(ValueError):
+    """One row of X that cannot be used.
+
+    Attributes
+    ----------
+    row : int
+        Position in X, from 0.
+    formula : str or None
+        Reduced formula, None if it is not known.
+    reason : str
+        What is wrong, and what to do about it.
+    """
+
+    def __init__(self, row, formula, reason):
+        # Exceptions are pickled by their args: with the text made in __str__ all three survive a joblib worker.
+        super().__init__(row, formula, reason)
+        self.row, self.formula, self.reason = row, formula, reason
+
+    def __str__(self):
+        return f"row {self.row}{f' ({self.formula})' if self.formula else ''}: {self.reason}"
