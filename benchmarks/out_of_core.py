@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim._crystals.store import write_header
 from skdim._crystals.store_writer import StoreWriter
 from skdim._shared.files import new_folder

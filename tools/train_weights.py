@@ -25,7 +25,7 @@ from sklearn.base import clone
 from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, __version__
 from skdim._crystals.blocks import blocks
 from skdim._crystals.repetitions import first_of_each
-from skdim._crystals.store import save_rows
+from skdim._crystals.store import write_store
 from skdim._embedder.weights_folder import DEFAULT_WEIGHTS
 from skdim._structures.sources.open_source import open_source
 from skdim.model_selection import formula_split
@@ -136,7 +136,7 @@ def load(args):
         for name, mine in (("train", rows[~held_out]), ("held-out", rows[held_out])):
             chosen[name].append((X, mine))
     key = key_of([args.held_out, args.salt, args.max_sites, [entry["sha256"] for entry in told]])
-    return *(stored(args.work / f"{name}-{key}", partial(save_rows, some)) for name, some in chosen.items()), told
+    return *(stored(args.work / f"{name}-{key}", partial(write_store, some)) for name, some in chosen.items()), told
 
 
 def featurized(path, args):

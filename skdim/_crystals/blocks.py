@@ -6,7 +6,7 @@ import mmap
 
 import numpy as np
 
-from .crystals import COLUMNS, Crystals
+from .columns import COLUMNS
 
 #: Bytes that are read before they are given back, about.
 _BLOCK = 2**23
@@ -26,9 +26,8 @@ def blocks(crystals, rows=None):
 
     Of Crystals that are mapped from files, a block's memory is taken back when the next one is asked for.
     """
-    without_errors = Crystals(
-        {name: getattr(crystals, name) for name in COLUMNS}, crystals.site_features, crystals.settings
-    )
+    kind, columns = type(crystals), {name: getattr(crystals, name) for name in COLUMNS}
+    without_errors = kind(columns, crystals.site_features, crystals.settings)
     n = len(crystals) if rows is None else len(rows)
     step = rows_within(crystals, _BLOCK)
     for start in range(0, n, step):
@@ -42,8 +41,9 @@ def copied_rows(crystals, rows):
     if not any(_map_of(getattr(crystals, name)) is not None for name in COLUMNS):
         return crystals[rows]
     # A slice of a map is still one.
-    return Crystals.concatenate(
-        Crystals({name: np.array(getattr(block, name)) for name in COLUMNS}, block.site_features, block.settings)
+    kind = type(crystals)
+    return kind.concatenate(
+        kind({name: np.array(getattr(block, name)) for name in COLUMNS}, block.site_features, block.settings)
         for block in blocks(crystals, rows)
     )
 

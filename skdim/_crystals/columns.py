@@ -1,4 +1,4 @@
-"""Whether the columns of a Crystals can be what the featurizer made: what compiled loops read is checked before."""
+"""The columns of Crystals: their names, their dtypes, and checks of their values before compiled code reads them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ import numpy as np
 
 from .._chemistry.elements import SYMBOLS
 
+#: The flat arrays that a Crystals is made of: name -> dtype.
+COLUMNS = {
+    # one entry a crystal (and one more: offsets)
+    "class_offsets": np.int64,
+    "site_offsets": np.int64,
+    # one entry a site class (row_offsets: and one more)
+    "numbers": np.uint8,
+    "oxidation_states": np.float32,
+    "multiplicity": np.uint16,
+    "row_offsets": np.int64,
+    # one entry an input site
+    "site_class": np.uint16,
+    # one entry a distinct pair
+    "neighbour": np.uint16,
+    "distance": np.float32,
+    "count": np.uint16,
+}
 #: Which column each column of offsets points into.
 POINT_INTO = {"class_offsets": "numbers", "site_offsets": "site_class", "row_offsets": "distance"}
 #: Angstrom and charges that no featurizer writes, and that might overflow in a network.

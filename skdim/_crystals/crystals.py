@@ -10,24 +10,8 @@ import numpy as np
 
 from .._chemistry.elements import OXIDATION_FEATURE, SYMBOLS, check_features, element_table
 from .._shared.ragged import offsets_of, take_rows
-
-#: The flat arrays that a Crystals is made of: name -> dtype.
-COLUMNS = {
-    # one entry a crystal (and one more: offsets)
-    "class_offsets": np.int64,
-    "site_offsets": np.int64,
-    # one entry a site class (row_offsets: and one more)
-    "numbers": np.uint8,
-    "oxidation_states": np.float32,
-    "multiplicity": np.uint16,
-    "row_offsets": np.int64,
-    # one entry an input site
-    "site_class": np.uint16,
-    # one entry a distinct pair
-    "neighbour": np.uint16,
-    "distance": np.float32,
-    "count": np.uint16,
-}
+from .columns import COLUMNS
+from .store import fault_in, read_store, write_store
 
 
 class Crystals:
@@ -298,9 +282,7 @@ class Crystals:
         FileExistsError
             If ``path`` exists.
         """
-        from .store import save_crystals
-
-        save_crystals(self, path)
+        write_store([(self, None)], path, self.errors_)
 
     @staticmethod
     def load(path, mmap_mode=None, *, verify=False):
@@ -324,9 +306,11 @@ class Crystals:
         ValueError
             If the folder is no Crystals store, is damaged, or has another schema version, or no checksums to verify.
         """
-        from .store import load_crystals
-
-        return load_crystals(path, mmap_mode, verify)
+        crystals = Crystals(*read_store(path, mmap_mode, verify))
+        # Values that are only mapped are not read here: batches of them are checked as they are made.
+        if fault := fault_in(crystals, check_values=mmap_mode is None or verify):
+            raise ValueError(f"{path} is damaged: {fault}")
+        return crystals
 
 
 def _difference(one, other):

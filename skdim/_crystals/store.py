@@ -12,20 +12,14 @@ import numpy as np
 from .._shared.files import new_folder
 from .._version import __version__
 from .blocks import blocks
-from .columns import offsets_end_right, offsets_fault, values_fault
-from .crystals import COLUMNS, Crystals
+from .columns import COLUMNS, offsets_end_right, offsets_fault, values_fault
 from .store_writer import StoreWriter
 
 SCHEMA_VERSION = 1
 HEADER = "header.json"
 
 
-def save_crystals(crystals, path):
-    """Write ``crystals`` to the new folder ``path``; see :meth:`Crystals.save`."""
-    save_rows([(crystals, None)], path, crystals.errors_)
-
-
-def save_rows(parts, path, errors=None):
+def write_store(parts, path, errors=None):
     """Write rows of several Crystals of the same settings to the new folder ``path``, block by block.
 
     Parameters
@@ -72,8 +66,16 @@ def write_header(folder, lengths, site_features, settings, errors):
         os.fsync(file.fileno())
 
 
-def load_crystals(path, mmap_mode=None, verify=False):
-    """Read the folder ``path``; see :meth:`Crystals.load`."""
+def read_store(path, mmap_mode=None, verify=False):
+    """Read the folder ``path``; see :meth:`Crystals.load`.
+
+    Returns
+    -------
+    columns : dict of str to ndarray
+    site_features : list of str
+    settings : dict
+    errors : dict of int to str
+    """
     path = Path(path)
     if mmap_mode not in (None, "r", "c"):
         raise ValueError(f"mmap_mode must be None, 'r' or 'c', not {mmap_mode!r}")
@@ -105,18 +107,26 @@ def load_crystals(path, mmap_mode=None, verify=False):
     if verify:
         _verify(path, checksums)
     columns = {name: _load_column(path / f"{name}.npy", lengths[name], mmap_mode) for name in COLUMNS}
-    crystals = Crystals(columns, site_features, settings, errors)
-    whole = offsets_end_right(crystals) and all(0 <= row < len(crystals) for row in errors)
-    if not whole:
-        raise ValueError(f"{path} is damaged: its columns do not fit together")
-    # Of what is only mapped, a check of every value would read the store; batches of it are checked as they are made.
-    if (mmap_mode is None or verify) and (fault := _first_fault(crystals)):
-        raise ValueError(f"{path} is damaged: {fault}")
-    return crystals
+    return columns, site_features, settings, errors
 
 
-def _first_fault(crystals):
-    """What is wrong with the values, in words, or None."""
+def fault_in(crystals, check_values):
+    """Return what is wrong with Crystals that were read from a store, or None.
+
+    Parameters
+    ----------
+    crystals : Crystals
+    check_values : bool
+        False compares only the lengths of the columns, and reads nothing else of them.
+
+    Returns
+    -------
+    str or None
+    """
+    if not (offsets_end_right(crystals) and all(0 <= row < len(crystals) for row in crystals.errors_)):
+        return "its columns do not fit together"
+    if not check_values:
+        return None
     if fault := offsets_fault(crystals):
         return fault
     return next(filter(None, map(values_fault, blocks(crystals))), None)

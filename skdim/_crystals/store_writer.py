@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .columns import POINT_INTO
-from .crystals import COLUMNS
+from .columns import COLUMNS, POINT_INTO
 
 #: Bytes of a .npy header. NumPy leaves room in it for the longest length, so that it can be written at the end.
 _HEAD = 128

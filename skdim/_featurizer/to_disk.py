@@ -14,9 +14,10 @@ import numpy as np
 from .._crystals.crystals import Crystals
 from .._crystals.store import HEADER
 from .._shared.files import as_json, refuse_existing
-from .._shared.fingerprint import fingerprint, row_content
+from .._shared.fingerprint import fingerprint
 from .._shared.progress import progress
 from .._structures.errors import StructureError
+from .._structures.row_fingerprint import row_content
 from .._structures.source_rows import UNLOADED, Text
 from .._structures.sources.open_source import open_source
 from .._version import __version__

@@ -7,20 +7,16 @@ was asked for. So what counts is picked out here, kind by kind.
 
 from __future__ import annotations
 
-import contextlib
 import copyreg
 import hashlib
-import os
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
-from .._structures.containers import as_rows
-
+_PACKAGE = __name__.partition(".")[0]
 #: Parameters that say how something is computed, by scikit-learn's conventions and this package's, and not what.
 HOW = frozenset({"n_jobs", "verbose", "memory", "checkpoint"})
 #: Parameters that no longer matter once an estimator is fitted, and the attribute that says where it was loaded from.
@@ -40,23 +36,6 @@ def fingerprint(value):
         If the value holds something that cannot be told from its like, such as an open file.
     """
     return _digest(value, False, ()).hex()[:32]
-
-
-def row_fingerprint(X):
-    """Fingerprint of data; a row that names a file counts as what is in the file."""
-    try:
-        rows = as_rows(X)
-    except (TypeError, ValueError):  # Crystals or a table of numbers
-        return fingerprint(X)
-    return fingerprint([row_content(row) for row in rows])
-
-
-def row_content(row):
-    """What is in the file that a row names; any other row itself, also one that names no file that can be read."""
-    if isinstance(row, os.PathLike) or (isinstance(row, str) and "\n" not in row and os.path.isfile(row)):
-        with contextlib.suppress(OSError):
-            return Path(row).read_bytes()
-    return row
 
 
 def _digest(value, fitted, above):
@@ -106,7 +85,12 @@ def _join(name, *digests):
 
 
 def _name(kind):
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{_public_module(kind.__module__)}.{kind.__qualname__}"
+
+
+def _public_module(module):
+    """The module that a name is imported from: that of skdim is the package, whose files may be moved at any time."""
+    return _PACKAGE if isinstance(module, str) and module.partition(".")[0] == _PACKAGE else module
 
 
 def _name_or_code(value):
@@ -114,7 +98,8 @@ def _name_or_code(value):
     if isinstance(value, types.CodeType):
         return [value.co_code, value.co_consts, value.co_names]
     owner = getattr(value, "__self__", None)
-    found = [value.__module__, value.__qualname__, None if isinstance(owner, types.ModuleType) else owner]
+    owner = None if isinstance(owner, types.ModuleType) else owner
+    found = [_public_module(value.__module__), value.__qualname__, owner]
     if isinstance(value, types.FunctionType) and (value.__module__ == "__main__" or "<" in value.__qualname__):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         found += [value.__code__, value.__defaults__, value.__kwdefaults__, cells]

@@ -15,7 +15,7 @@ from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 from skorch.history import History
 
 from .._crystals.blocks import blocks
-from .._crystals.crystals import COLUMNS
+from .._crystals.columns import COLUMNS
 from .._shared.files import as_json, replaced_file
 from .callbacks import STOP, OneCycle
 

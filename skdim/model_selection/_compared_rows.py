@@ -9,7 +9,8 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_array, check_consistent_length
 
 from .._crystals.crystals import Crystals
-from .._shared.fingerprint import fingerprint, row_fingerprint
+from .._shared.fingerprint import fingerprint
+from .._structures.row_fingerprint import row_fingerprint
 from ._formula_groups import formula_groups, holds_structures
 
 

@@ -12,8 +12,9 @@ from sklearn.base import clone
 from sklearn.metrics import mean_absolute_error
 from sklearn.utils.validation import check_memory
 
-from .._shared.fingerprint import fingerprint, row_fingerprint
+from .._shared.fingerprint import fingerprint
 from .._shared.progress import progress
+from .._structures.row_fingerprint import row_fingerprint
 from ._compared_rows import compared_rows, take
 from ._label_draws import TRAIN_SIZES, checked_repeats, checked_sizes, entropy_of, make_draws
 from ._results_file import COLUMNS, DRAW, ResultsFile, table_of

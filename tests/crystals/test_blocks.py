@@ -9,7 +9,7 @@ import pytest
 
 from skdim import Crystals
 from skdim._crystals.blocks import blocks, copied_rows, release_pages, rows_within
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from sklearn.utils.validation import _num_samples
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals.checks import check_crystals
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim._shared.ragged import offsets_of, take_rows
 
 

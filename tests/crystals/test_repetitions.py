@@ -1,7 +1,7 @@
 """Which crystals stand in the data more than once."""
 
 from skdim import Crystals, SiteNetFeaturizer
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim._crystals.repetitions import first_of_each
 
 

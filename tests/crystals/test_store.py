@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skdim import Crystals, SiteNetFeaturizer
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim._crystals.store import SCHEMA_VERSION
 
 

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._chemistry.elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES, element_table, site_inputs
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 
 
 def assert_equal(a, b, atol=0):

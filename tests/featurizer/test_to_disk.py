@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from skdim import Crystals, SiteNetFeaturizer
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim._shared.files import lock_file
 from skdim._structures.errors import StructureError
 

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim.datasets import make_crystals
 from tests.helpers.fuzzing_files import (
     archives,

@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 from functools import partial
 
 import numpy as np
@@ -20,9 +19,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
-from skdim._shared.fingerprint import fingerprint, row_fingerprint
-from skdim.datasets import make_crystals
+import skdim
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor, baselines, model_selection, plotting
+from skdim._shared.fingerprint import fingerprint
+from skdim._training.callbacks import OneCycle
 from tests.helpers.small_estimators import SMALL
 
 EMBEDDER = DeepInfoMaxEmbedder(max_epochs=1, **SMALL)
@@ -168,7 +168,7 @@ def test_embedders_are_known_again_after_they_were_shared(embedder, tmp_path):
 
 SCRIPT = """
 import pickle, sys
-from skdim._shared.fingerprint import fingerprint, row_fingerprint
+from skdim._shared.fingerprint import fingerprint
 print([fingerprint(value) for value in pickle.load(sys.stdin.buffer)])
 """
 
@@ -186,51 +186,8 @@ def test_another_process_finds_the_same(embedder, X, structures):
     assert done.stdout.decode().strip() == str([fingerprint(value) for value in values])
 
 
-def test_structures_count_by_what_they_hold(structures):
-    fresh = make_crystals(40, random_state=0)[0]
-    mark = row_fingerprint(fresh)
-    SiteNetFeaturizer().fit_transform(fresh)  # lattices cache what they are asked for
-    assert row_fingerprint(fresh) == mark == row_fingerprint(structures)
-    moved = [*fresh[:-1], fresh[-1].copy()]
-    moved[-1].translate_sites([0], [1e-4, 0, 0])
-    assert row_fingerprint(moved) != mark
-    swapped = [*fresh[:-1], fresh[-1].copy()]
-    swapped[-1].replace(0, "Xe")
-    assert row_fingerprint(swapped) != mark
-    assert row_fingerprint(fresh[::-1]) != mark
-
-
-def test_files_count_by_their_content(structures, tmp_path):
-    for name, k in (("a.cif", 0), ("b.cif", 0), ("c.cif", 1)):
-        structures[k].to(tmp_path / name, fmt="cif")
-    a, b, c = (row_fingerprint([tmp_path / name]) for name in ("a.cif", "b.cif", "c.cif"))
-    assert a == b == row_fingerprint([str(tmp_path / "a.cif")]) != c
-
-
-def test_files_that_cannot_be_read_count_by_their_names(tmp_path):
-    marks = [row_fingerprint([tmp_path / name]) for name in ("no.cif", "nor.cif", ".", "no.cif")]
-    assert len(set(marks)) == 3
-    assert marks[0] == marks[3]
-
-
-def test_atoms_count_without_their_calculators():
-    ase = pytest.importorskip("ase", reason="ASE is an extra: pip install 'skdim-crystals[ase]'")
-    from ase.calculators.lj import LennardJones
-
-    atoms = ase.Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4], pbc=True)
-    mark = row_fingerprint([atoms])
-    atoms.calc = LennardJones()
-    atoms.get_potential_energy()
-    atoms.calc.lock = threading.Lock()  # of a library: it has no content
-    assert row_fingerprint([atoms]) == mark
-    for name, value in (("pbc", False), ("positions", np.ones((2, 3))), ("numbers", [55, 35]), ("cell", [4, 4, 5])):
-        other = atoms.copy()
-        setattr(other, name, value)
-        assert row_fingerprint([other]) != mark
-
-
 def test_crystals_count_by_their_columns(X, structures):
-    assert fingerprint(X) == fingerprint(SiteNetFeaturizer().transform(structures)) == row_fingerprint(X)
+    assert fingerprint(X) == fingerprint(SiteNetFeaturizer().transform(structures))
     assert fingerprint(X) != fingerprint(SiteNetFeaturizer(max_sites=30).transform(structures))
     assert fingerprint(X[5:9]) == fingerprint(X[[5, 6, 7, 8]])
 
@@ -247,3 +204,26 @@ def test_what_lies_between_the_fields_of_an_array_does_not_count():
 def test_what_has_no_content():
     with pytest.raises(TypeError, match="generator has no content that could be compared"):
         fingerprint({"a": [1, 2], "b": (x for x in (1, 2))})
+
+
+def test_moving_a_class_of_skdim_does_not_change_its_fingerprint(monkeypatch):
+    """Results files and caches stay valid when a file of skdim is moved."""
+    estimator = make_pipeline(SiteNetFeaturizer(), DeepInfoMaxEmbedder(max_epochs=1))
+    frozen = FrozenEstimator(DeepInfoMaxEmbedder())
+    values = [estimator, frozen, SiteNetFeaturizer, OneCycle]
+    before = [fingerprint(value) for value in values]
+    for one in (SiteNetFeaturizer, DeepInfoMaxEmbedder, OneCycle):
+        monkeypatch.setattr(one, "__module__", "skdim.elsewhere.file")
+    assert [fingerprint(value) for value in values] == before
+    for module in ("other.elsewhere", "skdim2"):
+        monkeypatch.setattr(SiteNetFeaturizer, "__module__", module)
+        assert fingerprint(estimator) != before[0]
+
+
+def test_public_classes_have_different_names():
+    """Their fingerprints name the package and the class, not the file."""
+    classes = {
+        getattr(module, name) for module in (skdim, baselines, model_selection, plotting) for name in module.__all__
+    }
+    names = [one.__qualname__ for one in classes if isinstance(one, type)]
+    assert len(set(names)) == len(names) > 10

@@ -16,7 +16,7 @@ from ase import Atoms
 from ase.db import connect
 
 from skdim import SiteNetFeaturizer
-from skdim._crystals.crystals import COLUMNS
+from skdim._crystals.columns import COLUMNS
 from skdim._structures.source_rows import FlatStructure, Text
 from skdim._structures.sources import open_source as sources
 from skdim._structures.sources import parquet_tables as _parquet
