@@ -10,6 +10,7 @@ import pytest
 from skdim import Crystals
 from skdim._crystals.blocks import blocks, copied_rows, release_pages, rows_within
 from skdim._crystals.columns import COLUMNS
+from tests.helpers.assertions import assert_same_crystals
 
 
 @pytest.fixture
@@ -18,18 +19,13 @@ def mapped(X, tmp_path):
     return Crystals.load(tmp_path / "store", mmap_mode="r")
 
 
-def assert_equal(a, b):
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-
-
 @pytest.mark.parametrize("rows", [None, np.arange(5, 35, 3), np.array([7, 3, 3])])
 def test_blocks_are_the_whole(rows, X, mapped, monkeypatch):
     monkeypatch.setattr("skdim._crystals.blocks._BLOCK", 5 * mapped.nbytes // len(mapped))
     for crystals in (X, mapped):
         parts = list(blocks(crystals, rows))
         assert max(map(len, parts)) <= 4
-        assert_equal(Crystals.concatenate(parts), X if rows is None else X[rows])
+        assert_same_crystals(Crystals.concatenate(parts), X if rows is None else X[rows])
 
 
 def test_how_many_rows(X):
@@ -40,7 +36,7 @@ def test_how_many_rows(X):
 
 def test_copies_are_no_maps(X, mapped):
     copy = copied_rows(mapped, np.arange(3, 30))
-    assert_equal(copy, X[3:30])
+    assert_same_crystals(copy, X[3:30])
     assert not any(isinstance(getattr(copy, name), np.memmap) for name in COLUMNS)
 
 
@@ -48,7 +44,7 @@ def test_values_stay_when_pages_go(X, mapped, tmp_path):
     part = mapped[4:20]
     for crystals in (mapped, part, X, Crystals.load(tmp_path / "store", mmap_mode="c")):
         release_pages(crystals)
-    assert_equal(part, X[4:20])
+    assert_same_crystals(part, X[4:20])
     changed = Crystals.load(tmp_path / "store", mmap_mode="c")
     changed.distance[:] = 1
     release_pages(changed)
@@ -59,7 +55,7 @@ def test_systems_that_take_pages_back_by_themselves(X, mapped, monkeypatch):
     """As Windows does: nothing is said to them, and the values are the same."""
     monkeypatch.delattr(mmap, "MADV_DONTNEED")
     release_pages(mapped)
-    assert_equal(Crystals.concatenate(blocks(mapped)), X)
+    assert_same_crystals(Crystals.concatenate(blocks(mapped)), X)
 
 
 MEMORY = """

@@ -26,14 +26,7 @@ from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals.checks import check_crystals
 from skdim._crystals.columns import COLUMNS
 from skdim._shared.ragged import offsets_of, take_rows
-
-
-def assert_equal(a, b):
-    for name in COLUMNS:
-        found, expected = getattr(a, name), getattr(b, name)
-        assert found.dtype == expected.dtype == COLUMNS[name]
-        np.testing.assert_array_equal(found, expected)
-    assert (a.site_features, a.settings, a.errors_) == (b.site_features, b.settings, b.errors_)
+from tests.helpers.assertions import assert_same_crystals
 
 
 def rows_of(X):
@@ -122,7 +115,7 @@ def test_consecutive_rows_share_memory(crystals):
 def test_iteration(crystals):
     rows = list(crystals)
     assert all(isinstance(row, Crystals) and len(row) == 1 for row in rows)
-    assert_equal(Crystals.concatenate(rows), crystals)
+    assert_same_crystals(Crystals.concatenate(rows), crystals)
 
 
 def test_numpy_does_not_take_rows_apart(crystals):
@@ -146,8 +139,8 @@ def test_take_rows():
 
 def test_concatenate(crystals):
     parts = [crystals[:3], crystals[3:3], crystals[3:20], crystals[20:]]
-    assert_equal(Crystals.concatenate(parts), crystals)
-    assert_equal(Crystals.concatenate(iter(parts[:1])), crystals[:3])
+    assert_same_crystals(Crystals.concatenate(parts), crystals)
+    assert_same_crystals(Crystals.concatenate(iter(parts[:1])), crystals[:3])
 
 
 def test_concatenate_refuses_what_does_not_belong_together(crystals, formation_crystals):
@@ -232,16 +225,16 @@ def test_check_crystals(crystals):
 
 def test_pickle(crystals, with_errors, tmp_path):
     for X in (crystals, with_errors, crystals[:0]):
-        assert_equal(pickle.loads(pickle.dumps(X)), X)
+        assert_same_crystals(pickle.loads(pickle.dumps(X)), X)
         buffer = io.BytesIO()
         joblib.dump(X, buffer)
         buffer.seek(0)
-        assert_equal(joblib.load(buffer), X)
+        assert_same_crystals(joblib.load(buffer), X)
     crystals.save(tmp_path / "store")
     mapped = Crystals.load(tmp_path / "store", mmap_mode="r")
-    assert_equal(pickle.loads(pickle.dumps(mapped)), crystals)
+    assert_same_crystals(pickle.loads(pickle.dumps(mapped)), crystals)
     joblib.dump(mapped, tmp_path / "mapped.joblib")
-    assert_equal(joblib.load(tmp_path / "mapped.joblib"), crystals)
+    assert_same_crystals(joblib.load(tmp_path / "mapped.joblib"), crystals)
 
 
 # ---- scikit-learn ----

@@ -10,19 +10,13 @@ import pytest
 from skdim import Crystals, SiteNetFeaturizer
 from skdim._crystals.columns import COLUMNS
 from skdim._crystals.store import SCHEMA_VERSION
+from tests.helpers.assertions import assert_same_crystals
 
 
 @pytest.fixture
 def store(crystals, tmp_path):
     crystals.save(tmp_path / "store")
     return tmp_path / "store"
-
-
-def assert_equal(a, b):
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-        assert getattr(a, name).dtype == getattr(b, name).dtype
-    assert (a.site_features, a.settings, a.errors_) == (b.site_features, b.settings, b.errors_)
 
 
 def edit_header(store, **changes):
@@ -37,7 +31,7 @@ def edit_header(store, **changes):
 @pytest.mark.parametrize("mmap_mode", [None, "r", "c"])
 def test_what_is_saved_is_loaded(mmap_mode, store, crystals):
     loaded = Crystals.load(str(store), mmap_mode=mmap_mode)
-    assert_equal(loaded, crystals)
+    assert_same_crystals(loaded, crystals)
     assert loaded.formulas == crystals.formulas
     for name in COLUMNS:
         assert isinstance(getattr(loaded, name), np.memmap) == (mmap_mode is not None)
@@ -55,9 +49,9 @@ def test_failed_rows_and_numpy_settings(mmap_mode, formation_crystals, tmp_path)
     with pytest.warns(UserWarning, match="could not be featurized"):
         X = featurizer.transform([None, formation_crystals[0], "x.cif"])
     X.save(tmp_path / "parent" / "store")
-    assert_equal(Crystals.load(tmp_path / "parent" / "store", mmap_mode), X)
+    assert_same_crystals(Crystals.load(tmp_path / "parent" / "store", mmap_mode), X)
     X[[0, 2]].save(tmp_path / "nothing")
-    assert_equal(Crystals.load(tmp_path / "nothing", mmap_mode), X[[0, 2]])
+    assert_same_crystals(Crystals.load(tmp_path / "nothing", mmap_mode), X[[0, 2]])
     X[:0].save(tmp_path / "empty")
     assert len(Crystals.load(tmp_path / "empty", mmap_mode)) == 0
 
@@ -101,7 +95,7 @@ def test_opening_does_not_read(crystals, tmp_path):
     assert used < 1e6
     assert isinstance(part.distance, np.memmap), "consecutive rows are still mapped"
     assert row.formulas == X[15_000].formulas
-    assert_equal(mapped[[7, 19_999, 7]], X[[7, 19_999, 7]])
+    assert_same_crystals(mapped[[7, 19_999, 7]], X[[7, 19_999, 7]])
     assert not mapped.distance.flags.writeable
 
 
@@ -110,7 +104,7 @@ def test_opening_does_not_read(crystals, tmp_path):
 
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
 def test_checksums_are_verified_on_request(mmap_mode, store, crystals):
-    assert_equal(Crystals.load(store, mmap_mode, verify=True), crystals)
+    assert_same_crystals(Crystals.load(store, mmap_mode, verify=True), crystals)
     for name in COLUMNS:
         file = store / f"{name}.npy"
         whole = file.read_bytes()
@@ -126,11 +120,11 @@ def test_checksums_are_verified_on_request(mmap_mode, store, crystals):
 def test_stores_of_earlier_releases_have_none(store, crystals):
     columns = json.loads((store / "header.json").read_text())["columns"]
     edit_header(store, columns={name: {**entry, "sha256": None} for name, entry in columns.items()})
-    assert_equal(Crystals.load(store), crystals)
+    assert_same_crystals(Crystals.load(store), crystals)
     for entry in columns.values():
         del entry["sha256"]
     edit_header(store, columns=columns)
-    assert_equal(Crystals.load(store, "r"), crystals)
+    assert_same_crystals(Crystals.load(store, "r"), crystals)
     with pytest.raises(ValueError, match="has no checksums to verify"):
         Crystals.load(store, verify=True)
 
@@ -138,7 +132,7 @@ def test_stores_of_earlier_releases_have_none(store, crystals):
 def test_a_mapped_store_is_saved_again(store, crystals, tmp_path, monkeypatch):
     monkeypatch.setattr("skdim._crystals.blocks._BLOCK", 10_000)
     Crystals.load(store, "r").save(tmp_path / "again")
-    assert_equal(Crystals.load(tmp_path / "again", verify=True), crystals)
+    assert_same_crystals(Crystals.load(tmp_path / "again", verify=True), crystals)
     for file in store.iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
 

@@ -18,13 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._chemistry.elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES, element_table, site_inputs
-from skdim._crystals.columns import COLUMNS
-
-
-def assert_equal(a, b, atol=0):
-    for name in COLUMNS:
-        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=0, atol=atol * (name == "distance"))
-    assert (a.site_features, a.settings, a.errors_) == (b.site_features, b.settings, b.errors_)
+from tests.helpers.assertions import assert_same_crystals
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +44,8 @@ def test_containers(structures):
         array[k] = structure
     series = pd.Series(structures, index=range(7, 7 + len(structures)))
     for X in (tuple(structures), array, array[:, None], series, pd.DataFrame({"structure": structures})):
-        assert_equal(SiteNetFeaturizer().transform(X), expected)
-        assert_equal(SiteNetFeaturizer().fit_transform(X, np.zeros(len(structures))), expected)
+        assert_same_crystals(SiteNetFeaturizer().transform(X), expected)
+        assert_same_crystals(SiteNetFeaturizer().fit_transform(X, np.zeros(len(structures))), expected)
 
 
 def test_kinds_of_rows(structures, tmp_path):
@@ -69,9 +63,9 @@ def test_kinds_of_rows(structures, tmp_path):
     if find_spec("ase"):  # an extra
         forms["atoms"] = [AseAtomsAdaptor.get_atoms(s) for s in structures]
     for rows in forms.values():
-        assert_equal(SiteNetFeaturizer().transform(rows), expected, atol=1e-5)
+        assert_same_crystals(SiteNetFeaturizer().transform(rows), expected, atol=1e-5)
     mixed = [list(forms.values())[k % len(forms)][k] for k in range(len(structures))]
-    assert_equal(SiteNetFeaturizer().transform(mixed), expected, atol=1e-5)
+    assert_same_crystals(SiteNetFeaturizer().transform(mixed), expected, atol=1e-5)
 
 
 def test_two_processes_give_the_same(structures):
@@ -79,7 +73,7 @@ def test_two_processes_give_the_same(structures):
     with pytest.warns(UserWarning, match=r"1 of 11 .* The first: row 5: the structure is missing"):
         expected = SiteNetFeaturizer(on_error="warn").transform(rows)
     with pytest.warns(UserWarning, match=r"1 of 11 .* The first: row 5: the structure is missing"):
-        assert_equal(SiteNetFeaturizer(on_error="warn", n_jobs=2).transform(rows), expected)
+        assert_same_crystals(SiteNetFeaturizer(on_error="warn", n_jobs=2).transform(rows), expected)
     assert set(expected.errors_) == {5}
     with pytest.raises(ValueError, match="row 5: the structure is missing"):
         SiteNetFeaturizer(n_jobs=2).transform(rows)
@@ -89,13 +83,13 @@ def test_crystals_travel_to_other_processes(crystals, tmp_path):
     crystals.save(tmp_path / "store")
     mapped = Crystals.load(tmp_path / "store", mmap_mode="r")
     for back in Parallel(n_jobs=2)(delayed(Crystals.__getitem__)(X, slice(None, None, -1)) for X in (crystals, mapped)):
-        assert_equal(back, crystals[::-1])
+        assert_same_crystals(back, crystals[::-1])
 
 
 def test_processes_of_the_context(structures, monkeypatch, capsys):
     expected = SiteNetFeaturizer().transform(structures)
     with parallel_config(backend="threading", n_jobs=3):
-        assert_equal(SiteNetFeaturizer(verbose=1).transform(structures), expected)
+        assert_same_crystals(SiteNetFeaturizer(verbose=1).transform(structures), expected)
     assert "chunk" in capsys.readouterr().err
 
 
@@ -108,7 +102,7 @@ def test_stateless(structures):
     before = copy.deepcopy(vars(featurizer))
     first = featurizer.transform(structures)
     assert featurizer.fit(structures[:1]) is featurizer
-    assert_equal(featurizer.transform(structures), first)
+    assert_same_crystals(featurizer.transform(structures), first)
     assert vars(featurizer) == before, "nothing is learnt"
     assert not featurizer.__sklearn_tags__().requires_fit
 
@@ -119,7 +113,7 @@ def test_clone_params_pickle(structures):
     assert params["max_sites"] == 30
     for other in (clone(featurizer), pickle.loads(pickle.dumps(featurizer)), SiteNetFeaturizer().set_params(**params)):
         assert other.get_params() == params
-        assert_equal(other.transform(structures), featurizer.transform(structures))
+        assert_same_crystals(other.transform(structures), featurizer.transform(structures))
     assert "max_sites=30" in repr(featurizer)
 
 
@@ -127,7 +121,7 @@ def test_names_and_output(structures, untrained):
     featurizer = SiteNetFeaturizer()
     assert featurizer.get_feature_names_out().tolist() == ["crystal"]
     assert featurizer.set_output(transform="pandas") is featurizer
-    assert_equal(featurizer.fit_transform(structures), SiteNetFeaturizer().transform(structures))
+    assert_same_crystals(featurizer.fit_transform(structures), SiteNetFeaturizer().transform(structures))
     pipeline = make_pipeline(SiteNetFeaturizer(), DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu"))
     table = pipeline.set_output(transform="pandas").fit_transform(structures)
     assert isinstance(table, pd.DataFrame)
@@ -273,7 +267,7 @@ def test_majority_species():
     alloy = Structure(Lattice.cubic(3.9), [{"Cu": 0.7, "Au": 0.3}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     ordered = Structure(Lattice.cubic(3.9), ["Cu", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     featurizer = SiteNetFeaturizer(disordered="majority")
-    assert_equal(featurizer.transform([alloy]), featurizer.transform([ordered]))
+    assert_same_crystals(featurizer.transform([alloy]), featurizer.transform([ordered]))
     with pytest.raises(ValueError, match=r"row 0 .*: site 0 is disordered .*pass disordered='majority'"):
         SiteNetFeaturizer().transform([alloy])
 

@@ -12,15 +12,9 @@ import pandas as pd
 import pytest
 
 from skdim import Crystals, SiteNetFeaturizer
-from skdim._crystals.columns import COLUMNS
 from skdim._shared.files import lock_file
 from skdim._structures.errors import StructureError
-
-
-def assert_equal(a, b):
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    assert (a.site_features, a.settings, a.errors_) == (b.site_features, b.settings, b.errors_)
+from tests.helpers.assertions import assert_same_crystals
 
 
 @pytest.fixture
@@ -42,8 +36,8 @@ def cifs(structures, tmp_path):
 def test_it_is_what_transform_returns(n_jobs, chunk_size, structures, X, path, capsys):
     made = SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(iter(structures), path, chunk_size=chunk_size)
     assert isinstance(made.distance, np.memmap)
-    assert_equal(made, X)
-    assert_equal(Crystals.load(path, verify=True), X)
+    assert_same_crystals(made, X)
+    assert_same_crystals(Crystals.load(path, verify=True), X)
     assert [file.name for file in path.parent.iterdir()] == ["store"]
     assert not (path / "ids.csv").exists()
     assert capsys.readouterr() == ("", "")
@@ -115,8 +109,8 @@ def test_an_error_keeps_what_is_done(structures, X, path):
     assert "6 rows before it are kept" in error.value.__notes__[0]
     with pytest.warns(UserWarning, match="1 of 10"):
         made = SiteNetFeaturizer(on_error="warn").transform_to_disk(rows, path, chunk_size=2)
-    assert_equal(made[:6], X[:6])
-    assert_equal(made[7:], X[6:9])
+    assert_same_crystals(made[:6], X[:6])
+    assert_same_crystals(made[7:], X[6:9])
 
 
 def test_what_is_done_is_not_done_again(structures, path, monkeypatch):

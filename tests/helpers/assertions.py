@@ -1,7 +1,7 @@
-"""What must not change a representation of crystals, as assertions on any callable: list of structures -> array.
+"""Assertions that several test files share: equal Crystals, and representations that only depend on the crystal.
 
-The array has one row a structure. Structures are changed in ways that leave the crystal what it is; ``atol`` is by how
-much a value of the array may differ.
+A representation is any callable: list of structures -> array with one row per structure. ``assert_unchanged_by_...``
+changes the structures in a way that leaves the crystals the same; values of the array may differ by ``atol``.
 """
 
 import copy
@@ -9,8 +9,20 @@ import copy
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
+from skdim._crystals.columns import COLUMNS
+
 #: Supercells of the input: along each axis, with sheared vectors, and face-centred.
 SUPERCELLS = ([[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 0], [0, 0, 3]], [[1, 1, 0], [0, 1, 1], [1, 0, 1]])
+
+
+def assert_same_crystals(actual, expected, atol=0):
+    """Every column has the same values and dtype, and so have settings and errors; distances may differ by ``atol``."""
+    for name, dtype in COLUMNS.items():
+        ours, theirs = getattr(actual, name), getattr(expected, name)
+        assert ours.dtype == theirs.dtype == dtype, name
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol if name == "distance" else 0, err_msg=name)
+    for name in ("site_features", "settings", "errors_"):
+        assert getattr(actual, name) == getattr(expected, name), name
 
 
 def assert_unchanged_by_rotation(function, structures, atol):

@@ -15,6 +15,7 @@ from sklearn.utils import gen_even_slices
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.baselines import XRDPattern
 from tests.helpers import processes
+from tests.helpers.assertions import assert_same_crystals
 from tests.helpers.small_estimators import SMALL
 
 
@@ -55,13 +56,6 @@ def backend(request):
 def pipeline():
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=2)
     return Pipeline([("featurize", SiteNetFeaturizer()), ("embed", embedder), ("regress", Ridge())])
-
-
-def assert_same_crystals(a, b):
-    assert len(a) == len(b)
-    assert a.settings == b.settings
-    for name in ("numbers", "multiplicity", "site_class", "neighbour", "distance", "count"):
-        assert_array_equal(getattr(a, name), getattr(b, name))
 
 
 def test_featurize(backend, structures, X):
