@@ -1,4 +1,4 @@
-"""Deep InfoMax: the pre-training estimator, and its weights on disk.
+"""Deep InfoMax: the pre-training estimator and its weights on disk.
 
-It imports from ``_training``, ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
+May import ``_training``, ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
 """

@@ -1,4 +1,4 @@
-"""The net that the parameters of a DeepInfoMaxEmbedder describe, for a fit and for weights that were saved."""
+"""The net described by the parameters of a DeepInfoMaxEmbedder, for training and for loading weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .._training.train import encoder_settings, make_crystal_net
 from ..nn.choices import NEGATIVES
 from ..nn.infomax import DeepInfoMax
 
-#: Crystals that fix the scale of the descriptors: more would not change it.
-_ENOUGH = 5000
+#: Number of crystals that the scale of the descriptors is computed from; more would not change it.
+_N_FOR_SCALE = 5000
 
 
 def module_settings(embedder, site_features):
@@ -20,7 +20,7 @@ def module_settings(embedder, site_features):
     Raises
     ------
     ValueError
-        If ``negatives`` or ``encoder_params`` name what there is not.
+        If ``negatives`` or ``encoder_params`` are invalid.
     """
     return {
         "encoder": encoder_settings(embedder, site_features),
@@ -41,17 +41,17 @@ def module_settings(embedder, site_features):
 
 
 def loss_parts(embedder):
-    """Parts of the loss that the history records."""
+    """Names of the parts of the loss that are recorded in the history."""
     optional = {"kl": embedder.kl_weight, "descriptors": embedder.descriptor_weight}
     return ("local", "global", *(name for name, weight in optional.items() if weight))
 
 
 def net_maker(embedder, site_features, seed, crystals=None, rows=None):
-    """Return a function that makes the untrained net for a training run on these rows of ``crystals``."""
+    """Return a function that makes the untrained net; ``rows`` of ``crystals`` set the scale of the descriptors."""
     settings = module_settings(embedder, site_features)
     prepare = None
     if embedder.descriptor_weight and crystals is not None:
-        prepare = partial(_standardise, crystals=copied_rows(crystals, rows[:: max(1, len(rows) // _ENOUGH)]))
+        prepare = partial(_standardise, crystals=copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)]))
     return partial(
         make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2, prepare=prepare
     )
@@ -61,9 +61,8 @@ def _standardise(module, device_batches, crystals):
     module.descriptors.standardise(device_batches(crystals))
 
 
-def _checked_negatives(given):
-    negatives = (given,) if isinstance(given, str) else tuple(given)
-    unknown = [n for n in negatives if n not in NEGATIVES]
-    if unknown or not negatives:
-        raise ValueError(f"negatives must be one or more of {NEGATIVES}; got {given!r}")
+def _checked_negatives(value):
+    negatives = (value,) if isinstance(value, str) else tuple(value)
+    if not negatives or not set(negatives) <= set(NEGATIVES):
+        raise ValueError(f"negatives must be one or more of {NEGATIVES}; got {value!r}")
     return negatives

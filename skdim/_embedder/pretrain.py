@@ -1,4 +1,4 @@
-"""The fit of a DeepInfoMaxEmbedder."""
+"""Fitting a DeepInfoMaxEmbedder."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from .infomax_net import loss_parts, module_settings, net_maker
 
 
 def pretrain(embedder, crystals, rows):
-    """Fit an embedder of valid parameters to those rows of crystals, which were featurized; returns it."""
+    """Fit an embedder with valid parameters to the given rows of crystals, none of which failed; return it."""
     if starts_warm(embedder):
         check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", like=embedder)
         settings = module_settings(embedder, crystals.site_features)
-        refuse_changes(embedder, settings, "set it back, or fit with warm_start=False to train another one")
+        refuse_changes(embedder, settings, "reset the parameters, or fit a new network with warm_start=False")
     ranks = ranks_of(embedder.device)
     rng = check_random_state(embedder.random_state)
     if ranks is not None:
         rng = ranks.of_first(lambda: rng)
     seed = seed_of(rng)
-    kept, held_out = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
-    make_net = net_maker(embedder, crystals.site_features, seed, crystals, kept)
-    sets = dataset(crystals, kept), dataset(crystals, held_out)
+    training, validation = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
+    make_net = net_maker(embedder, crystals.site_features, seed, crystals, training)
+    sets = dataset(crystals, training), dataset(crystals, validation)
     checkpoint = checkpoint_of(embedder, seed, *sets, ranks=ranks)
     train(embedder, "pre-train", make_net, *sets, loss_parts(embedder), checkpoint, ranks)
     embedder.site_features_ = crystals.site_features
     embedder.featurizer_settings_ = crystals.settings
     embedder.n_crystals_ = len(rows)
-    vars(embedder).pop("pretrained_info_", None)  # it was about other weights
+    vars(embedder).pop("pretrained_info_", None)  # it described the previous weights
     return embedder

@@ -1,4 +1,4 @@
-"""Vectors of crystals on disk: a .npy, .parquet or .csv file, written as they come and never whole in memory."""
+"""Vectors of crystals on disk: a .npy, .parquet or .csv file, written block by block in constant memory."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 
 from .._shared.files import refuse_existing, replaced_file
 
-#: Numbers that are gathered for one write.
-_AT_ONCE = 2**22
+#: Number of values in a block that is written at once.
+_BLOCK_VALUES = 2**22
 
 
 def write_vectors(path, parts, n_rows, names, ids=None):
-    """Write the vectors of rows to a new file, NaN for those that have none.
+    """Write vectors to a new file; rows without a vector are NaN.
 
     Parameters
     ----------
     path : str or Path
-        Its suffix, ".npy", ".parquet" or ".csv", says the kind.
+        Its suffix selects the format: ".npy", ".parquet" or ".csv".
     parts : iterable of (ndarray of int of shape (k,), ndarray of float32 of shape (k, n_columns))
-        Row numbers, ascending also from one part to the next, and their vectors.
+        Row numbers, in ascending order within and across parts, and their vectors.
     n_rows : int
     names : sequence of str of length n_columns
     ids : sequence of str of length n_rows, default=None
-        Name of each row, for a first column "id" of a table; a ".npy" has no place for it.
+        Row names, written as the first column "id" of a table; not written to ".npy".
 
     Returns
     -------
@@ -32,32 +32,36 @@ def write_vectors(path, parts, n_rows, names, ids=None):
 
     Raises
     ------
-    FileExistsError, ImportError, ValueError
-        If there is such a file, pyarrow is missing, or the suffix is another.
+    FileExistsError
+        If the file exists.
+    ImportError
+        If pyarrow is needed and missing.
+    ValueError
+        If the suffix is unknown, or the number of ids is not ``n_rows``.
     """
     path = Path(path)
     writers = {".npy": _write_npy, ".parquet": _write_parquet, ".csv": _write_csv}
     if path.suffix not in writers:
-        raise ValueError(f"{path} must end in .npy, .parquet or .csv, as that says what to write")
+        raise ValueError(f"{path} must end in .npy, .parquet or .csv, which selects the format")
     refuse_existing(path)
     if ids is not None and len(ids) != n_rows:
-        raise ValueError(f"there are {len(ids)} ids for {n_rows} rows")
+        raise ValueError(f"ids has {len(ids)} names for {n_rows} rows")
     with replaced_file(path) as file:
         writers[path.suffix](file, _blocks(parts, n_rows, len(names)), n_rows, names, ids)
     return path
 
 
 def _blocks(parts, n_rows, width):
-    """Consecutive rows of the whole matrix, block by block."""
-    step = max(1, _AT_ONCE // width)
+    """Yield the whole matrix as blocks of consecutive rows."""
+    step = max(1, _BLOCK_VALUES // width)
     start, block = 0, None
     for rows, values in parts:
         while len(rows):
             if block is None:
                 block = np.full((min(step, n_rows - start), width), np.nan, dtype=np.float32)
-            here = int(np.searchsorted(rows, start + len(block)))
-            block[rows[:here] - start] = values[:here]
-            rows, values = rows[here:], values[here:]
+            n_here = int(np.searchsorted(rows, start + len(block)))
+            block[rows[:n_here] - start] = values[:n_here]
+            rows, values = rows[n_here:], values[n_here:]
             if len(rows):
                 yield block
                 start, block = start + len(block), None
@@ -82,7 +86,7 @@ def _write_parquet(file, blocks, n_rows, names, ids):
         import pyarrow.parquet as pq
     except ImportError as error:
         raise ImportError(
-            'Parquet files need pyarrow: pip install "skdim-crystals[parquet]"; or give a path that ends in .npy'
+            'Parquet files need pyarrow: pip install "skdim-crystals[parquet]", or use a path that ends in .npy'
         ) from error
     id_field = [] if ids is None else [("id", pa.string())]
     schema = pa.schema(id_field + [(str(name), pa.float32()) for name in names])

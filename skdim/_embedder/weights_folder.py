@@ -1,4 +1,4 @@
-"""Writing an embedder's weights to a folder, and making an embedder of them again."""
+"""Writing an embedder's weights to a folder, and loading an embedder from it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .weights_checks import (
     saved_embedder,
 )
 
-#: The weights that come with the package.
+#: The weights that are part of the package.
 DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "default"
 
 
@@ -41,19 +41,19 @@ def write_weights(embedder, path, metadata):
     if not isinstance(metadata, dict):
         raise TypeError(f"metadata must be a dict, not a {type(metadata).__name__}")
     settings = module_settings(embedder, embedder.site_features_)
-    refuse_changes(embedder, settings, "set it back, or fit again before saving")
+    refuse_changes(embedder, settings, "reset the parameters, or fit again before saving")
     parameters = {k: v for k, v in embedder.get_params(deep=False).items() if k not in NOT_SAVED}
     if not isinstance(embedder.random_state, Integral):
-        parameters["random_state"] = None  # an instance, which goes on from fit to fit; "seed" is what it gave
+        parameters["random_state"] = None  # a RandomState; "seed" is the number that it drew
     history = epoch_records(embedder.history_)
-    held_out = [epoch["valid_loss"] for epoch in history if "valid_loss" in epoch]
+    validation_losses = [epoch["valid_loss"] for epoch in history if "valid_loss" in epoch]
     config = {
         "format": FORMAT,
         "schema_version": SCHEMA_VERSION,
         "skdim_version": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "parameters": parameters,
-        # What the parameters stood for: defaults of the encoder may change.
+        # With the encoder's defaults, which may change in a later version.
         "network": settings,
         "seed": embedder.net_.seed,
         "site_features": embedder.site_features_,
@@ -62,7 +62,7 @@ def write_weights(embedder, path, metadata):
         "training": {
             "n_crystals": embedder.n_crystals_,
             "n_epochs": embedder.n_iter_,
-            "early_stopping_loss": min(held_out, default=None),
+            "early_stopping_loss": min(validation_losses, default=None),
             "history": history,
         },
         "metadata": metadata,
@@ -71,7 +71,7 @@ def write_weights(embedder, path, metadata):
     weights = {name: value.detach().cpu().contiguous() for name, value in embedder.net_.module_.state_dict().items()}
     with new_folder(path) as folder:
         (folder / CONFIG).write_text(text, encoding="utf-8")
-        # save_file would make a file that only its owner may read.
+        # safetensors' save_file would write a file that only its owner can read.
         (folder / WEIGHTS).write_bytes(save(weights))
 
 
@@ -105,9 +105,9 @@ def _folder(path):
         return folder
     if path is None:
         raise FileNotFoundError(
-            f"this copy of skdim ({__version__}) comes without weights (no folder {folder}): train them with `make "
-            "weights`, or give from_pretrained the folder that save_pretrained wrote"
+            f"this copy of skdim ({__version__}) has no weights (no folder {folder}): train them with `make weights`, "
+            "or pass from_pretrained a folder that save_pretrained wrote"
         )
     if folder.exists():
-        raise ValueError(f"{folder} is a file: from_pretrained reads the folder that save_pretrained wrote")
+        raise ValueError(f"{folder} is a file: from_pretrained reads a folder that save_pretrained wrote")
     raise FileNotFoundError(f"no such folder: {folder}")

@@ -26,7 +26,7 @@ from tests.cli.running import PATIENCE, left
         (["embed", "{cifs}", "-o", "a.csv", "--device", "meta"], "there is no such device; it may be cpu"),
         (["embed", "{cifs}", "-o", "a.csv", "--device", "cuda"], "there is no GPU that torch can use; leave the"),
         (["embed", "{cifs}", "-o", "a.csv", "--device", "cpu:1"], "torch finds 1 of them, counted from 0"),
-        (["embed", "{cifs}", "-o", "a.csv", "--weights", "{cifs}"], "holds no pre-trained weights"),
+        (["embed", "{cifs}", "-o", "a.csv", "--weights", "{cifs}"], "has no pre-trained weights"),
         (["featurize", "{table}/x", "-o", "a"], "no such file or folder"),
         (["featurize", "{store}", "-o", "a"], "store is a store of featurized crystals already"),
         (["fit", "{table}", "--target", "energi", "-o", "a.skops"], "did you mean 'energy'?"),

@@ -1,4 +1,4 @@
-"""Weights in a folder: what is saved is loaded, and what does not fit is refused before a network is made of it."""
+"""Weights in a folder: loading restores what was saved, and invalid files are refused before a network is built."""
 
 import json
 import pickle
@@ -63,21 +63,21 @@ def refused(folder, match, **params):
         DeepInfoMaxEmbedder.from_pretrained(folder, **params)
 
 
-# ---- what is saved is loaded ----
+# ---- saving and loading ----
 
 
-def test_vectors_are_the_same_to_the_bit(loaded, embedder, X):
+def test_vectors_are_bitwise_identical_after_loading(loaded, embedder, X):
     for kind in ("global", "local", "both"):
         for model in (loaded, embedder):
             model.set_params(representation=kind)
         assert_array_equal(loaded.transform(X), embedder.transform(X))
         assert_array_equal(loaded.get_feature_names_out(), embedder.get_feature_names_out())
-    for ours, theirs in zip(loaded.transform_sites(X), embedder.transform_sites(X), strict=True):
-        assert_array_equal(ours, theirs)
+    for actual, expected in zip(loaded.transform_sites(X), embedder.transform_sites(X), strict=True):
+        assert_array_equal(actual, expected)
     assert loaded.score(X) == embedder.score(X)
 
 
-def test_parameters_and_attributes(loaded, embedder, X):
+def test_parameters_and_attributes_are_restored(loaded, embedder, X):
     assert loaded.get_params() == embedder.get_params()
     assert loaded.n_iter_ == 3
     assert loaded.n_crystals_ == 40
@@ -89,11 +89,11 @@ def test_parameters_and_attributes(loaded, embedder, X):
     assert loaded.pretrained_info_["skdim_version"] == skdim.__version__
 
 
-def test_files(folder, tmp_path):
+def test_folder_has_a_config_and_weights_with_the_same_permissions(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
     assert {path.name for path in folder.iterdir()} == {"config.json", "weights.safetensors"}
     modes = {path.stat().st_mode for path in folder.iterdir()}
-    assert len(modes) == 1, "who may read the config may read the weights"
+    assert len(modes) == 1, "the weights are readable by those who can read the config"
     config = json.loads((folder / "config.json").read_text())
     assert config["format"] == "skdim.DeepInfoMaxEmbedder"
     assert config["date"].endswith("+00:00")
@@ -101,7 +101,7 @@ def test_files(folder, tmp_path):
     assert not {"device", "callbacks", "checkpoint", "n_jobs", "verbose", "warm_start"} & config["parameters"].keys()
 
 
-def test_default_network_stays_small(untrained, tmp_path):
+def test_default_network_takes_less_than_3_mb(untrained, tmp_path):
     untrained.save_pretrained(tmp_path / "saved")
     assert sum(path.stat().st_size for path in (tmp_path / "saved").iterdir()) < 3e6
 
@@ -117,7 +117,7 @@ def test_default_network_stays_small(untrained, tmp_path):
         {"n_components": np.int64(5), "temperature": np.float32(0.5), "random_state": np.int64(3), "max_epochs": 0},
     ],
 )
-def test_every_kind_of_network(settings, X, tmp_path):
+def test_every_kind_of_network_is_restored(settings, X, tmp_path):
     embedder = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 1, **settings}).fit(X)
     embedder.save_pretrained(tmp_path / "saved")
     loaded = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "saved", device="cpu")
@@ -128,7 +128,7 @@ def test_every_kind_of_network(settings, X, tmp_path):
     assert early == (embedder.history_[-1, "valid_loss"] if "early_stopping" in settings else None)
 
 
-def test_oxidation_states(tmp_path):
+def test_oxidation_states_are_restored(tmp_path):
     X = SiteNetFeaturizer(oxidation_states="guess").transform(make_crystals(6, random_state=0)[0])
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
     embedder.save_pretrained(tmp_path / "saved")
@@ -137,7 +137,7 @@ def test_oxidation_states(tmp_path):
     assert loaded.featurizer_settings_["oxidation_states"] == "guess"
 
 
-def test_overrides(folder, embedder, X):
+def test_parameters_that_do_not_change_the_network_can_be_overridden(folder, embedder, X):
     loaded = DeepInfoMaxEmbedder.from_pretrained(
         str(folder),
         representation="local",
@@ -156,7 +156,7 @@ def test_overrides(folder, embedder, X):
     assert loaded.score(X) != embedder.score(X)
 
 
-def test_clone_and_pickle(loaded, X):
+def test_loaded_embedder_can_be_cloned_and_pickled(loaded, X):
     assert not hasattr(clone(loaded), "net_")
     assert clone(loaded).get_params() == loaded.get_params()
     copy = pickle.loads(pickle.dumps(loaded))
@@ -164,7 +164,7 @@ def test_clone_and_pickle(loaded, X):
     assert copy.pretrained_info_ == loaded.pretrained_info_
 
 
-def test_transfer(loaded, embedder, X, y):
+def test_transfer_from_a_loaded_embedder_equals_transfer_from_the_saved_one(loaded, embedder, X, y):
     scores = [
         cross_val_score(SiteNetRegressor(**SMALL, pretrained=FrozenEstimator(source), max_epochs=1), X, y, cv=2)
         for source in (loaded, embedder)
@@ -172,10 +172,10 @@ def test_transfer(loaded, embedder, X, y):
     assert_array_equal(*scores)
 
 
-def test_fit_goes_on_from_the_weights(loaded, embedder, X):
+def test_warm_start_continues_from_loaded_weights(loaded, embedder, X):
     loaded.set_params(warm_start=True, max_epochs=0).fit(X)
     assert_array_equal(loaded.transform(X), embedder.transform(X))
-    assert not hasattr(loaded, "pretrained_info_"), "it told of weights that may have changed"
+    assert not hasattr(loaded, "pretrained_info_"), "it describes the loaded weights, which may have changed"
     loaded.set_params(max_epochs=2).fit(X)
     assert loaded.n_iter_ == 5
     assert not np.array_equal(loaded.transform(X), embedder.transform(X))
@@ -184,11 +184,11 @@ def test_fit_goes_on_from_the_weights(loaded, embedder, X):
         loaded.transform(other)
 
 
-def test_without_warm_start_fit_begins_anew(loaded, embedder, X):
+def test_fit_without_warm_start_ignores_loaded_weights(loaded, embedder, X):
     assert_array_equal(loaded.fit(X).transform(X), embedder.transform(X))
 
 
-def test_saved_again(loaded, folder, X, tmp_path):
+def test_saving_a_loaded_embedder_again_keeps_its_metadata(loaded, folder, X, tmp_path):
     loaded.save_pretrained(tmp_path / "again")
     again = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "again", device="cpu")
     assert again.pretrained_info_["metadata"] == METADATA
@@ -196,29 +196,26 @@ def test_saved_again(loaded, folder, X, tmp_path):
     assert_array_equal(again.transform(X), loaded.transform(X))
 
 
-def test_the_global_random_state_is_left_alone(folder):
+def test_loading_does_not_change_the_global_random_state(folder):
     before = torch.get_rng_state()
     DeepInfoMaxEmbedder.from_pretrained(folder)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_weights_of_the_package(folder, monkeypatch, X, embedder, tmp_path):
+def test_default_path_is_the_weights_of_the_package(folder, monkeypatch, X, embedder, tmp_path):
     monkeypatch.setattr(_weights_folder, "DEFAULT_WEIGHTS", folder)
     assert_array_equal(DeepInfoMaxEmbedder.from_pretrained(device="cpu").transform(X), embedder.transform(X))
     monkeypatch.setattr(_weights_folder, "DEFAULT_WEIGHTS", tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match=r"comes without weights .*make weights"):
+    with pytest.raises(FileNotFoundError, match=r"has no weights .*make weights"):
         DeepInfoMaxEmbedder.from_pretrained()
 
 
-def test_the_weights_of_the_package_lie_in_it():
+def test_default_weights_are_inside_the_package():
     assert Path(skdim.__file__).parent == _weights_folder.DEFAULT_WEIGHTS.parents[1]
 
 
-# ---- refusals when saving ----
-
-
 def test_loading_and_embedding_make_no_optimiser(loaded, X):
-    """They take a second to import what makes one."""
+    """torch takes a second to import what an optimiser needs."""
     copy = pickle.loads(pickle.dumps(loaded))
     for one in (loaded, copy):
         one.transform(X)
@@ -228,14 +225,19 @@ def test_loading_and_embedding_make_no_optimiser(loaded, X):
     assert_array_equal(copy.transform(X), loaded.transform(X))
 
 
-def test_parameters_that_were_changed_since_the_fit(loaded, tmp_path):
+# ---- errors when saving ----
+
+
+def test_saving_refuses_parameters_changed_after_fit(loaded, tmp_path):
     loaded.set_params(n_components=9, objective="jsd")
-    with pytest.raises(ValueError, match=r"has objective='infonce', not 'jsd'; n_components=4, not 9: set it back"):
+    with pytest.raises(
+        ValueError, match=r"has objective='infonce', not 'jsd'; n_components=4, not 9: reset the parameters"
+    ):
         loaded.save_pretrained(tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
-def test_what_cannot_be_saved(embedder, folder, tmp_path):
+def test_saving_refuses_existing_paths_unfitted_estimators_and_bad_metadata(embedder, folder, tmp_path):
     with pytest.raises(FileExistsError, match="exists: remove it first"):
         embedder.save_pretrained(folder)
     with pytest.raises(NotFittedError):
@@ -256,25 +258,25 @@ def test_a_failed_save_leaves_nothing(embedder, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---- refusals when loading ----
+# ---- errors when loading ----
 
 
-def test_no_such_folder(folder, tmp_path):
+def test_a_missing_folder_or_config_is_refused(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such folder: .*nowhere"):
         DeepInfoMaxEmbedder.from_pretrained(tmp_path / "nowhere")
-    refused(folder / "config.json", "is a file: from_pretrained reads the folder")
+    refused(folder / "config.json", "is a file: from_pretrained reads a folder")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", r"empty holds no pre-trained weights: config\.json cannot be read")
+    refused(tmp_path / "empty", r"empty has no pre-trained weights: config\.json cannot be read")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '{"format": "other"}', "[" * 100_000, '"' + "x" * 10**7])
-def test_damaged_config(text, folder):
+def test_damaged_config_is_refused(text, folder):
     (folder / "config.json").write_text(text)
-    refused(folder, "holds no pre-trained weights: config.json")
+    refused(folder, "has no pre-trained weights: .*config.json")
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_schema(version, folder):
+def test_other_schema_versions_are_refused(version, folder):
     edit_config(folder, schema_version=version, skdim_version="9.9")
     refused(folder, f"has schema version {version}, and this skdim .* reads version 1: use skdim 9.9")
 
@@ -282,13 +284,13 @@ def test_another_schema(version, folder):
 @pytest.mark.parametrize(
     "entry", ["parameters", "network", "seed", "site_features", "element_table", "featurizer", "training", "metadata"]
 )
-def test_a_config_that_lacks_something(entry, folder):
+def test_missing_config_entries_are_refused(entry, folder):
     for value in (None, 3.5, True):
         edit_config(folder, **{entry: value})
-        refused(folder, rf"config\.json is damaged: {entry}")
+        refused(folder, rf"config\.json is damaged: invalid {entry}")
 
 
-def test_wrong_entries(folder):
+def test_invalid_config_entries_are_refused(folder):
     for changes in (
         {"seed": -1},
         {"seed": 2**32},
@@ -300,49 +302,58 @@ def test_wrong_entries(folder):
     ):
         before = (folder / "config.json").read_text()
         edit_config(folder, **changes)
-        refused(folder, f"is damaged: {next(iter(changes))} cannot be")
+        refused(folder, f"is damaged: invalid {next(iter(changes))}")
         (folder / "config.json").write_text(before)
 
 
-def test_another_element_table(folder):
+def test_other_values_of_elemental_properties_are_refused(folder):
     edit_config(folder, element_table="0" * 64)
     refused(folder, r"trained with other values of the site features \['atomic_number'")
 
 
-def test_other_site_features(folder):
+def test_unknown_site_features_are_refused(folder):
     features = json.loads((folder / "config.json").read_text())["site_features"]
     edit_config(folder, site_features=[*features, "colour"])
-    refused(folder, "site features that this skdim .* does not know: unknown element properties: 'colour'")
+    refused(folder, "site features that are unknown to this skdim .*: unknown element properties: 'colour'")
     edit_config(folder, site_features=[])
-    refused(folder, "does not know")
+    refused(folder, "unknown to this skdim")
     edit_config(folder, site_features=[*features, "oxidation_state", "oxidation_state"])
-    refused(folder, "names a feature twice")
+    refused(folder, "site_features has duplicates")
     edit_config(folder, site_features=[["row"]])
-    refused(folder, "does not know")
+    refused(folder, "unknown to this skdim")
 
 
-def test_wrong_parameters(folder):
+def test_unknown_parameters_are_refused(folder):
     edit_parameters(folder, colour="red")
-    refused(folder, r"parameters that this skdim .* does not take from a file: \['colour'\]; a newer skdim")
+    refused(folder, r"parameters that this skdim .* does not read from a file: \['colour'\]; a newer skdim")
 
 
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"device": "cuda"}, r"does not take from a file: \['device'\]"),
-        ({"checkpoint": "/etc/passwd"}, r"does not take from a file: \['checkpoint'\]"),
-        ({"n_components": "four"}, "has a parameter of no use: The 'n_components' parameter"),
-        ({"n_components": -4}, "has a parameter of no use"),
-        ({"negatives": ["nobody"]}, "has a parameter of no use: negatives must be"),
-        ({"encoder_params": {"colour": 1}}, "has a parameter of no use: encoder_params has unknown keys"),
-        ({"encoder_params": {**NARROW, "pre_pool": "abc"}}, "of no use: The 'pre_pool' parameter of encoder_params"),
+        ({"device": "cuda"}, r"does not read from a file: \['device'\]"),
+        ({"checkpoint": "/etc/passwd"}, r"does not read from a file: \['checkpoint'\]"),
+        ({"n_components": "four"}, "invalid parameter: The 'n_components' parameter"),
+        ({"n_components": -4}, "has an invalid parameter"),
+        ({"negatives": ["nobody"]}, "has an invalid parameter: negatives must be"),
+        ({"encoder_params": {"colour": 1}}, "has an invalid parameter: encoder_params has unknown keys"),
+        (
+            {"encoder_params": {**NARROW, "pre_pool": "abc"}},
+            "invalid parameter: The 'pre_pool' parameter of encoder_params",
+        ),
         ({"encoder_params": {**NARROW, "pre_pool": [8, 0]}}, "pre_pool in encoder_params must hold positive"),
-        ({"encoder_params": {**NARROW, "site_width": -8}}, "of no use: The 'site_width' parameter of encoder_params"),
-        ({"encoder_params": {**NARROW, "site_width": 0.5}}, "of no use: The 'site_width' parameter of encoder_params"),
-        ({"encoder_params": {"pre_pool": [8] * 10_000}}, "its parameters are longer than any network's"),
+        (
+            {"encoder_params": {**NARROW, "site_width": -8}},
+            "invalid parameter: The 'site_width' parameter of encoder_params",
+        ),
+        (
+            {"encoder_params": {**NARROW, "site_width": 0.5}},
+            "invalid parameter: The 'site_width' parameter of encoder_params",
+        ),
+        ({"encoder_params": {"pre_pool": [8] * 10_000}}, "its parameters have more than 10000 characters"),
     ],
 )
-def test_parameters_that_make_no_network(changes, match, folder):
+def test_invalid_parameters_are_refused(changes, match, folder):
     edit_parameters(folder, **changes)
     refused(folder, match)
 
@@ -360,38 +371,38 @@ def test_parameters_that_make_no_network(changes, match, folder):
         {"encoder_params": {**NARROW, "pre_pool": [10**6] * 100}},
     ],
 )
-def test_huge_networks_cost_nothing(changes, folder):
-    """A config asks for terabytes: the shapes in the file decide before there is any."""
+def test_configs_of_huge_networks_allocate_no_memory(changes, folder):
+    """The shapes in the weights file are compared before any tensor is allocated."""
     edit_parameters(folder, **changes)
     tracemalloc.start()
-    refused(folder, "does not fit its config.json|describes no network")
+    refused(folder, "does not match its config.json|does not describe a network")
     assert tracemalloc.get_traced_memory()[1] < 20e6
     tracemalloc.stop()
 
 
-def test_defaults_that_have_changed_since(folder):
-    """The weights would fit, and the vectors would be others."""
+def test_changed_defaults_are_refused(folder):
+    """The weights would have the right shapes, and give other vectors."""
     config = json.loads((folder / "config.json").read_text())
     config["network"]["encoder"]["pooling"] = "max"
     edit_config(folder, network=config["network"], skdim_version="0.0.1")
-    refused(folder, r"trained with pooling='max' \(here 'mean'\), which is not what .*: use skdim 0.0.1")
+    refused(folder, r"trained with pooling='max' \(here 'mean'\): defaults of this skdim .* differ; use skdim 0.0.1")
     config["network"]["encoder"] = {**config["network"]["encoder"], "pooling": "mean", "colour": "red"}
     edit_config(folder, network=config["network"])
     refused(folder, r"colour='red' \(here 'unknown'\)")
 
 
-def test_overrides_that_do_not_fit(folder):
+def test_overrides_that_change_the_network_are_refused(folder):
     match = r"\['n_components'\] would change the trained network, which has n_components=4, not 5"
     refused(folder, match, n_components=5)
     pooling = {**NARROW, "pooling": "max"}
     refused(folder, "which has pooling='mean', not 'max'", encoder_params=pooling)
-    refused(folder, r"does not fit \['kl_weight'\] or its config.json: encoder.bottleneck.bias is F32", kl_weight=0)
+    refused(folder, r"does not match \['kl_weight'\] or its config.json: encoder.bottleneck.bias is F32", kl_weight=0)
     refused(folder, "The 'representation' parameter", representation="none")
     with pytest.raises(TypeError, match="colour"):
         DeepInfoMaxEmbedder.from_pretrained(folder, colour="red")
 
 
-def test_wrong_tensors(folder):
+def test_wrong_tensors_are_refused(folder):
     file = folder / "weights.safetensors"
     weights = load_file(file)
     name = "encoder.bottleneck.weight"
@@ -402,18 +413,18 @@ def test_wrong_tensors(folder):
         refused(folder, match)
 
     bottleneck = "encoder__bottleneck__weight"
-    refuse(rf"does not fit its config.json: {name} is missing", **{bottleneck: None})
-    refuse("extra is of no use", extra=torch.zeros(3))
+    refuse(rf"does not match its config.json: {name} is missing", **{bottleneck: None})
+    refuse("extra is unexpected", extra=torch.zeros(3))
     refuse(rf"{name} is F32 \[8, 7\], not F32 \[8, 8\]", **{bottleneck: torch.zeros(8, 7)})
     refuse(rf"{name} is F64 \[8, 8\]", **{bottleneck: torch.zeros(8, 8, dtype=torch.float64)})
     refuse("and 2 more", a=torch.zeros(1), b=torch.zeros(1), c=torch.zeros(1), d=torch.zeros(1), e=torch.zeros(1))
     for value in (torch.nan, torch.inf):
         damaged = weights[name].clone()
         damaged[3, 2] = value
-        refuse(f"{name} has values that are not finite", **{bottleneck: damaged})
+        refuse(f"{name} has non-finite values", **{bottleneck: damaged})
 
 
-def test_damaged_weights(folder):
+def test_damaged_weights_are_refused(folder):
     file = folder / "weights.safetensors"
     whole = file.read_bytes()
     for damage in (b"", whole[:-40], whole[:100], whole[8:], b"\xff" * 8 + whole[8:], pickle.dumps({"a": 1})):
@@ -424,7 +435,7 @@ def test_damaged_weights(folder):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_from_one_device_to_another(embedder, folder, X, tmp_path):
+def test_weights_move_between_devices(embedder, folder, X, tmp_path):
     on_gpu = DeepInfoMaxEmbedder.from_pretrained(folder, device="cuda")
     assert next(on_gpu.net_.module_.parameters()).is_cuda
     on_gpu.save_pretrained(tmp_path / "again")

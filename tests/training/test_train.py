@@ -135,7 +135,7 @@ def test_warm_start_refuses_another_network(kind, X, y):
     changes += [{"temperature": 0.5}] if kind is DeepInfoMaxEmbedder else [{"hidden_layer_sizes": 8}, {"loss": "huber"}]
     for change in changes:
         changed = copy.deepcopy(model).set_params(**change)
-        with pytest.raises(ValueError, match=r"the trained network has .*, not .*: set it back, or"):
+        with pytest.raises(ValueError, match=r"the trained network has .*, not .*: reset the parameters, or"):
             changed.fit(X, y)
         assert_array_equal(output(changed, X), before)
 
