@@ -1,11 +1,11 @@
 """Does pre-training on structures without labels save labels? The comparison of Deep InfoMax's paper, in minutes.
 
-An encoder is pre-trained on the training structures, then a few of their labels are revealed, over several random
-draws, and ten ways of using them are tested on the same held-out crystals. Two of them use the weights that come with
-skdim, which have seen ten times as many structures, and no formula that is tested here. Writes three files:
+An encoder is pre-trained on the training structures. Then a few of their labels are revealed, in several random draws,
+and ten models are tested on the same held-out crystals. Two models use the weights that come with skdim. These were
+trained on ten times as many structures, without the formulas of the test crystals. Writes three files:
 
-    label_efficiency.csv   one row a fit: arm, n_labels, repeat, mae, fit_time, predict_time
-    summary.csv            median and quartiles of each arm and number of labels
+    label_efficiency.csv   one row per fit: arm, n_labels, repeat, mae, fit_time, predict_time
+    summary.csv            median and quartiles for each model and number of labels
     label_efficiency.png   box plots
 """
 
@@ -14,22 +14,14 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_band_gap, load_formation_energy
-from skdim.model_selection import label_efficiency, paired_difference, summarize
+from skdim.model_selection import label_efficiency, make_arm, paired_difference, summarize
 from skdim.plotting import LabelEfficiencyDisplay
 
 UNITS = {"formation_energy": "eV/atom", "band_gap": "eV"}
-#: Pairs whose difference says what pre-training is worth, and what knowing the structure is.
+#: Pairs of models whose difference shows what pre-training adds, and what the structure adds to the composition.
 COMPARISONS = (
     ("representation, GP", "untrained, GP"),
     ("representation, GP", "composition, trees"),
@@ -51,10 +43,12 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=0, help="seed of the encoder, the draws and the models")
     parser.add_argument("--jobs", type=int, default=min(4, joblib.cpu_count()), metavar="N", help="processes")
     parser.add_argument(
-        "--output", type=Path, default=Path("demo_results"), metavar="FOLDER", help="where the three files go"
+        "--output", type=Path, default=Path("demo_results"), metavar="FOLDER", help="folder of the three files"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a few crystals and epochs: does it run here? The errors mean nothing"
+        "--quick",
+        action="store_true",
+        help="a few crystals and epochs, to see whether it runs here; the errors mean nothing",
     )
     return parser.parse_args()
 
@@ -66,34 +60,19 @@ def load(task, quick):
     return data.structures[::every], data.target[::every], data.split[::every] == "test"
 
 
-def make_arms(pretrained, untrained, shipped, sitenet_params):
-    """The arms, in the order of the table."""
-
-    def mlp(encoder):
-        # The paper's head. On 50 rows of 128 columns it needs weight decay; L-BFGS converges where Adam stops early.
-        # Like the kernel below chosen on formulas held out of the training rows, the same for both encoders.
-        head = MLPRegressor(hidden_layer_sizes=(64,), solver="lbfgs", alpha=10.0, max_iter=5000, tol=3e-3)
-        return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
-
-    def gaussian_process(encoder):
-        # A fixed kernel: on 50 labels the likeliest one is no better, and ends on its bounds. Two rows of standardised
-        # columns are about sqrt(2 * columns) apart, hence the length.
-        length = 2 * np.sqrt(len(encoder.get_feature_names_out()))
-        kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
-        head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
-        return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
-
+def make_models(pretrained, shipped, max_epochs):
+    """The models (arms of the comparison), in the order of the table."""
     return {
-        "mean": DummyRegressor(),
-        "composition, trees": make_pipeline(CompositionStatistics(), ExtraTreesRegressor(300)),
-        "representation, MLP": mlp(pretrained),
-        "untrained, MLP": mlp(untrained),
-        "representation, GP": gaussian_process(pretrained),
-        "untrained, GP": gaussian_process(untrained),
-        "shipped weights, GP": gaussian_process(shipped),
-        "transfer, shipped weights": SiteNetRegressor(pretrained=FrozenEstimator(shipped), **sitenet_params),
-        "transfer": SiteNetRegressor(pretrained=FrozenEstimator(pretrained), **sitenet_params),
-        "supervised": SiteNetRegressor(**sitenet_params),
+        "mean": make_arm("mean"),
+        "composition, trees": make_arm("composition"),
+        "representation, MLP": make_arm("representation", pretrained, head="mlp"),
+        "untrained, MLP": make_arm("untrained", pretrained, head="mlp"),
+        "representation, GP": make_arm("representation", pretrained),
+        "untrained, GP": make_arm("untrained", pretrained),
+        "shipped weights, GP": make_arm("representation", shipped),
+        "transfer, shipped weights": make_arm("transfer", shipped, max_epochs=max_epochs),
+        "transfer": make_arm("transfer", pretrained, max_epochs=max_epochs),
+        "supervised": make_arm("supervised", pretrained, max_epochs=max_epochs),
     }
 
 
@@ -115,9 +94,9 @@ def print_tables(draws, units):
 def main():
     options = parse_arguments()
     options.output.mkdir(parents=True, exist_ok=True)
-    train_sizes, sitenet_params = (50, 100, 250), {}
+    train_sizes, max_epochs = (50, 100, 250), None
     if options.quick:
-        train_sizes, sitenet_params = (20, 40), {"max_epochs": 2}
+        train_sizes, max_epochs = (20, 40), 2
         options.epochs, options.repeats = min(options.epochs, 1), min(options.repeats, 2)
 
     print("1/3 Featurize: structures to sites and distances")
@@ -128,22 +107,21 @@ def main():
     print(f"2/3 Pre-train on the {np.sum(~test)} training structures, without their labels")
     unlabelled = X[~test]
     if options.task == "band_gap":
-        # Structures without this label are as good for it. The two sets are split alike: no test formula comes in.
+        # Pre-training needs no labels: take these structures as well. Both sets have the same test formulas.
         structures, _, other_test = load("formation_energy", options.quick)
         more = [s for s, is_test in zip(structures, other_test, strict=True) if not is_test]
         more = SiteNetFeaturizer(n_jobs=options.jobs, verbose=1).fit_transform(more)
         unlabelled = Crystals.concatenate([unlabelled, more])
         print(f"    and on {len(more)} training structures of the formation energies")
     pretrained = DeepInfoMaxEmbedder(max_epochs=options.epochs, random_state=options.seed, verbose=1).fit(unlabelled)
-    untrained = DeepInfoMaxEmbedder(max_epochs=0, random_state=options.seed).fit(unlabelled)
     shipped = DeepInfoMaxEmbedder.from_pretrained()
 
     print(f"3/3 Reveal {', '.join(map(str, train_sizes))} labels, {options.repeats} times each")
-    arms = make_arms(pretrained, untrained, shipped, sitenet_params)
-    # One thread a process: the networks are small, and processes that share cores by threads wait for each other.
+    models = make_models(pretrained, shipped, max_epochs)
+    # One thread per process: the networks are small, and more threads than cores slow each other down.
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         draws = label_efficiency(
-            arms,
+            models,
             X[~test],
             y[~test],
             X_test=X[test],
@@ -158,8 +136,8 @@ def main():
     units = UNITS[options.task]
     draws.to_csv(options.output / "label_efficiency.csv", index=False)
     summarize(draws).to_csv(options.output / "summary.csv", index=False)
-    # The mean predictor stands far above the others and would squeeze their boxes: the table has it.
-    display = LabelEfficiencyDisplay.from_results(draws, units=units, arms=[arm for arm in arms if arm != "mean"])
+    # The error of the mean is far above the others and would compress the axis: only the table has it.
+    display = LabelEfficiencyDisplay.from_results(draws, units=units, arms=[name for name in models if name != "mean"])
     display.figure_.savefig(options.output / "label_efficiency.png", dpi=200)
     print_tables(draws, units)
     print(f"\nWrote label_efficiency.csv, summary.csv and label_efficiency.png to {options.output.resolve()}")

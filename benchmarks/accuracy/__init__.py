@@ -1,1 +1,1 @@
-"""How good each arm is at few labels: ``python -m benchmarks.accuracy``, and ``.report`` for tables and figures."""
+"""Errors of all models at few labels: ``python -m benchmarks.accuracy``; ``.report`` makes tables and figures."""

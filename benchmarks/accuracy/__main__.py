@@ -1,10 +1,10 @@
-"""Measure every arm at few labels, on a table of labelled crystals.
+"""Measure every model at few labels, on a table of labelled crystals.
 
-Labels are drawn from the rows with split "train", errors are measured on fixed rows with split "test". The weights must
-have been pre-trained on training rows only (tools/train_weights.py sees to it); each folder of them is one seed, with
-label draws of its own. Everything that is done stays in the work folder, and the same command goes on from there.
-Writes NAME-TARGET.csv (one row a fit; arms that were measured by an earlier call stay in it), of which
-`python -m benchmarks.accuracy.report` makes tables and figures.
+Labels are drawn from the rows with split "train"; errors are measured on fixed rows with split "test". The weights must
+have been pre-trained on training rows only, as tools/train_weights.py ensures. Each folder of weights is one seed with
+its own label draws. Finished fits are kept in the work folder, and the same command resumes an interrupted run. Writes
+NAME-TARGET.csv (one row per fit; models of earlier calls are kept), from which `python -m benchmarks.accuracy.report`
+makes tables and figures.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.model_selection import label_draws, label_efficiency
+from skdim.model_selection._arms import untrained_copy
 
 from . import arms, data
 
@@ -31,30 +31,32 @@ def parse(argv=None):
     )
     parser.add_argument("table", type=Path, help="Parquet: lattice, species, frac_coords, split, and the targets")
     parser.add_argument("target", help="column to predict")
-    parser.add_argument("--other", help="column whose supervised model is another start (default: no such arm)")
+    parser.add_argument("--other", help="column whose supervised model is another start for transfer (default: none)")
     parser.add_argument(
         "--average-from", choices=["transfer", "other"], default="transfer", help="network in the average of models"
     )
     parser.add_argument("--weights", type=Path, nargs="+", required=True, help="folders of save_pretrained, one a seed")
-    parser.add_argument("--paper-weights", type=Path, help="weights of the paper's recipe (default: no such arms)")
+    parser.add_argument(
+        "--paper-weights", type=Path, help="weights of the paper's recipe (default: no models of the paper)"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 250, 1000], help="labels to reveal")
     parser.add_argument(
         "--repeats", type=int, nargs="+", default=[4, 4, 4, 2], help="label draws of each seed, for each size"
     )
     parser.add_argument("--n-test", type=int, default=2000, help="test rows")
-    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="which arms")
+    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="which models")
     parser.add_argument(
         "--slow-seeds", type=int, metavar="N", help="run the groups features and paper for the first N seeds (all)"
     )
-    parser.add_argument("--skip", nargs="+", default=[], metavar="ARM", help="arms of these groups to leave out")
+    parser.add_argument("--skip", nargs="+", default=[], metavar="ARM", help="models of these groups to leave out")
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes")
-    parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder for what is kept")
+    parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder of finished fits and features")
     parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the csv files")
     return parser.parse_args(argv)
 
 
 class Comparison:
-    """One target of one table, and what its arms need."""
+    """One target of one table, and the inputs of its models."""
 
     def __init__(self, args):
         self.args = args
@@ -66,7 +68,7 @@ class Comparison:
         self.activation = ACTIVATIONS.get(args.target, "identity")
 
     def run(self, group, seed, chosen, X):
-        """Fit the arms of one group on the label draws of one seed; they survive a kill."""
+        """Fit the models of one group on the label draws of one seed; finished fits survive a kill."""
         name = f"{self.table.name}-{self.args.target}-{seed}-{group}"
         chosen = {arm: model for arm, model in chosen.items() if arm not in self.args.skip}
         print(f"\n{name}: {', '.join(chosen)}", flush=True)
@@ -86,7 +88,7 @@ class Comparison:
             )
 
     def drawn(self):
-        """Rows that some label draw of some seed takes, and the test rows."""
+        """Rows in any label draw of any seed, and the test rows."""
         rows = [self.test]
         for seed in range(len(self.args.weights)):
             draws = label_draws(
@@ -96,7 +98,7 @@ class Comparison:
         return np.unique(np.concatenate(rows))
 
     def other_model(self):
-        """A network supervised on all training rows of the other property, started from the first weights."""
+        """A network supervised on all training rows of the other property, started from the first seed's weights."""
         path = self.args.work / f"{self.table.name}-{self.args.other}-model.joblib"
         if not path.exists():
             train, test = data.labelled(self.table, self.args.other)
@@ -118,18 +120,13 @@ class Comparison:
         return joblib.load(path)
 
 
-def untrained_like(embedder, X, seed):
-    """The embedder's own network before the first step."""
-    return clone(embedder).set_params(max_epochs=0, random_state=seed, checkpoint=None).fit(X[:100])
-
-
 def run_simple(comparison, seed, weights):
     """Baselines on Crystals."""
     return comparison.run("simple", seed, arms.baselines(), comparison.table.X)
 
 
 def run_features(comparison, seed, weights):
-    """Forests on features that come from structures."""
+    """Random forests on features computed from structures."""
     frames, args = [], comparison.args
     for name, transformer in arms.FEATURES.items():
         matrix = data.features_of(comparison.table, comparison.drawn(), name, transformer, args.work, args.jobs)
@@ -138,9 +135,9 @@ def run_features(comparison, seed, weights):
 
 
 def run_ours(comparison, seed, weights):
-    """Everything that starts from our weights, and the same without them."""
+    """Models that start from our weights, and the same without them."""
     pretrained = DeepInfoMaxEmbedder.from_pretrained(weights)
-    untrained = untrained_like(pretrained, comparison.table.X, seed)
+    untrained = untrained_copy(pretrained, seed)
     other = comparison.other_model() if comparison.args.other else None
     chosen = arms.ours(pretrained, untrained, other, comparison.args.average_from, comparison.activation)
     return comparison.run("ours", seed, chosen, comparison.table.X)
@@ -152,7 +149,7 @@ def run_paper(comparison, seed, weights):
         return None
     pretrained = DeepInfoMaxEmbedder.from_pretrained(comparison.args.paper_weights)
     X = comparison.table.X.with_site_features(PAPER_SITE_FEATURES)
-    chosen = arms.paper(pretrained, untrained_like(pretrained, X, seed), comparison.activation)
+    chosen = arms.paper(pretrained, untrained_copy(pretrained, seed), comparison.activation)
     return comparison.run("paper", seed, chosen, X)
 
 
@@ -163,7 +160,7 @@ def main(argv=None):
     args = parse(argv)
     args.work.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(args)
-    # Seed by seed, so that an early look has all arms.
+    # Seed by seed, so that early results have all models.
     frames = {}
     for seed, weights in enumerate(args.weights):
         slow = args.slow_seeds is None or seed < args.slow_seeds

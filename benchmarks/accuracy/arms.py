@@ -1,26 +1,23 @@
-"""The arms of the comparison: simple baselines, frozen vectors under small models, and whole networks."""
+"""The models (arms) of the comparison: baselines, frozen vectors under small models, and whole networks."""
 
-import numpy as np
-from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor, VotingRegressor
+from sklearn.ensemble import RandomForestRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.linear_model import RidgeCV
-from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
 
 from skdim import PAPER_SITE_FEATURES, CompositionStatistics, SiteNetRegressor, StructureStatistics
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
+from skdim.model_selection import make_arm
+from skdim.model_selection._arm_heads import head_steps
 
-#: Baselines whose features come from structures and take time.
+#: Labels of the heads in the tables.
+HEADS = {"ridge": "ridge", "MLP": "mlp", "trees": "trees", "GP": "gp"}
+#: Baselines whose features are computed from structures and are slow.
 FEATURES = {
     "Magpie": MagpieFeatures(),
     "orbital field matrix": OrbitalFieldMatrix(),
     "X-ray pattern": XRDPattern(),
 }
-#: Arms without anything learnt from other data: what a user has without skdim's pre-training.
+#: Models that learn nothing from other data: what is available without pre-training.
 SIMPLE = (
     "composition, ridge",
     "composition, trees",
@@ -29,65 +26,40 @@ SIMPLE = (
 )
 
 
-def gaussian_process(n_columns):
-    """A Gaussian process on standardised columns.
-
-    The kernel is fixed: the likeliest one is no better at 50 labels, and worse for band gaps, whose errors are not
-    normal. It was chosen on formulas held out of the training rows, the same for both targets and all encoders.
-    """
-    kernel = ConstantKernel(5.0) * Matern(2 * np.sqrt(n_columns), nu=1.5) + WhiteKernel(0.1)
-    return make_pipeline(StandardScaler(), GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True))
-
-
-def ridge():
-    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
-
-
-def trees():
-    return ExtraTreesRegressor(300)
-
-
 def forest():
     return RandomForestRegressor(300, max_features=1 / 3)
 
 
-def mlp():
-    """The paper's head: one hidden layer of 64; the weight decay is what 50 rows need."""
-    head = MLPRegressor(hidden_layer_sizes=(64,), solver="lbfgs", alpha=10.0, max_iter=5000, tol=3e-3)
-    return make_pipeline(StandardScaler(), head)
+def on_features(transformer, head):
+    """A small model on the columns of a transformer that is fitted or stateless."""
+    return make_pipeline(transformer, *head_steps(HEADS[head], len(transformer.get_feature_names_out())))
 
 
 def on_vectors(name, encoder):
     """Four small models on the frozen vectors of an encoder."""
-    frozen, width = FrozenEstimator(encoder), len(encoder.get_feature_names_out())
-    heads = {"ridge": ridge(), "MLP": mlp(), "trees": trees(), "GP": gaussian_process(width)}
-    return {f"{name}, {head}": make_pipeline(frozen, model) for head, model in heads.items()}
+    return {f"{name}, {label}": make_arm("representation", encoder, head=head) for label, head in HEADS.items()}
 
 
 def baselines():
-    """Arms that need no pre-training, on Crystals."""
-    statistics = StructureStatistics()
-    width = len(statistics.get_feature_names_out())
+    """Models that need no pre-training, on Crystals."""
     paper = CompositionStatistics(site_features=PAPER_SITE_FEATURES)
     return {
-        "mean": DummyRegressor(),
-        "composition, ridge": make_pipeline(CompositionStatistics(), ridge()),
-        "composition, trees": make_pipeline(CompositionStatistics(), trees()),
-        "composition (8 properties), trees": make_pipeline(paper, trees()),
-        "structure statistics, GP": make_pipeline(statistics, gaussian_process(width)),
-        "structure statistics, trees": make_pipeline(statistics, trees()),
+        "mean": make_arm("mean"),
+        "composition, ridge": make_arm("composition", head="ridge"),
+        "composition, trees": make_arm("composition"),
+        "composition (8 properties), trees": on_features(paper, "trees"),
+        "structure statistics, GP": make_arm("structure"),
+        "structure statistics, trees": make_arm("structure", head="trees"),
     }
 
 
 def ours(pretrained, untrained, other, average_from, activation):
-    """Arms of an encoder: its vectors, its weights, and weights of a network supervised on another property.
+    """Models from an encoder: its vectors, its weights, and weights of a network supervised on another property.
 
-    ``average_from``, "transfer" or "other", says which network takes part in the average of models.
+    ``average_from``, "transfer" or "other", chooses the network in the average of models.
     """
-    statistics = StructureStatistics()
-    both = make_union(FrozenEstimator(pretrained), statistics)
-    width = len(pretrained.get_feature_names_out()) + len(statistics.get_feature_names_out())
-    vectors = {"GP": make_pipeline(both, gaussian_process(width)), "trees": make_pipeline(both, trees())}
+    both = make_union(FrozenEstimator(pretrained), StructureStatistics())
+    vectors = {head: on_features(both, head) for head in ("GP", "trees")}
 
     def network(source):
         source = FrozenEstimator(source) if source is not None else None
@@ -111,9 +83,9 @@ def ours(pretrained, untrained, other, average_from, activation):
 
 
 def paper(pretrained, untrained, activation):
-    """The paper's settings throughout; the schedule is fixed, where the authors stopped by eye."""
+    """The paper's settings, with a fixed schedule where the authors stopped by eye."""
     encoders = {"paper: representation, MLP": pretrained, "paper: untrained, MLP": untrained}
-    vectors = {name: make_pipeline(FrozenEstimator(encoder), mlp()) for name, encoder in encoders.items()}
+    vectors = {name: make_arm("representation", encoder, head="mlp") for name, encoder in encoders.items()}
     network = SiteNetRegressor(
         pretrained=FrozenEstimator(pretrained),
         output_activation=activation,

@@ -1,6 +1,6 @@
-"""Map of crystals by their vectors, coloured by each target: NAME-map.png.
+"""Draw a map of crystals by their vectors, coloured by each target: NAME-map.png.
 
-The crystals are rows with split "test": no formula of them was seen when the weights were trained.
+The crystals are rows with split "test", whose formulas the weights were not trained on.
 """
 
 import argparse
@@ -22,12 +22,12 @@ def main(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("table", type=Path, help="Parquet: lattice, species, frac_coords, split, and the targets")
-    parser.add_argument("targets", nargs="+", help="columns that colour the crystals")
+    parser.add_argument("targets", nargs="+", help="columns to colour by")
     parser.add_argument("--weights", type=Path, help="folder of save_pretrained (default: those of the package)")
     parser.add_argument("--method", default="tsne", choices=["tsne", "umap", "pca"])
     parser.add_argument("--n-crystals", type=int, default=4000)
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes that featurize")
-    parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder for what is kept")
+    parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder of the featurized crystals")
     parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the figure")
     args = parser.parse_args(argv)
     table = data.load(args.table, args.targets, args.work, args.n_crystals, args.jobs)

@@ -1,7 +1,7 @@
-"""Tables and figures of what `python -m benchmarks.accuracy` measured.
+"""Make tables and figures from the results of `python -m benchmarks.accuracy`.
 
-For each NAME-TARGET.csv in a folder it writes NAME-TARGET.md (the errors of all arms, and paired differences between
-those that answer a question) and NAME-TARGET.png (box plots of the main arms, as the paper's figure S1).
+Writes for each NAME-TARGET.csv in a folder NAME-TARGET.md (errors of all models, and paired differences between
+selected models) and NAME-TARGET.png (box plots of the main models, like the paper's figure S1).
 """
 
 import argparse
@@ -15,8 +15,8 @@ from skdim.plotting import LabelEfficiencyDisplay
 from .arms import SIMPLE
 
 UNITS = {"formation_energy_per_atom": "eV/atom", "band_gap": "eV", "n": ""}
-#: Pairs of arms whose difference answers a question: what pre-training is worth to the frozen vector, under each small
-#: model; to the whole network; what the vector knows beyond composition, and beyond statistics; ours or the paper's.
+#: Pairs of models whose difference answers a question: what pre-training adds to the frozen vector under each small
+#: model, and to the whole network; what the vector adds to composition and to statistics; our recipe or the paper's.
 COMPARISONS = (
     *((f"representation, {head}", f"untrained, {head}") for head in ("GP", "trees", "ridge", "MLP")),
     ("transfer", "supervised"),
@@ -25,7 +25,7 @@ COMPARISONS = (
     ("representation, MLP", "paper: representation, MLP"),
     ("transfer", "paper: transfer"),
 )
-#: What the figure shows; the rest is in the table.
+#: Models in the figure; the table has all.
 SHOWN = (
     "composition, trees",
     "representation, GP",
@@ -40,7 +40,7 @@ SHOWN = (
 
 
 def error_table(frame):
-    """Markdown: median (quartiles) of each arm and size, the smallest median of each size in bold."""
+    """Markdown: median (quartiles) for each model and size, the smallest median of each size in bold."""
     summary = summarize(frame)
     best = summary.groupby("n_labels")["median"].transform("min") == summary["median"]
     cells = [
@@ -51,7 +51,7 @@ def error_table(frame):
 
 
 def difference_table(frame):
-    """Markdown: median [95 % interval] of the difference of two arms; None where no question can be answered."""
+    """Markdown: median [95 % interval] of the difference of two models; None without such a pair."""
     present = set(frame["arm"])
     parts = [
         paired_difference(frame, arm, reference).assign(arm=f"{arm} - {reference}")
@@ -66,9 +66,9 @@ def difference_table(frame):
 
 
 def best_arms(frame):
-    """Markdown: the best simple arm and the best of all, at each size."""
+    """Markdown: the best simple model and the best of all, at each size."""
     summary = summarize(frame).set_index("arm")
-    lines = ["| labels | best simple arm | best arm | below |", "|---|---|---|---|"]
+    lines = ["| labels | best simple model | best model | below |", "|---|---|---|---|"]
     for n, rows in summary.groupby("n_labels"):
         simple, best = (part["median"].idxmin() for part in (rows[rows.index.isin(SIMPLE)], rows))
         low, high = rows.loc[best, "median"], rows.loc[simple, "median"]
@@ -97,13 +97,13 @@ def write(path):
     if differences := difference_table(frame):
         text += [
             "Differences on the same draws, median [95 % bootstrap interval over seeds and draws]; negative where the "
-            "first arm is better.",
+            "first model is better.",
             differences,
         ]
     text.append(best_arms(frame))
     path.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     shown = [arm for arm in SHOWN if arm in set(frame["arm"])]
-    # Styles follow the arms of the results: of all arms, some would share one.
+    # Pass only the models in the figure: styles would repeat over all models of the results.
     display = LabelEfficiencyDisplay.from_results(frame[frame["arm"].isin(shown)], units=units or None, arms=shown)
     display.figure_.savefig(path.with_suffix(".png"), dpi=150)
     print(f"{path.with_suffix('.md')} and .png")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from textwrap import fill
 
+from .._shared.arms import ARMS as _ARMS
+from .._shared.arms import CONTROLS, NETWORKS, PRETRAINED
 from ._crystals import elements_of, featurizer_like, featurizer_of, work_folder
 from ._labels import add_labels, check_labels, labelled_crystals
 from ._terminal import (
@@ -20,18 +23,12 @@ from ._terminal import (
     say,
 )
 
-#: The arms that can be fitted. (Named here, as the library's list is not imported for --help; a test compares.)
-ARMS = ("composition", "structure", "representation", "supervised", "transfer")
-ARMS_TEXT = """\
-arms:
-  composition     trees on statistics of the elements: the simple baseline,
-                  knows no structure
-  structure       Gaussian process on statistics of sites and neighbours;
-                  nothing pre-trained
-  representation  Gaussian process on the vectors of the pre-trained encoder
-  supervised      the Site-Net, trained from random weights
-  transfer        the Site-Net, trained from the pre-trained weights
-
+#: The models that can be fitted.
+ARMS = tuple(name for name in _ARMS if name not in CONTROLS)
+ARMS_TEXT = "models:\n" + "".join(
+    fill(_ARMS[name], 72, initial_indent=f"  {name:16s}", subsequent_indent=" " * 18) + "\n" for name in ARMS
+)
+ARMS_TEXT += """
 Which one? `skdim evaluate` measures it on your labels. In short: up to some 50 labels representation, from 100 on
 transfer; for band gaps composition is hard to beat. Gaussian processes are for at most some 5000 labels; a fit of a
 Site-Net takes seconds to a minute, and longer with thousands of labels.
@@ -87,11 +84,12 @@ def run(args):
     from sklearn.pipeline import make_pipeline
 
     from .._version import __version__
-    from ..model_selection._arms import PRETRAINED, make_arm
+    from ..model_selection import make_arm
 
     if args.weights is not None and args.arm not in PRETRAINED:
-        raise ValueError(f"--weights is for the arms {' and '.join(PRETRAINED)}; {args.arm} has none")
-    if args.epochs is not None and args.arm not in ("supervised", "transfer"):
+        names = " and ".join(name for name in ARMS if name in PRETRAINED)
+        raise ValueError(f"--weights is for the arms {names}; {args.arm} has none")
+    if args.epochs is not None and args.arm not in NETWORKS:
         raise ValueError(f"--epochs is for the arms supervised and transfer; {args.arm} has none")
     embedder = None
     if args.arm in PRETRAINED:

@@ -1,76 +1,75 @@
-"""The models that a property is fitted with when nobody chooses one: what docs/which_arm.md recommends, by name."""
+"""The models that docs and command line recommend and compare, by name."""
 
 from __future__ import annotations
 
-import numpy as np
+from copy import deepcopy
+
 from sklearn.dummy import DummyRegressor
-from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from .._regressor.regressor import SiteNetRegressor
+from .._shared.arms import ARMS, NETWORKS, PRETRAINED
 from .._statistics.composition import CompositionStatistics
 from .._statistics.structure import StructureStatistics
+from ._arm_heads import head_steps
+from ._label_draws import entropy_of
 
-#: What there is, and what it does in a few words.
-ARMS = {
-    "mean": "the mean of the labels, whatever the crystal",
-    "composition": "trees on statistics of the elements: the simple baseline, knows no structure",
-    "structure": "Gaussian process on statistics of sites and neighbours; nothing pre-trained",
-    "representation": "Gaussian process on the frozen vectors of a pre-trained encoder",
-    "supervised": "the Site-Net, trained from random weights",
-    "transfer": "the Site-Net, trained from the pre-trained weights",
-}
-#: Those that need a pre-trained embedder.
-PRETRAINED = ("representation", "transfer")
+#: What a network shares with the encoder that it starts from, or is compared with.
+_SHARED = ("n_components", "local_dim", "n_blocks", "n_heads", "encoder_params", "representation")
 
 
-def make_arm(name, embedder=None, *, random_state=None, max_epochs=None, device="auto", verbose=0):
-    """A regressor on Crystals that suits 50 to 1000 labels, by the name of what it learns from.
+def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=None, device="auto", verbose=0):
+    """Make a regressor on Crystals with settings for 50 to 1000 labels.
 
-    These are the models that ``skdim fit`` and ``skdim evaluate`` use:
+    These are the models that ``skdim fit`` and ``skdim evaluate`` use. Each is an arm of the comparison, as in a
+    clinical trial:
 
-    ==================  ==========================================================================
+    ==================  ===========================================================================
     ``mean``            the mean of the labels, whatever the crystal
-    ``composition``     trees on statistics of the elements: the simple baseline, knows no structure
+    ``composition``     trees on statistics of the elements: the simple baseline, ignores the structure
     ``structure``       Gaussian process on statistics of sites and neighbours; nothing pre-trained
     ``representation``  Gaussian process on the frozen vectors of a pre-trained encoder
-    ``supervised``      the Site-Net, trained from random weights
-    ``transfer``        the Site-Net, trained from the pre-trained weights
-    ==================  ==========================================================================
+    ``untrained``       the same with the encoder's initial weights: shows what pre-training adds
+    ``supervised``      Site-Net trained from random weights
+    ``transfer``        Site-Net trained from the pre-trained weights
+    ==================  ===========================================================================
 
     Parameters
     ----------
     name : str
         One of the above.
-    embedder : DeepInfoMaxEmbedder, default=None
-        Fitted; "representation" and "transfer" need it.
+    embedder : fitted DeepInfoMaxEmbedder, default=None
+        Required by "representation", "untrained" and "transfer". "supervised" takes its encoder settings, if given, so
+        that it trains the same network as "transfer".
+    head : {"gp", "trees", "ridge", "mlp"}, default=None
+        Regressor on the features, for "composition", "structure", "representation" and "untrained": a Gaussian process
+        with a fixed kernel, extremely randomised trees, ridge regression, or a network with one hidden layer of 64
+        units as in the paper. None takes trees for "composition" and the Gaussian process for the others.
     random_state : int, RandomState instance or None, default=None
-        Of the trees and of the networks.
+        Seed of trees and networks, and of the initial weights of "untrained". None keeps the initial weights that the
+        embedder itself started from.
     max_epochs : int, default=None
-        Of the networks; None takes their own.
+        Epochs of the networks; None takes the default of :class:`~skdim.SiteNetRegressor`.
     device : str, default="auto"
-        That networks are trained on.
+        Device that networks train on.
     verbose : int, default=0
-        Of the networks.
+        Verbosity of the networks.
 
     Returns
     -------
     estimator : estimator
-        Unfitted; ``mean`` is a DummyRegressor, the networks are a :class:`~skdim.SiteNetRegressor`, others a Pipeline.
+        Unfitted: a DummyRegressor for "mean", a :class:`~skdim.SiteNetRegressor` for the networks, else a Pipeline.
 
     Raises
     ------
     ValueError
-        If there is no such arm, or it lacks its embedder.
+        If the name or the head is unknown, the model needs an embedder that is missing, or it has no head to choose.
 
     See Also
     --------
-    cross_validate_arms : Test arms on formulas that they were not trained on.
-    label_efficiency : Compare arms by the labels that they need.
+    cross_validate_arms : Compare models by cross-validation over formulas.
+    label_efficiency : Compare models by the labels that they need.
 
     Examples
     --------
@@ -81,29 +80,41 @@ def make_arm(name, embedder=None, *, random_state=None, max_epochs=None, device=
     ['frozenestimator', 'standardscaler', 'gaussianprocessregressor']
     """
     if name not in ARMS:
-        raise ValueError(f"there is no arm {name!r}; there are {', '.join(ARMS)}")
+        raise ValueError(f"unknown model {name!r}; available: {', '.join(ARMS)}")
     if embedder is None and name in PRETRAINED:
-        raise ValueError(f"arm {name!r} needs a pre-trained embedder")
+        raise ValueError(f"model {name!r} needs a pre-trained embedder")
+    if head is not None and name in ("mean", *NETWORKS):
+        raise ValueError(f"model {name!r} has no head to choose; got head={head!r}")
     if name == "mean":
         return DummyRegressor()
+    if name in NETWORKS:
+        options = {"random_state": random_state, "device": device, "verbose": verbose}
+        if max_epochs is not None:
+            options["max_epochs"] = max_epochs
+        if embedder is not None:
+            options |= {each: getattr(embedder, each) for each in _SHARED}
+        if name == "transfer":
+            options["pretrained"] = FrozenEstimator(embedder)
+        return SiteNetRegressor(**options)
     if name == "composition":
-        return make_pipeline(CompositionStatistics(), ExtraTreesRegressor(300, random_state=random_state))
-    if name == "structure":
-        statistics = StructureStatistics()
-        return make_pipeline(statistics, *_gaussian_process(len(statistics.get_feature_names_out())))
-    if name == "representation":
-        return make_pipeline(FrozenEstimator(embedder), *_gaussian_process(len(embedder.get_feature_names_out())))
-    options = {"random_state": random_state, "device": device, "verbose": verbose}
-    if max_epochs is not None:
-        options["max_epochs"] = max_epochs
-    if name == "transfer":
-        same = ("n_components", "local_dim", "n_blocks", "n_heads", "encoder_params")
-        options |= {"pretrained": FrozenEstimator(embedder), **{each: getattr(embedder, each) for each in same}}
-    return SiteNetRegressor(**options)
+        features, head = CompositionStatistics(), head or "trees"
+    elif name == "structure":
+        features = StructureStatistics()
+    elif name == "representation":
+        features = FrozenEstimator(embedder)
+    else:
+        features = FrozenEstimator(untrained_copy(embedder, random_state))
+    return make_pipeline(features, *head_steps(head or "gp", len(features.get_feature_names_out()), random_state))
 
 
-def _gaussian_process(n_columns):
-    # A fixed kernel: on 50 labels the likeliest one is no better, and ends on its bounds. Two rows of standardised
-    # columns are about sqrt(2 * columns) apart, hence the length.
-    kernel = ConstantKernel(5.0) * Matern(2 * np.sqrt(n_columns), nu=1.5) + WhiteKernel(0.1)
-    return StandardScaler(), GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
+def untrained_copy(embedder, random_state=None):
+    """Copy a fitted embedder with the weights that it had before the first epoch, or with other initial weights."""
+    while isinstance(embedder, FrozenEstimator):
+        embedder = embedder.estimator
+    embedder = deepcopy(embedder).set_params(max_epochs=0)
+    if random_state is not None:
+        embedder.net_.seed = entropy_of(random_state)
+    embedder.history_ = embedder.net_.initialize().history
+    embedder.n_iter_ = 0
+    vars(embedder).pop("pretrained_info_", None)  # it describes other weights
+    return embedder

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from skdim import SiteNetFeaturizer
-from skdim.model_selection._arms import make_arm
-from skdim.model_selection._cross_validate_arms import cross_validate_arms
+from skdim.model_selection import cross_validate_arms, make_arm
 from tests.cli.running import left
 
 

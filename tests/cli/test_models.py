@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 
 from skdim import SiteNetFeaturizer
 from skdim.cli._model_file import describe_model, load_model, save_model
-from skdim.model_selection._arms import make_arm
+from skdim.model_selection import make_arm
 from tests.cli.running import BAD
 
 

@@ -10,7 +10,7 @@ from benchmarks.accuracy import arms, data, map, report
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.baselines import XRDPattern
 from skdim.datasets import make_crystals
-from skdim.model_selection import summarize
+from skdim.model_selection import _arm_heads, summarize
 
 N = 60
 
@@ -39,8 +39,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _small_forests(monkeypatch):
     """Ten trees instead of 300: what they predict is not looked at here."""
-    for forest in (ExtraTreesRegressor, RandomForestRegressor):
-        monkeypatch.setattr(arms, forest.__name__, lambda n, forest=forest, **params: forest(10, **params))
+    for module, forest in ((_arm_heads, ExtraTreesRegressor), (arms, RandomForestRegressor)):
+        monkeypatch.setattr(module, forest.__name__, lambda n, forest=forest, **params: forest(10, **params))
 
 
 def run(folder, *groups, target="energy", skip=(), output="out"):

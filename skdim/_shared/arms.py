@@ -1,0 +1,27 @@
+"""Names of the models that are compared, each with a short description.
+
+Plain text, so that ``skdim --help`` needs no library. :func:`skdim.model_selection.make_arm` makes the models.
+"""
+
+ARMS = {
+    "mean": "the mean of the labels, whatever the crystal",
+    "composition": "trees on statistics of the elements: the simple baseline, ignores the structure",
+    "structure": "Gaussian process on statistics of sites and neighbours; nothing pre-trained",
+    "representation": "Gaussian process on the frozen vectors of a pre-trained encoder",
+    "untrained": "the same with the encoder's initial weights: shows what pre-training adds",
+    "supervised": "Site-Net trained from random weights",
+    "transfer": "Site-Net trained from the pre-trained weights",
+}
+#: Controls: for comparisons, not for predictions.
+CONTROLS = ("mean", "untrained")
+#: Models that need a pre-trained embedder.
+PRETRAINED = ("representation", "untrained", "transfer")
+#: Models that are networks, with epochs.
+NETWORKS = ("supervised", "transfer")
+#: Regressors that a model of features can end in.
+HEADS = {
+    "gp": "Gaussian process with a fixed Matern 3/2 kernel",
+    "trees": "300 extremely randomised trees",
+    "ridge": "ridge regression, regularisation chosen by leave-one-out error",
+    "mlp": "network with one hidden layer of 64 units, as in the paper",
+}

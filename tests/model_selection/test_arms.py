@@ -1,0 +1,81 @@
+"""make_arm: the models by name, their heads, and the encoder that is not pre-trained."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.frozen import FrozenEstimator
+
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim._shared.arms import ARMS, HEADS, PRETRAINED
+from skdim.model_selection import make_arm
+from skdim.model_selection._arms import untrained_copy
+from tests.helpers.small_estimators import SMALL
+
+
+@pytest.fixture(scope="module")
+def embedder(X):
+    return DeepInfoMaxEmbedder(max_epochs=2, representation="global", **SMALL).fit(X)
+
+
+@pytest.mark.parametrize("name", [name for name in ARMS if name not in ("mean", "supervised", "transfer")])
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_fits_every_model_of_features(name, head, embedder, X, y):
+    model = make_arm(name, embedder, head=head, random_state=0).fit(X[:30], y[:30])
+    regressor = {
+        "gp": "GaussianProcessRegressor",
+        "trees": "ExtraTreesRegressor",
+        "ridge": "RidgeCV",
+        "mlp": "MLPRegressor",
+    }
+    assert type(model[-1]).__name__ == regressor[head]
+    spread = model.predict(X[:30]).std()
+    assert 0.05 * y[:30].std() < spread < 2 * y[:30].std()
+
+
+def test_untrained_has_the_weights_from_before_the_first_epoch(embedder, X):
+    start = DeepInfoMaxEmbedder(max_epochs=0, representation="global", **SMALL).fit(X).transform(X)
+    features = make_arm("untrained", FrozenEstimator(embedder))[0]
+    assert_array_equal(features.transform(X), start)
+    assert (embedder.transform(X) != start).all(axis=1).all()
+    assert embedder.n_iter_ == 2
+    other = make_arm("untrained", embedder, random_state=1)[0].transform(X)
+    assert_array_equal(other, make_arm("untrained", embedder, random_state=1)[0].transform(X))
+    assert (other != start).any(axis=1).all()
+
+
+def test_an_untrained_copy_does_not_claim_to_be_pretrained():
+    untrained = untrained_copy(DeepInfoMaxEmbedder.from_pretrained())
+    assert (untrained.n_iter_, len(untrained.history_), untrained.max_epochs) == (0, 0, 0)
+    assert not hasattr(untrained, "pretrained_info_")
+
+
+def test_supervised_and_transfer_train_the_same_network(embedder, X, y):
+    models = {name: make_arm(name, embedder, max_epochs=3, random_state=0) for name in ("supervised", "transfer")}
+    supervised, transfer = (model.get_params(deep=False) for model in models.values())
+    assert {name for name in supervised if supervised[name] != transfer[name]} == {"pretrained"}
+    assert (supervised["local_dim"], supervised["representation"]) == (SMALL["local_dim"], "global")
+    predictions = [model.fit(X[:30], y[:30]).predict(X[30:]) for model in models.values()]
+    assert (predictions[0] != predictions[1]).all()
+
+
+def test_supervised_without_an_embedder_has_the_default_network():
+    assert make_arm("supervised").get_params() == SiteNetRegressor().get_params()
+
+
+def test_mean_ignores_the_crystal(X, y):
+    assert_array_equal(make_arm("mean").fit(X[:30], y[:30]).predict(X[30:]), np.full(10, y[:30].mean()))
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_models_of_an_encoder_need_one(name):
+    with pytest.raises(ValueError, match=f"model '{name}' needs a pre-trained embedder"):
+        make_arm(name)
+
+
+def test_unknown_names_are_refused(embedder):
+    with pytest.raises(ValueError, match="unknown model 'forest'; available: mean, composition"):
+        make_arm("forest")
+    with pytest.raises(ValueError, match="unknown head 'forest'; available: gp, trees"):
+        make_arm("representation", embedder, head="forest")
+    with pytest.raises(ValueError, match="model 'transfer' has no head to choose; got head='mlp'"):
+        make_arm("transfer", embedder, head="mlp")
