@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from typing import Any
 
 from .._shared.caught_warnings import caught_warnings
+from .errors import ReadError, describe
+from .limits import MAX_SITES, MAX_SIZE, OCCUPANCY_TOL
 
-#: Characters of a CIF, and of its first crystal, which take some 20 bytes of memory each. 10 000 sites are a million.
-MAX_SIZE, MAX_BLOCK = 64 * 2**20, 16 * 2**20
-#: Sites of an input cell. Also the reading of a CIF compares each with each.
-MAX_SITES = 10_000
-#: An occupancy this close to one is a rounded one.
-OCCUPANCY_TOL = 1e-3
+#: Characters of one crystal in a CIF, which take some 20 bytes of memory each. 10 000 sites are a million.
+MAX_BLOCK = 16 * 2**20
 #: Steps that pymatgen's search for quotes may take on lines without an end: a few seconds.
 _MAX_QUOTE_STEPS = 10**9
 #: Most symmetry operations that a space group has in its conventional cell.
@@ -25,62 +22,43 @@ _HARMLESS = re.compile("rounded to ideal values|1-line symmetry op P1|Skipping r
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
-class CifError(ValueError):
-    """A CIF that cannot be read; the caller adds the row and the formula."""
-
-
-def read_cif(raw):
-    """Read CIF text or a CIF file, the first crystal of it.
+def read_cif(text, name):
+    """Read the first crystal of a CIF.
 
     Parameters
     ----------
-    raw : str or path
+    text : str
+    name : str
+        What is read, for messages: "the CIF text", or a file's name in quotes.
 
     Returns
     -------
     structure : Structure
-    name : str
-        What was read, for messages.
     remarks : list of str
         What a user should know of how it was read.
 
     Raises
     ------
-    CifError
-        If there is no crystal in it, or one that would take hours or all memory to read.
+    ReadError
+        If it contains no crystal, or one that would take hours or all memory to read.
     """
-    name, text = "the CIF text", raw
-    if not (isinstance(raw, str) and "data_" in raw and "_cell_length" in raw):
-        if isinstance(raw, str) and "\n" in raw:
-            raise CifError(f"the text {_NO_CIF}, nor a file name")
-        name = f"'{os.fspath(raw)}'"
-        text = _text_of(raw, name)
-    block, n_blocks = _first_block(text, name)
-    structure, remarks = _parse(block, name)
-    if n_blocks > 1:
-        remarks.append(f"it holds {n_blocks} structures, of which the first is used")
-    return structure, name, remarks
+    blocks = split_cif(text, name)
+    structure, remarks = _parse(_checked(blocks[0], name), name)
+    if len(blocks) > 1:
+        remarks.append(f"it holds {len(blocks)} structures, of which the first is used")
+    return structure, remarks
 
 
-def what(error):
-    """Name an error of another library in a few words."""
-    return f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+def split_cif(text, name):
+    """Split a CIF into one text for each crystal.
 
-
-def _text_of(file, name):
-    from monty.io import zopen
-
-    try:
-        with zopen(file, mode="rt", encoding="utf-8", errors="replace") as content:
-            return content.read(MAX_SIZE + 1)
-    except Exception as error:
-        raise CifError(f"cannot open {name} ({what(error)})") from error
-
-
-def _first_block(text, name):
-    """The first data block with a crystal, and how many there are."""
+    Raises
+    ------
+    ReadError
+        If it contains no crystal.
+    """
     if len(text) > MAX_SIZE:
-        raise CifError(f"{name} has more than {MAX_SIZE // 2**20} million characters, which no CIF of a crystal has")
+        raise ReadError(f"{name} has more than {MAX_SIZE // 2**20} million characters, which no CIF of a crystal has")
     # A byte order mark before its name would hide the first block, and lines may end as on any system.
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     # pymatgen's expressions, and the next one, look at all that follows a blank line for every blank line.
@@ -90,10 +68,14 @@ def _first_block(text, name):
     blocks = [block for block in blocks if "_cell_length" in block and "_atom_site_" in block]
     if not blocks:
         hint = "" if "_cell_length" in text else f": it {_NO_CIF}; read other formats with Structure.from_file"
-        raise CifError(f"{name} has no data block with both a cell and atoms{hint}")
-    block = blocks[0]
+        raise ReadError(f"{name} has no data block with both a cell and atoms{hint}")
+    return blocks
+
+
+def _checked(block, name):
+    """Refuse a data block that pymatgen's expressions would search for hours."""
     if len(block) > MAX_BLOCK:
-        raise CifError(
+        raise ReadError(
             f"the crystal in {name} takes {len(block) / 2**20:.0f} million characters, more than "
             f"{MAX_BLOCK // 2**20}: leave out what is not about its cell and atoms"
         )
@@ -101,8 +83,8 @@ def _first_block(text, name):
         lines = block.splitlines()
         if sum((line.count("'") + line.count('"')) * len(line) for line in lines) > _MAX_QUOTE_STEPS:
             longest = max(map(len, lines))
-            raise CifError(f"{name} has lines of up to {longest} characters with quotes in them: break them")
-    return block, len(blocks)
+            raise ReadError(f"{name} has lines of up to {longest} characters with quotes in them: break them")
+    return block
 
 
 def _parse(block, name):
@@ -117,10 +99,10 @@ def _parse(block, name):
                 _check_work(parser, data, name)
                 _check_occupancies(data, name)
             structure = parser.parse_structures(primitive=False, on_error="raise")[0]
-        except CifError:
+        except ReadError:
             raise
         except Exception as error:
-            raise CifError(f"pymatgen cannot read {name} ({what(error.__cause__ or error)})") from error
+            raise ReadError(f"pymatgen cannot read {name} ({describe(error.__cause__ or error)})") from error
     for warning in caught:
         if not issubclass(warning.category, UserWarning):  # about code, not about this row
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
@@ -138,7 +120,7 @@ def _check_work(parser, data, name):
     if not n_operations and n_atoms**2 * _MOST_OPERATIONS > MAX_SITES**2:
         n_operations = len(parser.get_symops(CifBlock(data, [], "")))  # those of the space group that it names
     if n_atoms**2 * max(1, n_operations) > MAX_SITES**2:
-        raise CifError(
+        raise ReadError(
             f"{name} lists {n_atoms} atoms under {n_operations} symmetry operations, too many to be read in less "
             f"than minutes: at most {MAX_SITES} without any, and {int(MAX_SITES / _MOST_OPERATIONS**0.5)} under "
             f"{_MOST_OPERATIONS}"
@@ -150,4 +132,4 @@ def _check_occupancies(data, name):
     values = data.get("_atom_site_occupancy", [])
     for k, value in enumerate(values if isinstance(values, list) else [values]):
         if value.startswith("-") and value.partition("(")[0].strip("-0."):
-            raise CifError(f"{name} has an occupancy of {value}, of the atom in line {k} of its list")
+            raise ReadError(f"{name} has an occupancy of {value}, of the atom in line {k} of its list")

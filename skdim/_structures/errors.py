@@ -25,3 +25,8 @@ class StructureError(ValueError):
 
     def __str__(self):
         return f"row {self.row}{f' ({self.formula})' if self.formula else ''}: {self.reason}"
+
+
+def describe(error):
+    """Name an error of another library in a few words."""
+    return f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"

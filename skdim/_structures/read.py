@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from .._shared.caught_warnings import caught_warnings
-from .cif import MAX_SITES, OCCUPANCY_TOL, CifError, read_cif, what
+from .cif import read_cif
 from .containers import ROWS
-from .errors import ReadError, StructureError
+from .errors import ReadError, StructureError, describe
+from .files import read_text_file
+from .limits import MAX_SITES, OCCUPANCY_TOL
 
 #: Characters of a CIF in which its formula is looked for.
 _HEAD = 2**14
@@ -106,7 +108,7 @@ def _to_structure(raw, row, remarks):
         except ReadError:
             raise
         except Exception as error:
-            raise ReadError(f"pymatgen cannot read the {type(raw).__name__} ({what(error)})") from error
+            raise ReadError(f"pymatgen cannot read the {type(raw).__name__} ({describe(error)})") from error
     name = type(raw).__name__
     if raw is None or name in ("NAType", "NaTType") or (isinstance(raw, float) and raw != raw):
         raise ReadError(f"the structure is missing ({raw})")
@@ -146,10 +148,13 @@ def _from_atoms(atoms):
 
 def _from_cif(raw, row, remarks):
     """Read CIF text or a CIF file, with one remark of all that there is to say."""
-    try:
-        structure, name, said = read_cif(raw)
-    except CifError as error:
-        raise ReadError(str(error)) from error.__cause__
+    if isinstance(raw, str) and "data_" in raw and "_cell_length" in raw:
+        name, text = "the CIF text", raw
+    elif isinstance(raw, str) and "\n" in raw:
+        raise ReadError("the text is not CIF (which has 'data_' and '_cell_length' in it), nor a file name")
+    else:
+        name, text = f"'{os.fspath(raw)}'", read_text_file(raw)
+    structure, said = read_cif(text, name)
     if said:
         remark = row, formula_of(structure), f"reading {name}: {'; '.join(said)}"
         if remarks is None:

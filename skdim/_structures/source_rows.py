@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cif import MAX_SITES
+from .limits import MAX_SITES
 
 
 class FlatStructure(NamedTuple):

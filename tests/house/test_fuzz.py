@@ -20,7 +20,7 @@ from pymatgen.core import Lattice, Structure
 from skdim import Crystals, SiteNetFeaturizer
 from skdim._featurizer import to_disk as _to_disk
 from skdim._geometry.lattice import GeometryError, without_panics
-from skdim._structures.cif import MAX_SITES
+from skdim._structures.limits import MAX_SITES
 from skdim._structures.source_rows import FlatStructure
 from tests.helpers import fuzzing
 

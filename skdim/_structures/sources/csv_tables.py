@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 from ..._shared.files import refuse_twins
-from ..cif import MAX_SIZE
+from ..limits import MAX_SIZE
 
 #: Characters of a row: no CIF is larger. A quote that is never closed would make one cell of the rest of the file.
 MAX_ROW = MAX_SIZE

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..cif import MAX_SIZE
 from ..containers import as_rows
+from ..limits import MAX_SIZE
 from ..source_rows import FlatStructure, Text, Unreadable
 from .csv_tables import csv_columns, csv_rows, name_columns
 from .parquet_tables import parquet_batches, parquet_head, parquet_rows
