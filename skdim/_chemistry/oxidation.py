@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .._shared.caught_warnings import caught_warnings
+from .elements import SYMBOLS
+from .formulas import reduced_formula
 
 #: Seconds that the child process may take to import pymatgen on a busy machine.
 _START_LIMIT = 300.0
@@ -59,15 +60,11 @@ def oxidation_states(structure, mode, time_limit=5.0):
     states = [getattr(one, "oxi_state", None) for one in species]
     states = [None if state is None or not math.isfinite(state) else state for state in states]
     if mode == "guess" and None in states:
-        from pymatgen.core import Element
-
         # By atomic number: Fe2+ and Fe3+ are one element of the formula, deuterium is hydrogen.
-        counts = Counter(one.Z for one in species)
-        symbols = {number: Element.from_Z(number).symbol for number in counts}
-        divisor = math.gcd(*counts.values())
-        formula = "".join(sorted(f"{symbols[number]}{count // divisor}" for number, count in counts.items()))
-        guess = _guess(formula, time_limit) if len(counts) > 1 else {}
-        states = [guess.get(symbols[one.Z], 0.0) for one in species]
+        symbols = [SYMBOLS[one.Z] for one in species]
+        formula = reduced_formula(Counter(symbols))
+        guess = _guess(formula, time_limit) if len(set(symbols)) > 1 else {}
+        states = [guess.get(symbol, 0.0) for symbol in symbols]
     return np.array([0.0 if state is None else state for state in states], dtype=np.float32)
 
 
@@ -80,7 +77,7 @@ class _Guesser:
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.answers = {}  # reduced formula, in alphabetical order -> dict, empty where there is no guess
+        self.answers = {}  # reduced formula -> dict, empty where there is no guess
         self.given_up = {}  # formula -> the longest time limit that was not enough
         self.process = None
 
@@ -98,12 +95,8 @@ class _Guesser:
                 return answer
             self.given_up[formula] = time_limit
         if first:
-            from pymatgen.core import Composition
-
-            with caught_warnings("ignore"):  # of noble gases, which have no electronegativity to sort by
-                name = Composition(formula).reduced_formula
             warnings.warn(
-                f"the oxidation states of {name} could not be guessed ({failure}); 0 is used. Decorate the "
+                f"the oxidation states of {formula} could not be guessed ({failure}); 0 is used. Decorate the "
                 "structure with oxidation states, or raise the time limit.",
                 stacklevel=4,
             )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import operator
-from functools import reduce
-from math import gcd
 
 import numpy as np
 
-from .._chemistry.elements import OXIDATION_FEATURE, SYMBOLS, check_features, element_table
+from .._chemistry.elements import OXIDATION_FEATURE, check_features
+from .._chemistry.formulas import count_elements, reduced_formula
 from .._shared.ragged import offsets_of, take_rows
 from .columns import COLUMNS
 from .store import fault_in, read_store, write_store
@@ -238,15 +237,7 @@ class Crystals:
         """
         (row,) = self._rows(operator.index(row))
         classes = slice(int(self.class_offsets[row]), int(self.class_offsets[row + 1]))
-        amounts = np.bincount(self.numbers[classes], weights=self.multiplicity[classes])
-        present = np.flatnonzero(amounts)
-        if not len(present):
-            return "?"
-        present = present[np.argsort(element_table("electronegativity", scaled=False)[present, 0], kind="stable")]
-        counts = amounts[present].astype(int)
-        divisor = reduce(gcd, counts.tolist())
-        parts = zip(present, counts // divisor, strict=True)
-        return "".join(f"{SYMBOLS[z]}{amount if amount > 1 else ''}" for z, amount in parts)
+        return reduced_formula(count_elements(self.numbers[classes], self.multiplicity[classes])) or "?"
 
     @property
     def nbytes(self):

@@ -11,7 +11,7 @@ import shutil
 
 from .._crystals.store import write_header
 from .._crystals.store_writer import StoreWriter
-from .._shared.files import lock_file
+from .._shared.locks import lock_file, unlock_file
 from .._structures.errors import StructureError
 
 _FORMAT = {"format": "skdim.Crystals.partial", "schema_version": 2}
@@ -151,6 +151,7 @@ class ChunkJournal(contextlib.AbstractContextManager):
 
     def __exit__(self, *exception):
         self._columns.close()
+        unlock_file(self._journal)
         self._journal.close()
         if self._is_complete or not self.chunks:
             shutil.rmtree(self._folder, ignore_errors=True)

@@ -11,11 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # a module, or none
-
 
 @contextlib.contextmanager
 def new_folder(path):
@@ -70,24 +65,6 @@ def refuse_existing(path):
     """Raise FileExistsError if something is there already."""
     if Path(path).exists():
         raise FileExistsError(f"{path} exists: remove it first, or save under another name")
-
-
-def lock_file(file, message):
-    """Keep other runs from an open file; the lock ends with the process, however that ends.
-
-    Raises
-    ------
-    RuntimeError
-        With this message, if another run has it.
-    """
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RuntimeError(message) from None
-    except OSError:  # a file system without locks
-        pass
 
 
 def as_json(value):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._shared.caught_warnings import caught_warnings
+from .._chemistry.formulas import reduced_formula
 from .cif import read_cif
 from .containers import ROWS
 from .errors import ReadError, StructureError, describe
@@ -77,8 +77,7 @@ def formula_of(raw):
                 composition += Composition({species["element"]: species["occu"] for species in site["species"]})
         else:
             composition = raw.composition if hasattr(raw, "composition") else Composition(raw.get_chemical_formula())
-        with caught_warnings("ignore"):  # of noble gases, which have no electronegativity to sort by
-            return composition.reduced_formula or None
+        return reduced_formula(composition.get_el_amt_dict()) or None
     except Exception:  # The error being reported matters more than its formula.
         return None
 

@@ -12,8 +12,8 @@ import warnings
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
+from .._shared.locks import LockedError, lock_file, unlock_file
 from .ranks import LAUNCHED, launched_state
 
 #: Seconds between two looks at whether a device has become free.
@@ -53,13 +53,12 @@ def device_turn(device):
         # Inside of a turn there is no other to wait for.
         yield held if held and device == "cuda" else device
         return
-    number, lock = _first_free(numbers)
-    _ours.device = f"cuda:{number}"
-    try:
-        yield _ours.device
-    finally:
-        del _ours.device
-        lock.release()
+    with _first_free(numbers) as number:
+        _ours.device = f"cuda:{number}"
+        try:
+            yield _ours.device
+        finally:
+            del _ours.device
 
 
 def _shared_devices(device):
@@ -70,27 +69,38 @@ def _shared_devices(device):
     return list(range(torch.cuda.device_count())) if number is None else [number]
 
 
+@contextlib.contextmanager
 def _first_free(numbers):
-    """A GPU that no other process works on, and its lock, which is held."""
-    locks = {number: FileLock(_lock_file(number)) for number in numbers}
+    """Wait for a GPU that no other process works on, and lock it for the block."""
+    with contextlib.ExitStack() as files:
+        lock_files = {number: files.enter_context(open(_lock_path(number), "ab")) for number in numbers}
+        number = _wait_for_one(lock_files)
+        try:
+            yield number
+        finally:
+            unlock_file(lock_files[number])
+
+
+def _wait_for_one(lock_files):
+    """Lock the first file that is free, and return the number of its GPU."""
     waited = False
     while True:
-        for number, lock in locks.items():
-            with contextlib.suppress(Timeout):
-                lock.acquire(blocking=False)
-                return number, lock
+        for number, file in lock_files.items():
+            with contextlib.suppress(LockedError):
+                lock_file(file)
+                return number
         if not waited:
-            which = "the one GPU" if len(numbers) == 1 else f"all {len(numbers)} GPUs"
+            which = "the one GPU" if len(lock_files) == 1 else f"all {len(lock_files)} GPUs"
             warnings.warn(
                 f"other worker processes use {which}: this one waits for its turn. With n_jobs no larger than the "
                 'number of GPUs none has to wait; device="cpu" needs no turns',
-                stacklevel=5,
+                stacklevel=7,
             )
         waited = True
         time.sleep(_PAUSE)
 
 
-def _lock_file(number):
+def _lock_path(number):
     """File whose lock stands for a GPU. CUDA numbers those that it is shown, so workers may know one by two numbers."""
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = shown.split(",") if shown else []

@@ -9,11 +9,7 @@ import os
 import uuid
 
 from .._shared.files import replaced_file
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # a module, or none
+from .._shared.locks import lock_file, unlock_file
 
 
 @contextlib.contextmanager
@@ -33,14 +29,14 @@ def part_of(path):
     while True:
         file = open(place, "a+b")  # noqa: SIM115
         try:
-            locked = _lock(file)
+            locked = lock_file(file, wait=True)
             if not locked:
                 file.close()
                 place.unlink(missing_ok=True)
                 place = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
                 file = open(place, "a+b")  # noqa: SIM115
             if _is_at(file, place):
-                part = Part(file, place)
+                part = Part(file, place, is_locked=locked)
                 try:
                     yield None if path.exists() else part
                 finally:
@@ -49,7 +45,9 @@ def part_of(path):
                 return
             # The one who had the lock has renamed or removed the file: begin with a new one.
         finally:
-            file.close()
+            if not file.closed:
+                unlock_file(file)
+                file.close()
 
 
 class Part:
@@ -63,8 +61,8 @@ class Part:
         What :meth:`start_over` was given when they began to come; empty if that is not known.
     """
 
-    def __init__(self, file, place):
-        self._file, self._place = file, place
+    def __init__(self, file, place, *, is_locked):
+        self._file, self._place, self._is_locked = file, place, is_locked
         self._note = place.with_name(f"{place.name}.json")
         self.source = _read_note(self._note)
         self._hash = hashlib.sha256()
@@ -94,28 +92,17 @@ class Part:
         """Put the file, which is complete, in its place."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        if fcntl is None:  # Windows renames no open file
+        if not self._is_locked:  # Windows, which has no locks, cannot rename an open file
             self._file.close()
         os.replace(self._place, path)
         self._note.unlink(missing_ok=True)
 
     def discard(self):
-        if fcntl is None:
+        if not self._is_locked:
             self._file.close()
         for file in (self._place, self._note):
             with contextlib.suppress(OSError):  # a stray file does no harm
                 file.unlink(missing_ok=True)
-
-
-def _lock(file):
-    """Wait for the file to be free. False where the file system has no locks."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        return False
-    return True
 
 
 def _is_at(file, place):

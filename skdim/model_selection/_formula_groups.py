@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from math import gcd
 
 import numpy as np
 
-from .._chemistry.elements import SYMBOLS
+from .._chemistry.formulas import count_elements, reduced_formula
 from .._crystals.crystals import Crystals
 from .._structures.containers import as_rows
 from .._structures.read import read_structure, site_numbers
@@ -72,9 +70,9 @@ def formula_texts(X):
     """
     if isinstance(X, Crystals):
         failed = X.failed
-        return [None if failed[row] else _text(_amounts(X, row)) for row in range(len(X))]
+        return [None if failed[row] else _text(_count_elements_of_row(X, row)) for row in range(len(X))]
     structures = (read_structure(raw, row, disordered="majority") for row, raw in enumerate(as_rows(X)))
-    return [_text(Counter(site_numbers(structure).tolist())) for structure in structures]
+    return [_text(count_elements(site_numbers(structure))) for structure in structures]
 
 
 def holds_structures(X):
@@ -93,15 +91,10 @@ def holds_structures(X):
     return isinstance(row, dict | os.PathLike) or hasattr(row, "composition") or hasattr(row, "get_chemical_formula")
 
 
-def _amounts(crystals, row):
+def _count_elements_of_row(crystals, row):
     classes = slice(*crystals.class_offsets[row : row + 2].tolist())
-    amounts: Counter[int] = Counter()
-    for number, amount in zip(crystals.numbers[classes].tolist(), crystals.multiplicity[classes].tolist(), strict=True):
-        amounts[number] += amount
-    return amounts
+    return count_elements(crystals.numbers[classes], crystals.multiplicity[classes])
 
 
 def _text(amounts):
-    divisor = gcd(*amounts.values())
-    parts = sorted((SYMBOLS[number], amount // divisor) for number, amount in amounts.items())
-    return "".join(f"{symbol}{amount if amount > 1 else ''}" for symbol, amount in parts)
+    return reduced_formula(amounts, alphabetical=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .._shared.files import lock_file
+from .._shared.locks import lock_file, unlock_file
 from .._version import __version__
 
 #: What a fit is called by, and what is measured.
@@ -125,6 +125,7 @@ class ResultsFile(contextlib.AbstractContextManager):
         self.fits[tuple(fit[name] for name in DRAW)] = fit
 
     def __exit__(self, *exception):
+        unlock_file(self._file)
         self._file.close()
 
     def _write(self, entry):

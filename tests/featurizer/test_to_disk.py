@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from skdim import Crystals, SiteNetFeaturizer
-from skdim._shared.files import lock_file
+from skdim._shared.locks import lock_file
 from skdim._structures.errors import StructureError
 from tests.helpers.assertions import assert_same_crystals
 

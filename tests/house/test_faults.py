@@ -4,7 +4,6 @@ Those of downloads, of the results file, of checkpoints and of transform_to_disk
 """
 
 import contextlib
-import errno
 import importlib.util
 import os
 import resource
@@ -19,6 +18,7 @@ from sklearn.dummy import DummyRegressor
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._shared import files as _files
+from skdim._shared import locks as _locks
 from skdim._structures.errors import StructureError
 from skdim.datasets import _part
 from skdim.model_selection import label_efficiency, read_results
@@ -237,38 +237,20 @@ def test_a_folder_that_cannot_be_put_in_its_place(X, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@posix
-def test_file_systems_without_locks(tmp_path, monkeypatch):
-    """There is no way to see another run there; where there is one, it is seen."""
-    with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
-        _files.lock_file(first, "taken")
-        with pytest.raises(RuntimeError, match="taken"):
-            _files.lock_file(second, "taken")
-        with monkeypatch.context() as patch:
-            patch.setattr(_files, "fcntl", None)
-            _files.lock_file(second, "taken")
-
-        def refuse(*args):
-            raise OSError(errno.ENOLCK, "No locks available")
-
-        monkeypatch.setattr(_files.fcntl, "flock", refuse)
-        _files.lock_file(second, "taken")
-
-
 def test_systems_without_fcntl(tmp_path, monkeypatch):
     """Windows: what locks files is imported without it, and works."""
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    copies = []
-    for module in (_files, _part):
-        spec = importlib.util.spec_from_file_location(f"{module.__name__}_on_windows", module.__file__)
-        copies.append(importlib.util.module_from_spec(spec))
-        spec.loader.exec_module(copies[-1])
-        assert copies[-1].fcntl is None
-    files, part = copies
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "fcntl", None)
+        spec = importlib.util.spec_from_file_location("locks_on_windows", _locks.__file__)
+        locks = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(locks)
+    assert locks.fcntl is None
     with open(tmp_path / "a", "w") as first, open(tmp_path / "a", "w") as second:
         for file in (first, second):
-            files.lock_file(file, "taken")
-    with part.part_of(tmp_path / "b") as begun:
+            assert not locks.lock_file(file, "taken")
+            locks.unlock_file(file)
+    monkeypatch.setattr(_locks, "fcntl", None)
+    with _part.part_of(tmp_path / "b") as begun:
         begun.start_over()
         begun.append(b"whole")
         begun.finish(tmp_path / "b")

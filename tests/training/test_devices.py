@@ -37,10 +37,10 @@ def another_process(folder, *names):
     """Another process holds the locks of these GPUs; it leaves them when the block ends."""
     script = """
 import sys
-from filelock import FileLock
-locks = [FileLock(path) for path in sys.argv[1:]]
-for lock in locks:
-    lock.acquire()
+from skdim._shared.locks import lock_file
+files = [open(path, "ab") for path in sys.argv[1:]]
+for file in files:
+    lock_file(file)
 print("held", flush=True)
 sys.stdin.read()
 """

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from skdim.datasets import _part, fetch_file
+from skdim._shared import locks as _locks
+from skdim.datasets import fetch_file
 from tests.datasets.fetch.server_files import CONTENT, OTHER, SHA256, assert_fetched, fetch, names, start_fetch
 from tests.helpers.loopback import Server, begin, broken, rest, stalling, status, whole
 
@@ -197,13 +198,13 @@ def test_the_second_goes_on_where_the_first_fails(folder):
 def test_without_locks(folder, monkeypatch, lock):
     """As on Windows, and on some file systems: each has its own part, and leaves none."""
     if lock is None:
-        monkeypatch.setattr(_part, "fcntl", None)
+        monkeypatch.setattr(_locks, "fcntl", None)
     else:
 
         def refuse(*args):
             raise OSError(errno.ENOLCK, "No locks available")
 
-        monkeypatch.setattr(_part.fcntl, "flock", refuse)
+        monkeypatch.setattr(_locks.fcntl, "flock", refuse)
     with Server(broken(CONTENT, 100_000), rest(CONTENT)) as server:
         results = at_once(lambda: fetch(server), 4)
         assert results == [folder / "crystals.json.gz"] * 4
