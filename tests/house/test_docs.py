@@ -7,9 +7,11 @@ import importlib
 import inspect
 import pkgutil
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -123,7 +125,7 @@ def test_code_on_pages(page):
 
 
 #: What a reader brings along, or a page has said to be there, as in "your structures".
-YOURS = {"structures", "y", "X", "embedder", "model", "pipeline"}
+YOURS = {"structures", "new_structures", "y", "X", "embedder", "model", "pipeline"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -220,3 +222,36 @@ def test_contributing_names_targets_that_exist():
         named = re.findall(r"(?:`|run: )make ([\w-]+)", (ROOT / file).read_text(encoding="utf-8"))
         assert set(named) <= targets, file
         assert {"test", "docs", "test-oldest", "test-bare"} <= set(named), file
+
+
+def test_the_readme_is_short():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert {"make demo", "make test"} <= set(re.findall(r"^make \w+", text, flags=re.MULTILINE))
+
+
+def test_the_drawing_of_the_rooms_is_up_to_date():
+    """Run `python tools/draw_rooms.py` after a change of imports between rooms."""
+    tool = runpy.run_path(str(ROOT / "tools" / "draw_rooms.py"))
+    imports = tool["imports_of_rooms"]()
+    assert "_crystals" in imports["_featurizer"]
+    drawing = ElementTree.parse(ROOT / "docs" / "rooms.svg").getroot()
+    assert drawing.findtext(".//{http://purl.org/dc/elements/1.1/}description") == tool["described"](imports)
+    words = {text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")}
+    assert imports.keys() <= words
+
+
+def test_the_drawing_leaves_out_imports_that_follow_from_others():
+    tool = runpy.run_path(str(ROOT / "tools" / "draw_rooms.py"))
+    assert tool["reduced"]({"a": [], "b": ["a"], "c": ["a", "b", "_shared"], "_shared": []}) == {
+        "a": [],
+        "b": ["a"],
+        "c": ["b"],
+    }
+
+
+def test_contributing_lists_every_room():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## How the code is laid out")[2].partition("## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(path.parent.name for path in (ROOT / "skdim").glob("*/__init__.py"))
