@@ -16,7 +16,7 @@ from ..nn.compiled import autograd as fused
 def torch_threads(n_threads):
     """Use this many threads of the CPU inside the block: the compiled loops do where there are any, else torch."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if fused.fusible(torch.zeros(0)) else n_threads)
+    torch.set_num_threads(1 if fused.supports(torch.zeros(0, dtype=torch.float32)) else n_threads)
     try:
         with fused.threads(n_threads):
             yield

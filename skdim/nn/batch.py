@@ -1,4 +1,4 @@
-"""Batch: some crystals as flat tensors."""
+"""Batch: crystals as flat tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .compiled import autograd as fused
+from . import operations
 
 
 @dataclass
@@ -22,13 +22,13 @@ class Batch:
     numbers : Tensor of int64 of shape (C,)
         Atomic numbers.
     multiplicity : Tensor of float of shape (C,)
-        How many sites of the primitive cell a class stands for.
+        Number of sites of the primitive cell that a class stands for.
     crystal : Tensor of int64 of shape (C,)
-        Which crystal of the batch each class belongs to.
+        Index of each class's crystal in the batch.
     class_offsets : Tensor of int64 of shape (K + 1,)
-        Where each crystal's classes begin.
+        Start of each crystal's classes.
     pair_offsets : Tensor of int64 of shape (C + 1,)
-        Where each class's pairs begin.
+        Start of each class's pairs.
     row : Tensor of int64 of shape (P,)
         Class i of each pair.
     neighbour : Tensor of int64 of shape (P,)
@@ -36,7 +36,7 @@ class Batch:
     distance : Tensor of float of shape (P,)
         In angstrom.
     count : Tensor of float of shape (P,)
-        How many supercell sites are such a neighbour.
+        Number of supercell sites that a pair stands for.
     """
 
     site_inputs: Tensor
@@ -51,11 +51,11 @@ class Batch:
     count: Tensor
 
     def __len__(self):
-        """Number of crystals: what a loss is averaged over."""
+        """Number of crystals, over which losses are averaged."""
         return len(self.class_offsets) - 1
 
     def to(self, *args, **kwargs):
-        """The batch on another device, or in another floating-point type (index tensors stay integers)."""
+        """Copy on another device or in another floating-point type; index tensors stay integers."""
         moved = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -65,21 +65,15 @@ class Batch:
 
     @cached_property
     def site_share(self):
-        """Weight of each class in its crystal's mean over sites, (C,): they add up to 1 in each crystal."""
+        """Weight of each class in its crystal's mean over sites, (C,); they sum to 1 in each crystal."""
         total = torch.zeros(len(self), dtype=self.multiplicity.dtype, device=self.multiplicity.device)
         total.index_add_(0, self.crystal, self.multiplicity)
         return self.multiplicity / total[self.crystal]
 
     @cached_property
-    def distinct(self):
-        """The distances of each crystal without repetition, (U,), and which of them each pair has, (P,).
+    def distinct_distances(self):
+        """Distances of each crystal without repetition (U,), and the index of each pair's distance among them (P,).
 
-        i has from j what j has from i, so there are about half as many as pairs.
+        The pairs ij and ji have the same distance, so there are about half as many distances as pairs.
         """
-        if fused.fusible(self.distance):
-            return fused.distinct(self.pair_offsets[self.class_offsets], self.distance)
-        # One sort for all crystals; double precision holds both numbers.
-        apart = 2 ** torch.ceil(torch.log2(self.distance.max().to(torch.float64) + 1))  # more than any distance
-        key = self.crystal.index_select(0, self.row).to(torch.float64) * apart + self.distance
-        values, which = torch.unique(key, return_inverse=True)
-        return (values % apart).to(self.distance.dtype), which
+        return operations.distinct_distances(self)

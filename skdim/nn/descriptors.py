@@ -13,7 +13,7 @@ from torch.nn import functional
 from .batch import Batch
 from .choices import GEOMETRY
 from .encoder import pooled_moments
-from .functional import segment_sum, segment_total
+from .operations.functional import segment_sum, segment_total
 
 #: Surroundings weigh d^-6, like the attraction between induced dipoles: first neighbours, without a cut-off.
 _POWER = 6

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from . import operations
 from .batch import Batch
-from .compiled import autograd as fused
-from .functional import mish, moments, segment_max, segment_softmax, segment_sum
 from .layers import BondLinear, Dense, dense_stack
+from .operations.functional import segment_max, segment_sum
 
 
 class Gaussian(NamedTuple):
@@ -66,45 +66,17 @@ class AttentionBlock(nn.Module):
 
         A weight is that of a distinct pair: the sum over the ``count`` equal columns it stands for.
         """
-        parts = *site_terms, pair_term.rows
-        own = sum(self.widths[:2])
-        if fused.fusible(parts[0]):
-            centre, near, far = (part[:, :own] for part in parts)
-            heads, attention = fused.attend(centre, near, far, pair_term.which, self.logit.weight, batch)
-            centre, near, far = (part[:, own:] for part in parts)
-            for_pairs = mish(self._hidden(centre, near, far, pair_term.which, batch)) if len(self.widths) > 2 else None
-        else:
-            hidden = mish(self._hidden(*parts, pair_term.which, batch))
-            heads, attention = self._attend(hidden[:, :own], batch, len(batch.numbers))
-            for_pairs = hidden[:, own:] if len(self.widths) > 2 else None
-        # Each head has its own share of the value layer's outputs.
-        shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), heads, strict=True)
-        values = [nn.functional.linear(summed, weight, bias) for weight, bias, summed in shares]
-        new_pairs = nn.functional.layer_norm(for_pairs, for_pairs.shape[-1:]) if for_pairs is not None else None
+        terms, which = (*site_terms, pair_term.rows), pair_term.which
+        n_attended = sum(self.widths[:2])
+        attended = (term[:, :n_attended] for term in terms)
+        summed, attention = operations.attend(*attended, which, self.logit.weight, batch, torch.log(batch.count))
+        # Each head has its share of the value layer's outputs.
+        shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), summed, strict=True)
+        values = [nn.functional.linear(one_head, weight, bias) for weight, bias, one_head in shares]
+        new_pairs = None
+        if len(self.widths) > 2:
+            new_pairs = operations.pair_hidden(*(term[:, n_attended:] for term in terms), which, batch)
         return self.site(torch.cat(values, dim=1)), new_pairs, attention
-
-    @staticmethod
-    def _hidden(centre, near, far, which, batch):
-        """The bond layer's output for each pair."""
-        hidden = centre.index_select(0, batch.row).add_(near.index_select(0, batch.neighbour))
-        return hidden.add_(far.index_select(0, which))
-
-    def _attend(self, hidden, batch, n_classes):
-        """Weighted sums of the values of each head, and the weights."""
-        for_logit, for_value = hidden.split(self.widths[:2], dim=1)
-        # Layer normalisation folded into the linear maps that follow it.
-        mean, scale = moments(for_logit)
-        weight = self.logit.weight
-        logits = (for_logit @ weight.T - mean[:, None] * weight.sum(dim=1)) * scale[:, None]
-        attention = segment_softmax(logits + torch.log(batch.count)[:, None], batch.row, n_classes)
-        mean, scale = moments(for_value)
-        heads = []
-        for head in range(self.n_heads):
-            weights = attention[:, head] * scale
-            total = segment_sum(for_value, weights, batch.pair_offsets, batch.row)
-            shift = segment_sum(mean[:, None], weights, batch.pair_offsets, batch.row)
-            heads.append(total - shift)
-        return heads, attention
 
 
 class SiteNetEncoder(nn.Module):
@@ -196,11 +168,9 @@ class SiteNetEncoder(nn.Module):
         log-Coulomb inputs.
         """
         if not self.log_coulomb:
-            distances, which = batch.distinct
-            lift, pair = self.lift_pair, self.blocks[0].bond.pair
-            if fused.fusible(distances):
-                return PairTerm(fused.pair_term(distances, lift.linear.weight, lift.linear.bias, pair.weight), which)
-            return PairTerm(pair(lift(distances[:, None])), which)
+            distances, which = batch.distinct_distances
+            lift, pair = self.lift_pair.linear, self.blocks[0].bond.pair
+            return PairTerm(operations.distance_term(distances, lift.weight, lift.bias, pair.weight), which)
         z_i, z_j = (batch.numbers[index].to(batch.distance.dtype) for index in (batch.row, batch.neighbour))
         own = batch.distance == 0
         ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))

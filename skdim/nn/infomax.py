@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from . import negatives as draw
+from . import operations
 from .batch import Batch
 from .choices import NEGATIVES
-from .compiled import autograd as fused
 from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
-from .functional import mish, moments, segment_total
 from .layers import dense_stack
 from .losses import KL_FORMS, info_nce, jensen_shannon_false, jensen_shannon_true
+from .operations.functional import segment_total
 from .shared_batch import Whole
 
 #: Neighbours of one element whose distances differ by less, in angstrom, are the same thing: no false partners.
@@ -50,25 +50,14 @@ class NeighbourScore(nn.Module):
         """Scores (n, P) of each pair with n queries (C, width) of its row."""
         stacked = torch.stack(queries)
         folded, offset = stacked @ self.key.weight, stacked @ self.key.bias
-        near, step = self.site(batch.site_inputs), self.distance.weight[:, 0]
-        if fused.fusible(near):
-            scores = fused.scores(near, step, folded, batch)
-        else:
-            hidden, mean, scale = self._hidden(near.index_select(0, batch.neighbour), batch.distance)
-            product = torch.linalg.vecdot(folded.index_select(1, batch.row), hidden)
-            scores = (product - mean * folded.sum(dim=2).index_select(1, batch.row)) * scale
+        scores = operations.pair_scores(self.site(batch.site_inputs), self.distance.weight[:, 0], folded, batch)
         return scores + offset.index_select(1, batch.row)
 
     def keys(self, batch: Batch, chosen: Tensor) -> Tensor:
         """h of some pairs, (n, width)."""
         near = self.site(batch.site_inputs).index_select(0, batch.neighbour[chosen])
-        hidden, mean, scale = self._hidden(near, batch.distance[chosen])
-        return self.key((hidden - mean[:, None]) * scale[:, None])
-
-    def _hidden(self, near, distance):
-        """Hidden layer before its normalisation (n, hidden), and the normalisation's mean and scale (n,)."""
-        hidden = mish(near.addcmul_(distance[:, None], self.distance.weight.T))
-        return hidden, *moments(hidden)
+        hidden = near.addcmul_(batch.distance[chosen][:, None], self.distance.weight.T)
+        return self.key(operations.normalize(hidden))
 
 
 class CrystalScore(nn.Module):

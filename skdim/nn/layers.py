@@ -7,28 +7,22 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .compiled import autograd as fused
-from .functional import mish
+from . import operations
 
 
 class Dense(nn.Module):
-    """Linear, Mish, layer normalisation.
-
-    The normalisation has no gain and offset of its own: the next linear layer has them.
-    """
+    """Linear layer, Mish, layer normalization without gain and offset, which the next linear layer can absorb."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
         self.linear = nn.Linear(n_in, n_out)
-        self.norm = nn.LayerNorm(n_out, elementwise_affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.linear(x)
-        return fused.dense(x) if fused.fusible(x) else self.norm(mish(x))
+        return operations.normalize(self.linear(x))
 
 
 def dense_stack(n_in: int, widths, n_out: int | None = None) -> nn.Sequential:
-    """Dense layers of these widths, and a linear layer to ``n_out`` after them if given."""
+    """Dense layers of these widths, followed by a linear layer to ``n_out`` if given."""
     layers: list[nn.Module] = []
     for width in widths:
         layers.append(Dense(n_in, width))
@@ -39,10 +33,10 @@ def dense_stack(n_in: int, widths, n_out: int | None = None) -> nn.Sequential:
 
 
 class BondLinear(nn.Module):
-    """A linear layer on bond vectors [x_i, x_j, e_ij] that never makes them.
+    """A linear layer on bond vectors [x_i, x_j, e_ij] in three parts, so that bond vectors are never built.
 
-    W [x_i, x_j, e_ij] + b = (W_i x_i + b) + W_j x_j + W_e e_ij: the first two terms are computed once a site class, and
-    the last one is shared by pairs and passes that see the same distance. Whoever adds them up calls the three parts.
+    W [x_i, x_j, e_ij] + b = (W_i x_i + b) + W_j x_j + W_e e_ij. The first two terms are computed once per site class,
+    the last once per distinct distance. :mod:`skdim.nn.operations` sums them.
     """
 
     def __init__(self, site_width: int, pair_width: int, n_out: int):
@@ -50,7 +44,7 @@ class BondLinear(nn.Module):
         self.centre = nn.Linear(site_width, n_out)
         self.neighbour = nn.Linear(site_width, n_out, bias=False)
         self.pair = nn.Linear(pair_width, n_out, bias=False)
-        # Initialised as the one layer on all 2 * site_width + pair_width inputs that it is.
+        # Initialized as one layer with 2 * site_width + pair_width inputs.
         bound = 1 / math.sqrt(2 * site_width + pair_width)
         with torch.no_grad():
             for parameter in self.parameters():

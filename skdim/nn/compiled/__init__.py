@@ -1,4 +1,5 @@
-"""The operations of the networks, compiled by numba: they give what the plain torch path gives, faster on a CPU.
+"""Operations of :mod:`skdim.nn.operations` compiled by numba: the results of plain torch, faster on a CPU.
 
-It imports nothing else of skdim. Nothing outside ``nn`` needs to read it.
+``autograd`` has the functions that torch can differentiate, ``pair_loops`` the loops behind them, ``row_formulas`` the
+arithmetic of one row. It imports nothing else of skdim.
 """

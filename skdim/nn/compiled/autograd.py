@@ -1,8 +1,8 @@
-"""The compiled loops of :mod:`skdim.nn.compiled.pair_loops` as functions that torch can differentiate.
+"""The operations of :mod:`skdim.nn.operations` by the compiled loops of :mod:`skdim.nn.compiled.pair_loops`.
 
-They stand in for the same formulas in torch where numba is installed and the numbers are float32 on the CPU; networks
-ask :func:`fusible`. Threads (:func:`threads`) share a batch crystal by crystal, as no pair reaches beyond its own. They
-are not torch's: its threads wait in a loop for the next operation, and would hold up these.
+For float32 on the CPU, where numba is installed (:func:`supports`). Threads (:func:`threads`) share a batch crystal by
+crystal, as no pair reaches beyond its crystal. They are not torch's threads: those spin while they wait for the next
+operation, and would slow these down.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-#: Set to 1, this variable switches the compiled loops off.
+#: Environment variable that switches the compiled loops off when set to 1.
 _OFF = "SKDIM_NO_NUMBA"
-#: Rows of the pairs' term in work at a time: they stay in the cache.
+#: Rows of the distance term processed at a time, so that they stay in the cache.
 _CHUNK = 512
 _local = threading.local()
 
@@ -29,8 +29,8 @@ def _installed():
     return find_spec("numba") is not None
 
 
-def fusible(values: Tensor) -> bool:
-    """Whether the compiled loops can take these numbers."""
+def supports(values: Tensor) -> bool:
+    """Whether the compiled loops can process these values."""
     return (
         _installed() and values.dtype == torch.float32 and values.device.type == "cpu" and os.environ.get(_OFF) != "1"
     )
@@ -38,7 +38,7 @@ def fusible(values: Tensor) -> bool:
 
 @contextlib.contextmanager
 def threads(n: int):
-    """Let the loops that this thread calls use so many threads, inside the block."""
+    """Within the block, loops called from this thread use ``n`` threads."""
     before = n_threads()
     _local.n = n
     try:
@@ -48,112 +48,111 @@ def threads(n: int):
 
 
 def n_threads() -> int:
-    """Threads that the loops called from this thread use."""
+    """Number of threads used by loops that are called from this thread."""
     return getattr(_local, "n", 1)
 
 
-def dense(x: Tensor) -> Tensor:
-    """Mish and layer normalisation of rows (n, width)."""
-    return _Dense.apply(x)
+def normalize(x: Tensor, activation: str = "mish") -> Tensor:
+    return _Normalize.apply(x, activation == "relu")
 
 
-def distinct(offsets: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances of each crystal without repetition (U,), and which of them each pair has (P,)."""
+def distinct_distances(batch) -> tuple[Tensor, Tensor]:
+    offsets, distance = batch.pair_offsets[batch.class_offsets], batch.distance.contiguous()
     values, which = torch.empty_like(distance), torch.empty(len(distance), dtype=torch.int64)
-    n = _kernel("distinct")(*map(_array, (offsets, distance.contiguous(), values, which)))
+    n = _loop("distinct_distances")(*map(_array, (offsets, distance, values, which)))
     return values[:n], which
 
 
-def pair_term(distance: Tensor, weight: Tensor, bias: Tensor, pair: Tensor) -> Tensor:
-    """Lifted distances (U,) through a linear layer: dense(distance weight + bias) pair', (U, hidden)."""
-    return _PairTerm.apply(distance, weight, bias, pair)
+def distance_term(
+    distance: Tensor, weight: Tensor, bias: Tensor, pair_weight: Tensor, activation: str = "mish"
+) -> Tensor:
+    return _DistanceTerm.apply(distance, weight, bias, pair_weight, activation == "relu")
 
 
-def attend(centre: Tensor, near: Tensor, far: Tensor, which: Tensor, weight: Tensor, batch) -> tuple[Tensor, Tensor]:
-    """Weighted sums of normalised values (H, C, V), and attention (P, H): see ``pair_loops.attend``.
-
-    No two crystals may share a row of ``far``. No gradient goes through the attention that is returned.
-    """
-    return _Attend.apply(centre, near, far, weight, which, batch)
+def attend(centre, near, far, which, logit_weight, batch, log_count, activation="mish") -> tuple[Tensor, Tensor]:
+    return _Attend.apply(centre, near, far, logit_weight, which, batch, log_count, activation == "relu")
 
 
-def scores(near: Tensor, step: Tensor, queries: Tensor, batch) -> Tensor:
-    """Scores (n, P) of each pair with n queries (n, C, W) of its row: see ``pair_loops.scores``."""
-    return _Scores.apply(near, step, queries, batch)
+def pair_hidden(centre, near, far, which, batch, activation="mish") -> Tensor:
+    return _PairHidden.apply(centre, near, far, which, batch, activation == "relu")
 
 
-class _Dense(torch.autograd.Function):
+def pair_scores(near, step, queries, batch, activation="mish", normalized=True) -> Tensor:
+    return _PairScores.apply(near, step, queries, batch, activation == "relu", normalized)
+
+
+class _Normalize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx, x, relu):
         x = x.contiguous()
         ctx.save_for_backward(x)
+        ctx.relu = relu
         out = torch.empty_like(x)
-        _on_rows("dense", len(x), _array(x), _array(out))
+        _on_rows("normalize", len(x), _array(x), relu, _array(out))
         return out
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
         out = torch.empty_like(x)
-        _on_rows("dense_gradient", len(x), _array(x), _array(grad.contiguous()), _array(out))
-        return out
+        _on_rows("normalize_gradient", len(x), _array(x), _array(grad.contiguous()), ctx.relu, _array(out))
+        return out, None
 
 
-class _PairTerm(torch.autograd.Function):
+class _DistanceTerm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, distance, weight, bias, pair):
-        ctx.save_for_backward(distance, weight, bias, pair)
-        out = distance.new_empty(len(distance), len(pair))
+    def forward(ctx, distance, weight, bias, pair_weight, relu):
+        ctx.save_for_backward(distance, weight, bias, pair_weight)
+        ctx.relu = relu
+        out = distance.new_empty(len(distance), len(pair_weight))
 
         def part(first, last):
             with torch.no_grad():  # which threads do not inherit
                 for rows in _chunks(first, last):
-                    torch.mm(_lift(distance[rows], weight, bias)[1], pair.T, out=out[rows])
+                    torch.mm(_lift(distance[rows], weight, bias, relu)[1], pair_weight.T, out=out[rows])
 
-        _share(part, _cuts(len(distance)), [()] * (len(_cuts(len(distance))) - 1))
+        _in_threads(part, _cuts(len(distance)), [()] * (len(_cuts(len(distance))) - 1))
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        distance, weight, bias, pair = ctx.saved_tensors
+        distance, weight, bias, pair_weight = ctx.saved_tensors
         cuts = _cuts(len(distance))
-        sums = [[torch.zeros_like(each) for each in (weight, bias, pair)] for _ in cuts[1:]]
+        sums = [[torch.zeros_like(each) for each in (weight, bias, pair_weight)] for _ in cuts[1:]]
 
-        def part(first, last, to_weight, to_bias, to_pair):
+        def part(first, last, to_weight, to_bias, to_pair_weight):
             with torch.no_grad():
                 for rows in _chunks(first, last):
-                    x, y = _lift(distance[rows], weight, bias)
-                    to_pair.addmm_(grad[rows].T, y)
-                    back = grad[rows] @ pair
-                    _kernel("dense_gradient")(0, len(x), _array(x), _array(back), _array(y))
+                    x, y = _lift(distance[rows], weight, bias, ctx.relu)
+                    to_pair_weight.addmm_(grad[rows].T, y)
+                    back = grad[rows] @ pair_weight
+                    _loop("normalize_gradient")(0, len(x), _array(x), _array(back), ctx.relu, _array(y))
                     to_bias += y.sum(dim=0)
                     to_weight.addmm_(y.T, distance[rows, None])
 
-        _share(part, cuts, sums)
-        return None, *(sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True))
+        _in_threads(part, cuts, sums)
+        return None, *(sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True)), None
 
 
-def _lift(distance, weight, bias):
-    """Lifted distances before and after activation and normalisation."""
+def _lift(distance, weight, bias, relu):
+    """Lifted distances before and after activation and normalization."""
     x = torch.addmm(bias, distance[:, None], weight.T)
     y = torch.empty_like(x)
-    _kernel("dense")(0, len(x), _array(x), _array(y))
+    _loop("normalize")(0, len(x), _array(x), relu, _array(y))
     return x, y
 
 
 class _Attend(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, centre, near, far, weight, which, batch):
+    def forward(ctx, centre, near, far, weight, which, batch, log_count, relu):
         centre, near, far, weight = (part.contiguous() for part in (centre, near, far, weight))
         heads, wide = weight.shape
         summed = centre.new_empty(heads, len(centre), centre.shape[1] - wide)
         attention = centre.new_empty(len(batch.row), heads)
         inputs = [_array(part) for part in (centre, near, far, batch.pair_offsets, batch.neighbour, which)]
-        _on_crystals(
-            "attend", batch, *inputs, _array(torch.log(batch.count)), _array(weight), _array(summed), _array(attention)
-        )
+        _on_crystals("attend", batch, *inputs, relu, *map(_array, (log_count, weight, summed, attention)))
         ctx.save_for_backward(centre, near, far, weight, which, attention)
-        ctx.batch = batch
+        ctx.batch, ctx.relu = batch, relu
         ctx.mark_non_differentiable(attention)
         return summed, attention
 
@@ -161,89 +160,111 @@ class _Attend(torch.autograd.Function):
     def backward(ctx, grad, _):
         centre, near, far, weight, which, attention = ctx.saved_tensors
         batch = ctx.batch
-        inputs = (centre, near, far, batch.pair_offsets, batch.neighbour, which, weight, attention, grad.contiguous())
+        inputs = map(_array, (centre, near, far, batch.pair_offsets, batch.neighbour, which))
         to_centre, to_near, to_far = (torch.zeros_like(part) for part in (centre, near, far))
-        to_weight = _on_crystals(
-            "attend_gradient", batch, *map(_array, (*inputs, to_centre, to_near, to_far)), shared=weight
-        )
-        return to_centre, to_near, to_far, to_weight, None, None
+        others = map(_array, (weight, attention, grad.contiguous(), to_centre, to_near, to_far))
+        to_weight = _on_crystals("attend_gradient", batch, *inputs, ctx.relu, *others, shared=weight)
+        return to_centre, to_near, to_far, to_weight, None, None, None, None
 
 
-class _Scores(torch.autograd.Function):
+class _PairHidden(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, near, step, queries, batch):
+    def forward(ctx, centre, near, far, which, batch, relu):
+        centre, near, far = (part.contiguous() for part in (centre, near, far))
+        out = centre.new_empty(len(batch.row), centre.shape[1])
+        inputs = map(_array, (centre, near, far, batch.pair_offsets, batch.neighbour, which))
+        _on_crystals("pair_hidden", batch, *inputs, relu, _array(out))
+        ctx.save_for_backward(centre, near, far, which)
+        ctx.batch, ctx.relu = batch, relu
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        centre, near, far, which = ctx.saved_tensors
+        batch = ctx.batch
+        inputs = map(_array, (centre, near, far, batch.pair_offsets, batch.neighbour, which))
+        to_parts = [torch.zeros_like(part) for part in (centre, near, far)]
+        _on_crystals("pair_hidden_gradient", batch, *inputs, ctx.relu, *map(_array, (grad.contiguous(), *to_parts)))
+        return *to_parts, None, None, None
+
+
+class _PairScores(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, near, step, queries, batch, relu, normalized):
         near, step, queries = (part.contiguous() for part in (near, step, queries))
         out = near.new_empty(len(queries), len(batch.row))
-        pairs = (batch.distance, batch.pair_offsets, batch.neighbour)
-        _on_crystals("scores", batch, *map(_array, (near, step, *pairs, queries, out)))
+        inputs = map(_array, (near, step, batch.distance, batch.pair_offsets, batch.neighbour))
+        _on_crystals("scores", batch, *inputs, relu, normalized, _array(queries), _array(out))
         ctx.save_for_backward(near, step, queries)
-        ctx.batch = batch
+        ctx.batch, ctx.options = batch, (relu, normalized)
         return out
 
     @staticmethod
     def backward(ctx, grad):
         near, step, queries = ctx.saved_tensors
         batch = ctx.batch
-        pairs = (batch.distance, batch.pair_offsets, batch.neighbour)
+        inputs = map(_array, (near, step, batch.distance, batch.pair_offsets, batch.neighbour))
         to_near, to_queries = torch.zeros_like(near), torch.zeros_like(queries)
-        inputs = map(_array, (near, step, *pairs, queries, grad.contiguous(), to_near, to_queries))
-        return to_near, _on_crystals("scores_gradient", batch, *inputs, shared=step), to_queries, None
+        others = map(_array, (queries, grad.contiguous(), to_near, to_queries))
+        to_step = _on_crystals("scores_gradient", batch, *inputs, *ctx.options, *others, shared=step)
+        return to_near, to_step, to_queries, None, None, None
 
 
 def _array(tensor):
     return tensor.detach().numpy()
 
 
-def _kernel(name):
-    from . import pair_loops as kernels
+def _loop(name):
+    from . import pair_loops  # needs numba, which may be missing
 
-    return getattr(kernels, name)
+    return getattr(pair_loops, name)
 
 
 def _on_rows(name, n, *arguments):
-    """A loop over rows that know nothing of each other."""
+    """Run a loop over independent rows."""
     cuts = _cuts(n)
-    _share(_kernel(name), cuts, [arguments] * (len(cuts) - 1))
+    _in_threads(_loop(name), cuts, [arguments] * (len(cuts) - 1))
 
 
 def _on_crystals(name, batch, *arguments, shared=None):
-    """A loop over the site classes of a batch.
+    """Run a loop over the site classes of a batch.
 
-    ``shared`` is a tensor that all crystals have a gradient for: it is added up by thread, and returned.
+    ``shared`` is a tensor to whose gradient all crystals contribute: each thread sums its part, and the total is
+    returned.
     """
-    n = _n_threads(len(batch.row))
+    n = _threads_for(len(batch.row))
     pairs = batch.pair_offsets[batch.class_offsets]
-    aims = torch.arange(1, n) * (len(batch.row) / n)
-    crystals = torch.searchsorted(pairs, aims.to(pairs.dtype))
+    targets = torch.arange(1, n) * (len(batch.row) / n)
+    crystals = torch.searchsorted(pairs, targets.to(pairs.dtype))
     cuts = [0, *batch.class_offsets[crystals].tolist(), len(batch.numbers)]
     if shared is None:
-        return _share(_kernel(name), cuts, [arguments] * n)
+        return _in_threads(_loop(name), cuts, [arguments] * n)
     parts = torch.zeros(n, *shared.shape)
-    _share(_kernel(name), cuts, [(*arguments, _array(part)) for part in parts])
+    _in_threads(_loop(name), cuts, [(*arguments, _array(part)) for part in parts])
     return parts.sum(dim=0)
 
 
-def _share(function, cuts, arguments):
-    """Call a function from cut to cut, each in a thread of its own; the last one in this."""
-    *others, mine = zip(cuts[:-1], cuts[1:], arguments, strict=True)
-    waiting = []
+def _in_threads(function, cuts, arguments):
+    """Call a function for each interval between cuts, each in its thread; the last one in this thread."""
+    *others, last_call = zip(cuts[:-1], cuts[1:], arguments, strict=True)
+    pending = []
     if others:
         pool = _pool(os.getpid(), len(others))
-        waiting = [pool.submit(function, first, last, *own) for first, last, own in others]
-    first, last, own = mine
-    function(first, last, *own)
-    for job in waiting:
+        pending = [pool.submit(function, first, last, *args) for first, last, args in others]
+    first, last, args = last_call
+    function(first, last, *args)
+    for job in pending:
         job.result()
 
 
-def _n_threads(n):
+def _threads_for(n):
     # Waking a thread costs as much as some hundred rows.
     return max(1, min(n_threads(), n // 500))
 
 
 def _cuts(n):
     """Where n rows are cut for the threads."""
-    return [round(n * k / _n_threads(n)) for k in range(_n_threads(n) + 1)]
+    return [round(n * k / _threads_for(n)) for k in range(_threads_for(n) + 1)]
 
 
 def _chunks(first, last):
@@ -252,5 +273,5 @@ def _chunks(first, last):
 
 @lru_cache(maxsize=4)
 def _pool(pid, n_threads):
-    """Threads of this process: one that was forked has none of its parent's."""
+    """Threads of this process: a forked process has none of its parent's."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="skdim")

@@ -1,11 +1,11 @@
-"""The loops over pairs, compiled by numba (extra ``[fast]``): what is made for a pair never leaves the cache.
+"""Loops over pairs, compiled by numba (extra ``[fast]``): the intermediate values of a pair never leave the cache.
 
-Each takes the site classes ``first`` to ``last - 1``, so that threads can share a batch. Numbers are float32, indices
-int64. :mod:`skdim.nn.encoder` and :mod:`skdim.nn.infomax` have the same formulas in torch. Gradients make the hidden
-layers anew, which is faster than reading them back.
+Each processes the site classes ``first`` to ``last - 1``, so that threads can share a batch. Numbers are float32,
+indices int64. :mod:`skdim.nn.operations.plain` has the same formulas in torch. Gradients recompute the hidden layers,
+which is faster than storing them.
 
-Shapes as everywhere: C site classes, P pairs, H heads; U rows of distance terms; W columns, of which the first A give
-the logits and the others, V, the values.
+Shapes as everywhere: C site classes, P pairs, H heads; U rows of pair terms; W columns, of which the first A give the
+logits and the other V the values.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import numpy as np
 
 from .row_formulas import (
     F,
-    activated_line,
-    activated_line_and_slope,
-    activated_sum,
-    activated_sum_and_slope,
+    activate,
+    activate_and_slope,
+    activate_line,
+    activate_line_and_slope,
+    activate_sum,
+    activate_sum_and_slope,
     add,
+    backpropagate,
     compiled,
     dot,
     exp,
-    mish,
-    mish_and_slope,
     moments,
-    through,
 )
 
 
 @compiled
-def distinct(offsets, distance, values, which):
-    """Distances of each crystal without repetition; returns how many there are in all.
+def distinct_distances(offsets, distance, values, which):
+    """Distances of each crystal without repetition; returns their total number.
 
-    Crystal k has the pairs ``offsets[k]:offsets[k + 1]``. Fills ``values``, in the order in which they come, and
-    ``which`` (P,).
+    Crystal k has the pairs ``offsets[k]:offsets[k + 1]``. Fills ``values``, in order of appearance, and ``which``
+    (P,).
     """
     bits = distance.view(np.uint32)
     n, largest = 0, 1
@@ -52,7 +52,7 @@ def distinct(offsets, distance, values, which):
         mask -= 1
         place[: mask + 1] = -1
         for p in range(first, last):
-            # Multiplicative hashing (Knuth), and the next free place.
+            # Multiplicative hashing (Knuth), then the next free place.
             h = (np.int64(bits[p]) * 2654435761 >> 12) & mask
             while place[h] >= 0 and values[place[h]] != distance[p]:
                 h = (h + 1) & mask
@@ -65,37 +65,36 @@ def distinct(offsets, distance, values, which):
 
 
 @compiled
-def dense(first, last, x, out):
-    """Mish, then layer normalisation, of rows."""
+def normalize(first, last, x, relu, out):
+    """Activation, then layer normalization, of rows."""
     width = x.shape[1]
     for i in range(first, last):
         row = out[i]
-        for k in range(width):
-            row[k] = mish(x[i, k])
+        activate(x[i], relu, row)
         mean, scale = moments(row)
         for k in range(width):
             row[k] = (row[k] - mean) * scale
 
 
 @compiled
-def dense_gradient(first, last, x, grad, out):
-    """Gradient of :func:`dense` for x."""
+def normalize_gradient(first, last, x, grad, relu, out):
+    """Gradient of :func:`normalize` with respect to x."""
     width = x.shape[1]
     value, slope = np.empty(width, np.float32), np.empty(width, np.float32)
     for i in range(first, last):
-        for k in range(width):
-            value[k], slope[k] = mish_and_slope(x[i, k])
+        activate_and_slope(x[i], relu, value, slope)
         for k in range(width):
             out[i, k] = grad[i, k]
         mean, scale = moments(value)
-        through(out[i], value, slope, mean, scale)
+        backpropagate(out[i], value, slope, mean, scale)
 
 
 @compiled
-def attend(first, last, centre, near, far, offsets, neighbour, which, log_count, weight, summed, attention):
+def attend(first, last, centre, near, far, offsets, neighbour, which, relu, log_count, weight, summed, attention):
     """Attention of rows: fills ``summed`` (H, C, V) and ``attention`` (P, H).
 
-    The hidden layer of a pair is mish(centre[i] + near[neighbour] + far[which]); ``weight`` (H, A) makes its logits.
+    The hidden layer of a pair is the activation of centre[i] + near[neighbour] + far[which]; ``weight`` (H, A) gives
+    its logits.
     """
     heads, wide = weight.shape
     width = centre.shape[1]
@@ -112,7 +111,7 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, log_count,
         for r in range(length):
             p = start + r
             row = hidden[r]
-            activated_sum(centre[i], near[neighbour[p]], far[which[p]], row)
+            activate_sum(centre[i], near[neighbour[p]], far[which[p]], relu, row)
             mean, inverse = moments(row[:wide])
             for h in range(heads):
                 attention[p, h] = (dot(row[:wide], weight[h]) - mean * total_weight[h]) * inverse + log_count[p]
@@ -143,6 +142,7 @@ def attend_gradient(
     offsets,
     neighbour,
     which,
+    relu,
     weight,
     attention,
     grad,
@@ -159,44 +159,77 @@ def attend_gradient(
         longest = max(longest, offsets[i + 1] - offsets[i])
     value, slope = np.empty((longest, width), np.float32), np.empty((longest, width), np.float32)
     stats = np.empty((longest, 4), np.float32)  # mean and scale of the logits' part, and of the values'
-    score, pull = np.empty((longest, heads), np.float32), np.empty(width, np.float32)
+    score, to_hidden = np.empty((longest, heads), np.float32), np.empty(width, np.float32)
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
         for r in range(length):
             j, u = neighbour[start + r], which[start + r]
             v = value[r]
-            activated_sum_and_slope(centre[i], near[j], far[u], v, slope[r])
+            activate_sum_and_slope(centre[i], near[j], far[u], relu, v, slope[r])
             stats[r, 0], stats[r, 1] = moments(v[:wide])
             stats[r, 2], stats[r, 3] = moments(v[wide:])
-        # Softmax: what each weight is worth, less what they are worth on average.
+        # Softmax: the gradient of each weight, less the weighted mean of these gradients.
         for h in range(heads):
             total, average = grad[h, i].sum(), F(0.0)
             for r in range(length):
-                worth = (dot(grad[h, i], value[r, wide:]) - stats[r, 2] * total) * stats[r, 3]
-                score[r, h] = worth
-                average += attention[start + r, h] * worth
+                to_weight_of_pair = (dot(grad[h, i], value[r, wide:]) - stats[r, 2] * total) * stats[r, 3]
+                score[r, h] = to_weight_of_pair
+                average += attention[start + r, h] * to_weight_of_pair
             for r in range(length):
                 score[r, h] = attention[start + r, h] * (score[r, h] - average)
         for r in range(length):
             j, u = neighbour[start + r], which[start + r]
             v = value[r]
-            pull[:] = F(0.0)
+            to_hidden[:] = F(0.0)
             for h in range(heads):
                 s = score[r, h]
-                add(pull[:wide], s, weight[h], F(0.0))
+                add(to_hidden[:wide], s, weight[h], F(0.0))
                 add(to_weight[h], s * stats[r, 1], v[:wide], stats[r, 0])
-                add(pull[wide:], attention[start + r, h], grad[h, i], F(0.0))
-            through(pull[:wide], v[:wide], slope[r, :wide], stats[r, 0], stats[r, 1])
-            through(pull[wide:], v[wide:], slope[r, wide:], stats[r, 2], stats[r, 3])
-            add(to_centre[i], F(1.0), pull, F(0.0))
-            add(to_near[j], F(1.0), pull, F(0.0))
-            add(to_far[u], F(1.0), pull, F(0.0))
+                add(to_hidden[wide:], attention[start + r, h], grad[h, i], F(0.0))
+            backpropagate(to_hidden[:wide], v[:wide], slope[r, :wide], stats[r, 0], stats[r, 1])
+            backpropagate(to_hidden[wide:], v[wide:], slope[r, wide:], stats[r, 2], stats[r, 3])
+            add(to_centre[i], F(1.0), to_hidden, F(0.0))
+            add(to_near[j], F(1.0), to_hidden, F(0.0))
+            add(to_far[u], F(1.0), to_hidden, F(0.0))
 
 
 @compiled
-def scores(first, last, near, step, distance, offsets, neighbour, queries, out):
-    """Normalised hidden layer of each pair, mish(near[neighbour] + distance step), times queries (n, C, W) of its row.
+def pair_hidden(first, last, centre, near, far, offsets, neighbour, which, relu, out):
+    """Normalized hidden layer of each pair: fills ``out`` (P, W)."""
+    width = centre.shape[1]
+    for i in range(first, last):
+        for p in range(offsets[i], offsets[i + 1]):
+            row = out[p]
+            activate_sum(centre[i], near[neighbour[p]], far[which[p]], relu, row)
+            mean, scale = moments(row)
+            for k in range(width):
+                row[k] = (row[k] - mean) * scale
 
+
+@compiled
+def pair_hidden_gradient(
+    first, last, centre, near, far, offsets, neighbour, which, relu, grad, to_centre, to_near, to_far
+):
+    """Gradient of :func:`pair_hidden`: adds to ``to_*``, given that of its output."""
+    width = centre.shape[1]
+    value, slope, to_hidden = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    for i in range(first, last):
+        for p in range(offsets[i], offsets[i + 1]):
+            j, u = neighbour[p], which[p]
+            activate_sum_and_slope(centre[i], near[j], far[u], relu, value, slope)
+            mean, scale = moments(value)
+            to_hidden[:] = grad[p]
+            backpropagate(to_hidden, value, slope, mean, scale)
+            add(to_centre[i], F(1.0), to_hidden, F(0.0))
+            add(to_near[j], F(1.0), to_hidden, F(0.0))
+            add(to_far[u], F(1.0), to_hidden, F(0.0))
+
+
+@compiled
+def scores(first, last, near, step, distance, offsets, neighbour, relu, normalized, queries, out):
+    """Products of the hidden layer of each pair with the queries (n, C, W) of its row.
+
+    The hidden layer is the activation of near[neighbour] + distance step, with layer normalization if ``normalized``.
     Fills ``out`` (n, P).
     """
     n, _, width = queries.shape
@@ -205,26 +238,36 @@ def scores(first, last, near, step, distance, offsets, neighbour, queries, out):
         for q in range(n):
             total_query[q] = queries[q, i].sum()
         for p in range(offsets[i], offsets[i + 1]):
-            activated_line(near[neighbour[p]], step, distance[p], row)
-            mean, scale = moments(row)
+            activate_line(near[neighbour[p]], step, distance[p], relu, row)
+            mean, scale = F(0.0), F(1.0)
+            if normalized:
+                mean, scale = moments(row)
             for q in range(n):
                 out[q, p] = (dot(row, queries[q, i]) - mean * total_query[q]) * scale
 
 
 @compiled
-def scores_gradient(first, last, near, step, distance, offsets, neighbour, queries, grad, to_near, to_queries, to_step):
+def scores_gradient(
+    first, last, near, step, distance, offsets, neighbour, relu, normalized, queries, grad, to_near, to_queries, to_step
+):
     """Gradient of :func:`scores`: adds to ``to_*``, given that of its output."""
     n, _, width = queries.shape
-    value, slope, pull = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    value, slope, to_hidden = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
     for i in range(first, last):
         for p in range(offsets[i], offsets[i + 1]):
             j, d = neighbour[p], distance[p]
-            activated_line_and_slope(near[j], step, d, value, slope)
-            mean, scale = moments(value)
-            pull[:] = F(0.0)
+            activate_line_and_slope(near[j], step, d, relu, value, slope)
+            mean, scale = F(0.0), F(1.0)
+            if normalized:
+                mean, scale = moments(value)
+            to_hidden[:] = F(0.0)
             for q in range(n):
-                add(pull, grad[q, p], queries[q, i], F(0.0))
+                add(to_hidden, grad[q, p], queries[q, i], F(0.0))
                 add(to_queries[q, i], grad[q, p] * scale, value, mean)
-            through(pull, value, slope, mean, scale)
-            add(to_near[j], F(1.0), pull, F(0.0))
-            add(to_step, d, pull, F(0.0))
+            if normalized:
+                backpropagate(to_hidden, value, slope, mean, scale)
+            else:
+                for k in range(width):
+                    to_hidden[k] *= slope[k]
+            add(to_near[j], F(1.0), to_hidden, F(0.0))
+            add(to_step, d, to_hidden, F(0.0))

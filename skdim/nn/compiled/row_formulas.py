@@ -1,4 +1,4 @@
-"""Formulas of one row of numbers, which numba puts into the loops of :mod:`skdim.nn.compiled.pair_loops`."""
+"""Arithmetic of one row of numbers, inlined into the loops of :mod:`skdim.nn.compiled.pair_loops`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any
 import numba
 import numpy as np
 
-#: All numbers are of this type: a literal of Python would be a double.
+#: All numbers have this type; a Python literal would be a double.
 F = np.float32
-#: Under the square root of a normalisation, as in torch's.
+#: Added to the variance by layer normalization, as in torch.
 _EPS = F(1e-5)
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
 def compiled(function):
-    """Compile a loop; what is compiled is kept on disk, beside the package or in the user's cache."""
+    """Compile a loop; the machine code is cached on disk, next to the package or in the user's cache folder."""
     try:
         return numba.njit(function, cache=True, **_OPTIONS)
-    except RuntimeError:  # no folder that the compiled code could be kept in
+    except RuntimeError:  # no folder can be written
         return numba.njit(function, **_OPTIONS)
 
 
 @numba.njit(inline="always")
 def exp(x):
-    """Exponential of a float32, good to its last bit or two; what is left of -87 and right of 20 counts as these.
+    """Exponential of a float32, accurate to one or two units in the last place; x is clipped to [-87, 20].
 
-    2^n times a polynomial (the one of the Cephes library, S. Moshier) instead of a call, so that loops stay vectors.
+    2^n times a polynomial (from the Cephes library, S. Moshier) instead of a function call, so that loops vectorize.
     """
     x = min(max(x, F(-87.0)), F(20.0))
     n = np.floor(x * F(1.44269504) + F(0.5))
@@ -58,34 +58,80 @@ def mish_and_slope(x):
     return x * t, t + F(4.0) * x * e * (e + F(1.0)) * q * q
 
 
-# Loops either store or add up. One that did both would add up in another order where its rows lie close together in
-# memory, and the last bit of a fit would depend on where.
+# A loop either stores or accumulates. One that did both would accumulate in another order when its rows are close
+# together in memory, and the last bit of a fit would depend on addresses.
+# ``relu`` selects max(x, 0) instead of Mish; it is tested once a row, outside the loops that vectorize.
 
 
 @numba.njit(inline="always")
-def activated_sum(a, b, c, value):
-    """Activation of a sum of three rows."""
-    for k in range(len(value)):
-        value[k] = mish(a[k] + b[k] + c[k])
+def activate(row, relu, value):
+    """Activation of a row."""
+    if relu:
+        for k in range(len(value)):
+            value[k] = max(row[k], F(0.0))
+    else:
+        for k in range(len(value)):
+            value[k] = mish(row[k])
 
 
 @numba.njit(inline="always")
-def activated_sum_and_slope(a, b, c, value, slope):
-    for k in range(len(value)):
-        value[k], slope[k] = mish_and_slope(a[k] + b[k] + c[k])
+def activate_and_slope(row, relu, value, slope):
+    """Activation of a row and its derivative."""
+    if relu:
+        for k in range(len(value)):
+            value[k] = max(row[k], F(0.0))
+            slope[k] = F(1.0) if row[k] > F(0.0) else F(0.0)
+    else:
+        for k in range(len(value)):
+            value[k], slope[k] = mish_and_slope(row[k])
 
 
 @numba.njit(inline="always")
-def activated_line(a, b, factor, value):
+def activate_sum(a, b, c, relu, value):
+    """Activation of a + b + c."""
+    if relu:
+        for k in range(len(value)):
+            value[k] = max(a[k] + b[k] + c[k], F(0.0))
+    else:
+        for k in range(len(value)):
+            value[k] = mish(a[k] + b[k] + c[k])
+
+
+@numba.njit(inline="always")
+def activate_sum_and_slope(a, b, c, relu, value, slope):
+    """Activation of a + b + c and its derivative."""
+    if relu:
+        for k in range(len(value)):
+            x = a[k] + b[k] + c[k]
+            value[k] = max(x, F(0.0))
+            slope[k] = F(1.0) if x > F(0.0) else F(0.0)
+    else:
+        for k in range(len(value)):
+            value[k], slope[k] = mish_and_slope(a[k] + b[k] + c[k])
+
+
+@numba.njit(inline="always")
+def activate_line(a, b, factor, relu, value):
     """Activation of a + factor b."""
-    for k in range(len(value)):
-        value[k] = mish(a[k] + factor * b[k])
+    if relu:
+        for k in range(len(value)):
+            value[k] = max(a[k] + factor * b[k], F(0.0))
+    else:
+        for k in range(len(value)):
+            value[k] = mish(a[k] + factor * b[k])
 
 
 @numba.njit(inline="always")
-def activated_line_and_slope(a, b, factor, value, slope):
-    for k in range(len(value)):
-        value[k], slope[k] = mish_and_slope(a[k] + factor * b[k])
+def activate_line_and_slope(a, b, factor, relu, value, slope):
+    """Activation of a + factor b and its derivative."""
+    if relu:
+        for k in range(len(value)):
+            x = a[k] + factor * b[k]
+            value[k] = max(x, F(0.0))
+            slope[k] = F(1.0) if x > F(0.0) else F(0.0)
+    else:
+        for k in range(len(value)):
+            value[k], slope[k] = mish_and_slope(a[k] + factor * b[k])
 
 
 @numba.njit(inline="always")
@@ -115,14 +161,14 @@ def add(to, factor, row, shift):
 
 
 @numba.njit(inline="always")
-def through(pull, value, slope, mean, scale):
-    """Take a gradient through normalisation and activation of one row, in place."""
-    width = len(pull)
+def backpropagate(grad, value, slope, mean, scale):
+    """Take a gradient through normalization and activation of one row, in place."""
+    width = len(grad)
     along = onto = F(0.0)
     for k in range(width):
-        along += pull[k]
-        onto += pull[k] * value[k]
+        along += grad[k]
+        onto += grad[k] * value[k]
     onto = (onto - mean * along) * scale / F(width)
     along /= F(width)
     for k in range(width):
-        pull[k] = (pull[k] - along - (value[k] - mean) * scale * onto) * scale * slope[k]
+        grad[k] = (grad[k] - along - (value[k] - mean) * scale * onto) * scale * slope[k]

@@ -1,4 +1,4 @@
-"""The compiled loops against the same formulas in torch, in double precision."""
+"""Networks with compiled loops give the results of networks in plain torch, in double precision."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from skdim import DeepInfoMaxEmbedder
 from skdim._training.batches import make_batch
 from skdim.nn.compiled import autograd as fused
 from skdim.nn.encoder import SiteNetEncoder
-from skdim.nn.functional import mish
+from skdim.nn.operations.functional import mish
 from tests.helpers.small_networks import SMALL, generator, make_model
 
 pytest.importorskip("numba", reason="compiled loops need the extra [fast]")
@@ -37,62 +37,54 @@ def gradients(module, function):
     return value.detach(), {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 
-def assert_gradients_close(found, expected, tol):
-    assert found.keys() == expected.keys()
+def assert_gradients_close(gradients, expected, tol):
+    assert gradients.keys() == expected.keys()
     for name, value in expected.items():
         scale = value.abs().max().clamp(min=1e-6)
-        torch.testing.assert_close(found[name].double() / scale, value / scale, rtol=0, atol=tol, msg=name)
-
-
-def test_they_are_used_for_single_precision_on_the_cpu_alone(monkeypatch):
-    assert fused.fusible(torch.zeros(2))
-    assert not fused.fusible(torch.zeros(2, dtype=torch.float64))
-    assert not fused.fusible(torch.zeros(2, device="meta"))
-    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
-    assert not fused.fusible(torch.zeros(2))
+        torch.testing.assert_close(gradients[name].double() / scale, value / scale, rtol=0, atol=tol, msg=name)
 
 
 def test_distinct_distances(batch, monkeypatch):
-    values, which = batch.distinct
+    values, which = batch.distinct_distances
     assert torch.equal(values[which], batch.distance)
     monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
-    expected, which_expected = replace(batch).distinct  # a copy has not made them yet
+    expected, which_expected = replace(batch).distinct_distances  # a copy has no cached result
     assert torch.equal(expected[which_expected], batch.distance)
     assert len(values) == len(expected) < 0.7 * len(batch.distance)
-    # No two crystals share one.
-    of = torch.full((len(values),), -1)
-    of[which] = batch.crystal[batch.row]
-    assert torch.equal(of[which], batch.crystal[batch.row])
+    # No two crystals share a distance.
+    crystal = torch.full((len(values),), -1)
+    crystal[which] = batch.crystal[batch.row]
+    assert torch.equal(crystal[which], batch.crystal[batch.row])
 
 
-def test_distances_of_huge_cells(batch, monkeypatch):
-    """Each crystal's are told from the next one's, however long they are."""
+def test_distances_of_huge_cells_stay_apart(batch, monkeypatch):
+    """Distances of different crystals are kept apart, however long they are."""
     monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
     huge = replace(batch, distance=batch.distance * 3000)
     assert huge.distance.max() > 20_000
-    values, which = huge.distinct
+    values, which = huge.distinct_distances
     torch.testing.assert_close(values[which], huge.distance)
 
 
 @pytest.mark.parametrize("width", [1, 7, 64])
-def test_dense(width, threads):
+def test_normalize_at_extreme_values(width, threads):
     x = 4 * torch.randn(2100, width, dtype=torch.float64, generator=generator())
-    # The ends of the range: exp must neither overflow nor lose the tail.
+    # exp must neither overflow nor lose the tail.
     x[0], x[1], x[2] = 60.0, -60.0, 1e4
     x[3] = torch.linspace(-100, 100, width)
     grad = torch.randn(2100, width, dtype=torch.float64, generator=generator(1))
     x.requires_grad_()
     expected = functional.layer_norm(mish(x), (width,))
     expected.backward(grad)
-    found = x.detach().float().requires_grad_()
-    result = fused.dense(found)
+    single = x.detach().float().requires_grad_()
+    result = fused.normalize(single)
     result.backward(grad.float())
-    # A row whose values are all alike is normalised by the rounding of their mean, in any precision.
+    # In any precision, a row of equal values is normalized by the rounding error of their mean.
     usual = (mish(x).std(dim=1, correction=0) > 1e-2).detach() if width > 1 else torch.zeros(2100, dtype=torch.bool)
     torch.testing.assert_close(result.double()[usual], expected[usual], rtol=0, atol=2e-5)
-    torch.testing.assert_close(found.grad.double()[usual], x.grad[usual], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(single.grad.double()[usual], x.grad[usual], rtol=1e-4, atol=1e-4)
     assert torch.isfinite(result).all()
-    assert torch.isfinite(found.grad).all()
+    assert torch.isfinite(single.grad).all()
 
 
 @pytest.mark.parametrize(
@@ -112,13 +104,13 @@ def test_encoder_and_its_gradient(settings, batch, threads):
         local = encoder.local(data, encoder.site_terms(data), encoder.pair_term(data), attention).mean
         return (encoder.pool(data, local).mean * weights).sum()
 
-    found = gradients(single, lambda: value(single, batch, weights.float()))
+    compiled = gradients(single, lambda: value(single, batch, weights.float()))
     expected = gradients(double, lambda: value(double, batch.to(torch.float64), weights))
-    torch.testing.assert_close(found[0].double(), expected[0], rtol=1e-4, atol=1e-4)
-    assert_gradients_close(found[1], expected[1], 2e-4)
+    torch.testing.assert_close(compiled[0].double(), expected[0], rtol=1e-4, atol=1e-4)
+    assert_gradients_close(compiled[1], expected[1], 2e-4)
     n = len(attention) // 2
-    for ours, theirs in zip(attention[:n], attention[n:], strict=True):
-        torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=1e-5)
+    for in_single, in_double in zip(attention[:n], attention[n:], strict=True):
+        torch.testing.assert_close(in_single.double(), in_double, rtol=0, atol=1e-5)
 
 
 def test_scores_of_several_queries(batch, threads):
@@ -127,15 +119,15 @@ def test_scores_of_several_queries(batch, threads):
     queries = torch.randn(3, len(batch.numbers), score.key.out_features, generator=generator())
     weights = torch.randn(3, len(batch.row), generator=generator(1))
 
-    found = gradients(score, lambda: (score.of_rows(batch, *queries) * weights).sum())
+    compiled = gradients(score, lambda: (score.of_rows(batch, *queries) * weights).sum())
     wide = batch.to(torch.float64)
     expected = gradients(double, lambda: (double.of_rows(wide, *queries.double()) * weights.double()).sum())
-    torch.testing.assert_close(found[0].double(), expected[0], rtol=1e-4, atol=1e-4)
-    assert_gradients_close(found[1], expected[1], 2e-4)
+    torch.testing.assert_close(compiled[0].double(), expected[0], rtol=1e-4, atol=1e-4)
+    assert_gradients_close(compiled[1], expected[1], 2e-4)
 
 
 @pytest.mark.parametrize("objective", ["jsd", "infonce"])
-def test_pretraining_is_the_same_without_them(objective, crystals, monkeypatch):
+def test_pretraining_is_the_same_without_compiled_loops(objective, crystals, monkeypatch):
     embedder = DeepInfoMaxEmbedder(
         objective=objective, kl_weight=0.1, max_epochs=3, batch_sites=40, random_state=0, device="cpu"
     )
@@ -147,13 +139,13 @@ def test_pretraining_is_the_same_without_them(objective, crystals, monkeypatch):
     np.testing.assert_allclose(slow.transform(crystals), fast, rtol=0, atol=2e-3 * np.abs(fast).max())
 
 
-def test_one_thread_gives_the_same_to_the_bit(crystals):
+def test_fits_with_one_thread_are_bitwise_equal(crystals):
     fits = [DeepInfoMaxEmbedder(max_epochs=2, random_state=0, device="cpu").fit(crystals) for _ in range(2)]
     np.testing.assert_array_equal(*(fit.transform(crystals) for fit in fits))
 
 
-def test_a_process_without_numba_does_the_same_in_torch(tmp_path):
-    (tmp_path / "numba.py").write_text("raise ImportError('there is none')")
+def test_pretraining_works_without_numba(tmp_path):
+    (tmp_path / "numba.py").write_text("raise ImportError('not installed')")
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})

@@ -5,8 +5,8 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn import functional
 
-from skdim.nn.functional import mish, moments, segment_max, segment_softmax, segment_sum, segment_total
 from skdim.nn.layers import BondLinear, Dense, dense_stack
+from skdim.nn.operations.functional import mish, moments, segment_max, segment_softmax, segment_sum, segment_total
 
 LENGTHS = [3, 1, 5, 2]
 OFFSETS = torch.tensor([0, 3, 4, 9, 11])

@@ -1,0 +1,78 @@
+"""Operations over sites and pairs, the costly part of the networks, in two implementations with the same functions.
+
+:mod:`skdim.nn.operations.plain` is torch on any device and in any precision; :mod:`skdim.nn.compiled.autograd` gives
+the same results faster, for float32 on the CPU where numba is installed. The functions below choose between them;
+networks call only these. Shapes: C site classes, P pairs, H heads, U rows of pair terms.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..compiled import autograd
+from . import plain
+
+
+def implementation(values: Tensor):
+    """The module whose functions process these values."""
+    return autograd if autograd.supports(values) else plain
+
+
+def normalize(x: Tensor, activation: str = "mish") -> Tensor:
+    """Activation ("mish" or "relu"), then layer normalization, of rows (n, width)."""
+    return implementation(x).normalize(x, activation)
+
+
+def distinct_distances(batch) -> tuple[Tensor, Tensor]:
+    """Distances of each crystal without repetition (U,), and the index of each pair's distance among them (P,)."""
+    return implementation(batch.distance).distinct_distances(batch)
+
+
+def distance_term(
+    distance: Tensor, weight: Tensor, bias: Tensor, pair_weight: Tensor, activation: str = "mish"
+) -> Tensor:
+    """Lifted distances (U,) through a linear layer: normalize(distance weight + bias) pair_weight', (U, hidden)."""
+    return implementation(distance).distance_term(distance, weight, bias, pair_weight, activation)
+
+
+def attend(centre, near, far, which, logit_weight, batch, log_count, activation="mish") -> tuple[Tensor, Tensor]:
+    """Attention of each site class over its pairs.
+
+    The hidden layer of a pair is the activation of centre[row] + near[neighbour] + far[which]. Its first A columns give
+    the logits, the others are the values; each part has its layer normalization.
+
+    Parameters
+    ----------
+    centre, near : Tensor of shape (C, A + V)
+    far : Tensor of shape (U, A + V)
+        No two crystals share a row.
+    which : Tensor of int64 of shape (P,)
+    logit_weight : Tensor of shape (H, A)
+    batch : Batch
+        For its pairs.
+    log_count : Tensor of shape (P,)
+        Added to the logits: the logarithm of the number of columns that a pair stands for; -inf leaves it out.
+    activation : {"mish", "relu"}
+
+    Returns
+    -------
+    summed : Tensor of shape (H, C, V)
+        Values summed with the attention weights of each head.
+    attention : Tensor of shape (P, H)
+        The compiled implementation passes no gradient through it.
+    """
+    return implementation(centre).attend(centre, near, far, which, logit_weight, batch, log_count, activation)
+
+
+def pair_hidden(centre, near, far, which, batch, activation="mish") -> Tensor:
+    """Normalized hidden layer of each pair, of activation(centre[row] + near[neighbour] + far[which]), (P, width)."""
+    return implementation(centre).pair_hidden(centre, near, far, which, batch, activation)
+
+
+def pair_scores(near, step, queries, batch, activation="mish", normalized=True) -> Tensor:
+    """Products (n, P) of each pair's hidden layer with the n queries (n, C, width) of its row.
+
+    The hidden layer is activation(near[neighbour] + distance step), with layer normalization if ``normalized``; near
+    (C, width), step (width,).
+    """
+    return implementation(near).pair_scores(near, step, queries, batch, activation, normalized)

@@ -1,0 +1,128 @@
+"""The compiled implementation gives the values and gradients of the plain one."""
+
+import pytest
+import torch
+
+from skdim._training.batches import make_batch
+from skdim.nn import operations
+from skdim.nn.compiled import autograd
+from skdim.nn.operations import plain
+from tests.helpers.small_networks import generator
+
+pytest.importorskip("numba", reason="compiled loops need the extra [fast]")
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request):
+    with autograd.threads(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="module")
+def batch(crystals):
+    batch = make_batch(crystals)
+    assert len(batch.row) > 2000, "enough for two threads"
+    return batch
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=generator(seed))
+
+
+def terms(batch, width):
+    n_distances, which = len(batch.distinct_distances[0]), batch.distinct_distances[1]
+    return [random(n, width, seed=k) for k, n in enumerate((len(batch.numbers),) * 2 + (n_distances,))], which
+
+
+def assert_same(name, tensors, *options):
+    """Values, and gradients of a random linear function of them, of compiled float32 and of plain float64."""
+    results = []
+    for module, dtype in ((autograd, torch.float32), (plain, torch.float64)):
+        inputs = [x.to(dtype, copy=True).requires_grad_() for x in tensors]
+        batch, *others = (x.to(dtype) if hasattr(x, "to") and not isinstance(x, torch.Tensor) else x for x in options)
+        others = [x.to(dtype) if isinstance(x, torch.Tensor) and x.is_floating_point() else x for x in others]
+        output = CALLS[name](module, inputs, batch, *others)
+        outputs = output if isinstance(output, tuple) else (output,)
+        (outputs[0] * random(*outputs[0].shape, seed=9).to(dtype)).sum().backward()
+        results.append([x.detach().double() for x in (*outputs, *(x.grad for x in inputs))])
+    for compiled, expected in zip(*results, strict=True):
+        scale = expected.abs().max().clamp(min=1e-6)
+        torch.testing.assert_close(compiled / scale, expected / scale, rtol=0, atol=1e-5)
+
+
+CALLS = {
+    "normalize": lambda module, inputs, _, activation: module.normalize(*inputs, activation),
+    "distance_term": lambda module, inputs, _, distances, activation: module.distance_term(
+        distances, *inputs, activation
+    ),
+    "attend": lambda module, inputs, batch, which, log_count, activation: module.attend(
+        *inputs[:3], which, inputs[3], batch, log_count, activation
+    ),
+    "pair_hidden": lambda module, inputs, batch, which, activation: module.pair_hidden(
+        *inputs, which, batch, activation
+    ),
+    "pair_scores": lambda module, inputs, batch, *options: module.pair_scores(*inputs, batch, *options),
+}
+activations = pytest.mark.parametrize("activation", ["mish", "relu"])
+
+
+def test_compiled_loops_process_float32_on_the_cpu_only(monkeypatch):
+    assert operations.implementation(torch.zeros(2)) is autograd
+    assert operations.implementation(torch.zeros(2, dtype=torch.float64)) is plain
+    assert operations.implementation(torch.zeros(2, device="meta")) is plain
+    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
+    assert operations.implementation(torch.zeros(2)) is plain
+
+
+def test_both_implementations_have_the_functions_of_the_interface():
+    names = {
+        name for name, value in vars(operations).items() if getattr(value, "__module__", "") == operations.__name__
+    }
+    assert names - {"implementation"} == {*CALLS, "distinct_distances"}
+    for name in names - {"implementation"}:
+        assert callable(getattr(plain, name))
+        assert callable(getattr(autograd, name))
+
+
+@activations
+@pytest.mark.parametrize("width", [1, 7, 64])
+def test_normalize(width, activation, batch, threads):
+    if width == 1:  # a single value is normalized to 0, whatever it is
+        out = autograd.normalize(torch.randn(50, 1), activation)
+        torch.testing.assert_close(out, torch.zeros(50, 1), rtol=0, atol=1e-3)
+        return
+    assert_same("normalize", [3 * random(2100, width)], batch, activation)
+
+
+@activations
+def test_distance_term(activation, batch, threads):
+    distances = batch.distinct_distances[0]
+    assert_same("distance_term", [random(12, 1), random(12), random(20, 12)], batch, distances, activation)
+
+
+@activations
+@pytest.mark.parametrize("n_heads", [1, 3])
+def test_attend(n_heads, activation, batch, threads):
+    parts, which = terms(batch, 8 + 12)
+    assert_same("attend", [*parts, random(n_heads, 8, seed=5)], batch, which, torch.log(batch.count), activation)
+
+
+def test_attend_leaves_pairs_out(batch, threads):
+    """A logarithm of -inf gives no weight."""
+    parts, which = terms(batch, 8 + 12)
+    log_count = torch.where(batch.distance < 3, torch.log(batch.count), -torch.inf)
+    assert 0.5 < torch.isinf(log_count).float().mean() < 1
+    assert_same("attend", [*parts, random(2, 8, seed=5)], batch, which, log_count, "mish")
+
+
+@activations
+def test_pair_hidden(activation, batch, threads):
+    parts, which = terms(batch, 12)
+    assert_same("pair_hidden", parts, batch, which, activation)
+
+
+@activations
+@pytest.mark.parametrize("normalized", [True, False])
+def test_pair_scores(normalized, activation, batch, threads):
+    n = len(batch.numbers)
+    assert_same("pair_scores", [random(n, 16), random(16), random(3, n, 16, seed=2)], batch, activation, normalized)
