@@ -276,7 +276,7 @@ BAD = {
     "none": (None, r"row 7: the structure is missing \(None\)"),
     "nan": (float("nan"), r"row 7: the structure is missing \(nan\)"),
     "pandas NA": (pd.NA, r"row 7: the structure is missing \(<NA>\)"),
-    "molecule": (Molecule(["H"], [[0, 0, 0]]), r"row 7 \(H2\): a Molecule is not periodic"),
+    "molecule": (Molecule(["H"], [[0, 0, 0]]), r"row 7 \(H\): a Molecule is not periodic"),
     "site": (PeriodicSite("Na", [0, 0, 0], Lattice.cubic(3)), "row 7: a PeriodicSite is one site: np.array takes"),
     "entry": (
         ComputedStructureEntry(pair(), 0),
