@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from .._shared.files import new_folder
-from .._version import __version__
+from .._shared.headers import FileFormat
 from .blocks import blocks
 from .columns import COLUMNS, offsets_end_right, offsets_fault, values_fault
 from .store_writer import StoreWriter
 
-SCHEMA_VERSION = 1
+FORMAT = FileFormat("skdim.Crystals", 1, "a Crystals store", "featurize again")
 HEADER = "header.json"
 
 
@@ -43,9 +43,7 @@ def write_store(parts, path, errors=None):
 def write_header(folder, lengths, site_features, settings, errors):
     """Complete the store in ``folder``, whose columns are all written, by its header."""
     header = {
-        "format": "skdim.Crystals",
-        "schema_version": SCHEMA_VERSION,
-        "skdim_version": __version__,
+        **FORMAT.header(),
         "n_crystals": lengths["class_offsets"] - 1,
         "site_features": list(site_features),
         "settings": settings,
@@ -81,18 +79,7 @@ def read_store(path, mmap_mode=None, verify=False):
         raise ValueError(f"mmap_mode must be None, 'r' or 'c', not {mmap_mode!r}")
     if not path.exists():
         raise FileNotFoundError(f"no such folder: {path}")
-    try:
-        header = json.loads((path / HEADER).read_text(encoding="utf-8"))
-        known = header["format"] == "skdim.Crystals"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is not a Crystals store: its {HEADER} cannot be read ({error})") from error
-    if not known:
-        raise ValueError(f"{path} is not a Crystals store: its header says {header['format']!r}")
-    if header.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path} has schema version {header.get('schema_version')}, and this skdim ({__version__}) reads version "
-            f"{SCHEMA_VERSION}: featurize again, or use skdim {header.get('skdim_version', '?')}"
-        )
+    header = FORMAT.read(path / HEADER, path)
     try:
         lengths = {name: header["columns"][name]["length"] for name in COLUMNS}
         # Stores of the first releases have none.

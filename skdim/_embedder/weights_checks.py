@@ -12,12 +12,12 @@ from safetensors import SafetensorError, safe_open
 
 from .._chemistry.elements import OXIDATION_FEATURE, check_features, table_hash
 from .._shared.files import as_json
+from .._shared.headers import FileFormat
 from .._version import __version__
 from ..nn.infomax import DeepInfoMax
 from .infomax_net import module_settings
 
-FORMAT = "skdim.DeepInfoMaxEmbedder"
-SCHEMA_VERSION = 1
+FORMAT = FileFormat("skdim.DeepInfoMaxEmbedder", 1, "a folder of pre-trained weights", "pre-train again")
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 #: Parameters that depend on the machine or the session and not on the weights.
 NOT_SAVED = {"callbacks", "checkpoint", "device", "n_jobs", "verbose", "warm_start"}
@@ -39,21 +39,7 @@ _ENTRIES = {
 
 def read_config(file):
     """Return the content of config.json, which must have this schema version and entries of the right types."""
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
-        config = json.loads(file.read_text(encoding="utf-8"))
-        known = config["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{file.parent} has no pre-trained weights: {file.name} cannot be read ({error})") from error
-    if not known:
-        raise ValueError(f"{file.parent} has no pre-trained weights: the format in {file.name} is {config['format']!r}")
-    version = config.get("schema_version")
-    if version != SCHEMA_VERSION:
-        raise ValueError(
-            f"{file.parent} has schema version {version}, and this skdim ({__version__}) reads version "
-            f"{SCHEMA_VERSION}: use skdim {config.get('skdim_version', '?')}, or pre-train again"
-        )
+    config = FORMAT.read(file, file.parent, max_bytes=_MAX_BYTES)
     # isinstance takes a bool for an int.
     wrong = [k for k, kind in _ENTRIES.items() if not isinstance(config.get(k), kind) or isinstance(config[k], bool)]
     if not wrong:

@@ -18,7 +18,6 @@ from .weights_checks import (
     CONFIG,
     FORMAT,
     NOT_SAVED,
-    SCHEMA_VERSION,
     WEIGHTS,
     check_override,
     checked_settings,
@@ -48,9 +47,7 @@ def write_weights(embedder, path, metadata):
     history = epoch_records(embedder.history_)
     validation_losses = [epoch["valid_loss"] for epoch in history if "valid_loss" in epoch]
     config = {
-        "format": FORMAT,
-        "schema_version": SCHEMA_VERSION,
-        "skdim_version": __version__,
+        **FORMAT.header(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "parameters": parameters,
         # With the encoder's defaults, which may change in a later version.

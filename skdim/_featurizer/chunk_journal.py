@@ -11,10 +11,11 @@ import shutil
 
 from .._crystals.store import write_header
 from .._crystals.store_writer import StoreWriter
+from .._shared.headers import FileFormat
 from .._shared.locks import lock_file, unlock_file
 from .._structures.errors import StructureError
 
-_FORMAT = {"format": "skdim.Crystals.partial", "schema_version": 2}
+_FORMAT = FileFormat("skdim.Crystals.partial", 2, "an unfinished Crystals store", "remove that folder to start anew")
 _JOURNAL, _STORE = "journal.jsonl", "store"
 
 
@@ -84,16 +85,22 @@ class ChunkJournal(contextlib.AbstractContextManager):
                     lengths, n_bytes = entry["lengths"], entry["ids"]
             except (ValueError, KeyError, TypeError) as error:
                 raise self._damaged(f"line {number + 1} of its {_JOURNAL} cannot be read ({error!r})") from error
-            if not number and entry != {**_FORMAT, **head}:
-                different = sorted(name for name in {*head, *entry} - {*_FORMAT} if entry.get(name) != head.get(name))
-                raise ValueError(
-                    f"{self._folder} is of a run with other {' and '.join(different) or 'format'}: go on with what it "
-                    "began with, or remove that folder to begin anew"
+            if not number:
+                expected = {**_FORMAT.header(), **head}
+                different = sorted(
+                    name
+                    for name in expected | _FORMAT.check(entry, self._folder)
+                    if entry.get(name) != expected.get(name)
                 )
+                if different:
+                    raise ValueError(
+                        f"{self._folder} is of a run with other {' and '.join(different)}: go on with what it began "
+                        "with, or remove that folder to begin anew"
+                    )
             end += len(line)
         self._journal.truncate(end)
         if not end:
-            self._write({**_FORMAT, **head})
+            self._write({**_FORMAT.header(), **head})
         return lengths, n_bytes
 
     def append(self, ids, digest, parts):

@@ -20,7 +20,6 @@ from .._structures.errors import StructureError
 from .._structures.row_fingerprint import row_content
 from .._structures.source_rows import UNLOADED, Text
 from .._structures.sources.open_source import open_source
-from .._version import __version__
 from .chunk_journal import ChunkJournal
 
 #: Characters of CIFs that are held at a time: an archive may inflate without end.
@@ -57,7 +56,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             "featurize anew, remove it first"
         )
     refuse_existing(path)
-    head = as_json({**identity, "settings": settings, "site_features": site_features, "skdim_version": __version__})
+    head = as_json({**identity, "settings": settings, "site_features": site_features})
     rows = source.read()
     with (
         ChunkJournal(work, head, names=source.has_names) as journal,

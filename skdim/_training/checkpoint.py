@@ -17,10 +17,13 @@ from skorch.history import History
 from .._crystals.blocks import blocks
 from .._crystals.columns import COLUMNS
 from .._shared.files import as_json, replaced_file
+from .._shared.headers import FileFormat
 from .callbacks import STOP, OneCycle
 
 #: 2 has another fingerprint of the crystals.
-SCHEMA_VERSION = 2
+FORMAT = FileFormat(
+    "skdim.checkpoint", 2, "a checkpoint of skdim", "pass another path as checkpoint or remove the file"
+)
 #: Parameters of an estimator that do not change its weights, or not more than rounding does.
 _FREE = {"callbacks", "checkpoint", "device", "n_jobs", "representation", "verbose", "warm_start"}
 #: What the callbacks know beside the history.
@@ -109,8 +112,7 @@ class Checkpoint(Callback):
             if name == STOP:  # not one of the user's own
                 best = callback.best_model_weights_
         content = {
-            "format": "skdim.checkpoint",
-            "schema_version": SCHEMA_VERSION,
+            **FORMAT.header(),
             # As texts: JSON has no trouble with NumPy's numbers, and can hold nothing but numbers and names.
             "run": json.dumps(self.run),
             "history": json.dumps(epoch_records(net.history)),
@@ -138,18 +140,12 @@ class Checkpoint(Callback):
             content.seek(0)
             # With weights_only nothing but tensors and plain containers is read, and no code is run.
             state = torch.load(content, map_location="cpu", weights_only=True)
-            known = state["format"] == "skdim.checkpoint"
-            version = state["schema_version"]
         except (pickle.UnpicklingError, zipfile.BadZipFile):
             # torch's message says how to read it all the same, and that is by running what it holds.
             raise self._damaged("it is no file of tensors and numbers") from None
         except Exception as error:  # of zipfile, or of torch, which looks at what it reads as it goes along
             raise self._damaged(error) from error
-        if not known or version != SCHEMA_VERSION:
-            raise ValueError(
-                f"{self.path} is a {state['format']!r} of schema version {version}, and this skdim reads version "
-                f"{SCHEMA_VERSION} of 'skdim.checkpoint': give checkpoint another path, or remove the file"
-            )
+        FORMAT.check(state, self.path)
         try:
             run = json.loads(state["run"])
             state["history"], state["callbacks"] = json.loads(state["history"]), json.loads(state["callbacks"])

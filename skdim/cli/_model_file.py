@@ -10,9 +10,11 @@ import joblib
 
 from .. import trusted_types
 from .._shared.files import as_json, refuse_existing, replaced_file
+from .._shared.headers import FileFormat
 
 #: The member of a .skops file, which is a zip file, that says in plain words what it holds.
 _ABOUT = "skdim.json"
+FORMAT = FileFormat("skdim.model", 1, "a model that skdim fit wrote", "fit the model again")
 _MOST_BYTES = 10_000_000
 
 
@@ -51,7 +53,7 @@ def save_model(model, path, about):
             return
         _skops().dump(model, file)
         with zipfile.ZipFile(file, "a") as archive:
-            archive.writestr(_ABOUT, json.dumps(model.skdim_info_, indent=1))
+            archive.writestr(_ABOUT, json.dumps({**FORMAT.header(), **model.skdim_info_}, indent=1))
 
 
 def load_model(path, *, trust=False):
@@ -111,12 +113,10 @@ def describe_model(path):
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(_ABOUT).file_size > _MOST_BYTES:
                 raise ValueError(f"its {_ABOUT} is too large")
-            about = json.loads(archive.read(_ABOUT))
-        if not isinstance(about, dict):
-            raise ValueError(f"its {_ABOUT} is no JSON object")
-    except (OSError, KeyError, ValueError, RecursionError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no model that skdim fit wrote, or damaged ({error})") from error
-    return about
+            about = archive.read(_ABOUT)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not {FORMAT.description}, or damaged ({error})") from error
+    return FORMAT.parse(about, path)
 
 
 def _skops():

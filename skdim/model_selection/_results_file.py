@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from .._shared.headers import FileFormat
 from .._shared.locks import lock_file, unlock_file
-from .._version import __version__
 
 #: What a fit is called by, and what is measured.
 DRAW = ("arm", "n_labels", "repeat")
 COLUMNS = (*DRAW, "mae", "fit_time", "predict_time")
-_HEAD = {"format": "skdim.label_efficiency", "schema_version": 1}
+FORMAT = FileFormat("skdim.label_efficiency", 1, "a results file of label_efficiency", "start a new file")
 _ARM = ("arm", "fingerprint", "estimator")
 #: What makes a comparison, in the words of a message.
 _PARTS = {
@@ -108,7 +108,7 @@ class ResultsFile(contextlib.AbstractContextManager):
             )
             if _has_no_header_yet(self._path.read_bytes()):
                 self._file.truncate(0)
-                self._write({**_HEAD, "skdim_version": __version__, **comparison})
+                self._write({**FORMAT.header(), **comparison})
             header, known, self.fits, end = _parse(self._path)
             self._check(header, comparison, known, arms)
             self._file.truncate(end)
@@ -157,20 +157,7 @@ def _parse(path):
     """Header, arms (name to fingerprint and repr), fits, and how many bytes whole lines take."""
     content = path.read_bytes()
     *lines, rest = content.split(b"\n")
-    try:
-        header = json.loads(lines[0])
-        version = header["schema_version"]
-        if header["format"] != _HEAD["format"]:
-            raise ValueError
-    except (IndexError, ValueError, KeyError, TypeError):
-        raise ValueError(
-            f"{path} is not a results file of label_efficiency, and was left as it is: pass a path of its own"
-        ) from None
-    if version != _HEAD["schema_version"]:
-        raise ValueError(
-            f"{path} has schema version {version}, and this skdim ({__version__}) reads version "
-            f"{_HEAD['schema_version']}: use skdim {header.get('skdim_version', '?')}, or start a new file"
-        )
+    header = FORMAT.parse(lines[0] if lines else rest, path)
     arms, fits = {}, {}
     for number, line in enumerate(lines[1:], start=2):
         try:
@@ -192,7 +179,7 @@ def _parse(path):
 
 def _has_no_header_yet(content):
     """Whether a file is new, or a kill has left nothing but the beginning of its first line."""
-    begin = _line(_HEAD)[:-2]  # without the brace and the end of the line
+    begin = _line(FORMAT.header()).partition(b', "skdim_version"')[0]
     return b"\n" not in content and (content.startswith(begin) or begin.startswith(content))
 
 

@@ -12,7 +12,7 @@ import skops.io
 from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline
 
-from skdim.cli._model_file import check_model_path, describe_model, load_model, save_model
+from skdim.cli._model_file import FORMAT, check_model_path, describe_model, load_model, save_model
 
 ABOUT = {"target": "a", "mean": np.float64(1.5), "features": ("x", "y")}
 
@@ -45,7 +45,7 @@ def test_what_comes_back(suffix, tmp_path):
     assert model.predict([[3.0]]).tolist() == [1.5]
     assert model.skdim_info_ == {"target": "a", "mean": 1.5, "features": ["x", "y"]}
     if suffix == ".skops":
-        assert describe_model(path) == load_model(path).skdim_info_
+        assert describe_model(path) == {**FORMAT.header(), **load_model(path).skdim_info_}
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileExistsError, match="exists: remove it first"):
         save_model(fitted(), path, ABOUT)
@@ -81,17 +81,18 @@ def test_a_damaged_pickle(tmp_path):
     ("about", "message"),
     [
         (None, "skdim.json"),
-        ("{", "m.skops is no model that skdim fit wrote, or damaged"),
-        ("[1]", "its skdim.json is no JSON object"),
-        ("[" * 100_000, "m.skops is no model that skdim fit wrote, or damaged"),
+        ("{", "its header is not JSON"),
+        ("[1]", "its header does not name a format"),
+        ("[" * 100_000, "its header is not JSON"),
+        ('{"format": "other"}', "its format is 'other'"),
         ('{"a": "' + 10_000_000 * "x" + '"}', "its skdim.json is too large"),
     ],
-    ids=["none", "broken", "a list", "deep", "large"],
+    ids=["none", "broken", "a list", "deep", "other", "large"],
 )
 def test_what_a_file_says_of_itself(about, message, saved):
     rewrite(saved, "skdim.json", about)
     for read in (describe_model, load_model):
-        with pytest.raises(ValueError, match=r"m\.skops is no model that skdim fit wrote, or damaged") as error:
+        with pytest.raises(ValueError, match=r"m\.skops is not a model that skdim fit wrote") as error:
             read(saved)
         assert message in str(error.value)
 
@@ -128,7 +129,7 @@ def test_models_of_others(saved, tmp_path):
         with pytest.raises(ValueError, match=f"{name} holds a DummyRegressor that skdim fit did not write"):
             load_model(tmp_path / name, trust=True)
     joblib.dump(fitted(), tmp_path / "plain.skops")
-    with pytest.raises(ValueError, match=r"plain\.skops is no model that skdim fit wrote, or damaged"):
+    with pytest.raises(ValueError, match=r"plain\.skops is not a model that skdim fit wrote, or damaged"):
         load_model(tmp_path / "plain.skops")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from skdim import Crystals, SiteNetFeaturizer
 from skdim._crystals.columns import COLUMNS
-from skdim._crystals.store import SCHEMA_VERSION
+from skdim._crystals.store import FORMAT
 from tests.helpers.assertions import assert_same_crystals
 
 
@@ -61,7 +61,7 @@ def test_files(store):
     assert [path.name for path in store.parent.iterdir()] == ["store"], "no half-written folder stays behind"
     header = json.loads((store / "header.json").read_text())
     assert header["format"] == "skdim.Crystals"
-    assert header["schema_version"] == SCHEMA_VERSION
+    assert header["schema_version"] == FORMAT.version
     assert header["n_crystals"] == 54
     for path in store.glob("*.npy"):
         assert path.read_bytes()[:6] == b"\x93NUMPY"
@@ -149,7 +149,7 @@ def test_not_a_store(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("hello")
     for name in ("folder", "file"):
-        with pytest.raises(ValueError, match=f"{name} is not a Crystals store: its header.json cannot be read"):
+        with pytest.raises(ValueError, match=f"{name} is not a Crystals store: cannot read its header.json"):
             Crystals.load(tmp_path / name)
     for text in ("{", "[]", "{}", "3"):
         (tmp_path / "folder" / "header.json").write_text(text)
@@ -159,14 +159,16 @@ def test_not_a_store(tmp_path):
 
 def test_another_format(store):
     edit_header(store, format="other.Table")
-    with pytest.raises(ValueError, match=r"not a Crystals store: its header says 'other.Table'"):
+    with pytest.raises(ValueError, match=r"not a Crystals store: its format is 'other.Table'"):
         Crystals.load(store)
 
 
-@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", None])
+@pytest.mark.parametrize("version", [0, FORMAT.version + 1, "1", True, None])
 def test_another_schema(version, store):
     edit_header(store, schema_version=version, skdim_version="9.9")
-    with pytest.raises(ValueError, match=f"has schema version {version}.*reads version 1: .*use skdim 9.9"):
+    with pytest.raises(
+        ValueError, match=f"has schema version {version!r}.*reads version 1: use skdim 9.9, or featurize again"
+    ):
         Crystals.load(store)
 
 

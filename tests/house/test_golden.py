@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim._crystals.store import SCHEMA_VERSION
+from skdim._crystals.store import FORMAT
 from skdim._version import __version__
 from skdim.datasets._tables import read_table
 from skdim.model_selection import read_results
@@ -39,7 +39,7 @@ def test_crystals(options, golden, expected):
     assert X.n_sites.tolist() == expected["n_sites"]
     np.testing.assert_array_equal(X.distance, np.array(expected["distance"], dtype=np.float32))
     assert list(X.errors_) == [6]
-    assert json.loads((golden / "crystals" / "header.json").read_text())["schema_version"] <= SCHEMA_VERSION
+    assert json.loads((golden / "crystals" / "header.json").read_text())["schema_version"] <= FORMAT.version
 
 
 def test_featurizing_gives_the_same(golden, expected):

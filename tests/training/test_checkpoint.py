@@ -261,8 +261,10 @@ def test_wrong_content(X, tmp_path):
         with pytest.raises(ValueError, match=match):
             clone(model).fit(X)
 
-    refused("'other' of schema version 2", format="other")
-    refused("schema version 3, and this skdim reads version 2", schema_version=3)
+    refused("is not a checkpoint of skdim: its format is 'other'", format="other")
+    refused(
+        r"schema version 3, and this skdim .* reads version 2: use skdim .*, or pass another path", schema_version=3
+    )
     for key in ("run", "history", "n_done", "stopped", "best", "module", "optimizer", "callbacks"):
         refused("is damaged", **{key: "leave out"})
     refused("is damaged", history="{")
@@ -274,5 +276,5 @@ def test_wrong_content(X, tmp_path):
     group = {name: value for name, value in group.items() if name != "lr"}
     refused("the optimiser lacks settings", optimizer={**state["optimizer"], "param_groups": [group]})
     torch.save([1], path)
-    with pytest.raises(ValueError, match="is damaged"):
+    with pytest.raises(ValueError, match="is not a checkpoint of skdim"):
         clone(model).fit(X)
