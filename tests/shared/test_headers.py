@@ -48,7 +48,7 @@ def test_another_schema_version_is_refused_with_a_remedy(version):
 
 def test_messages_stay_short():
     for text in (json.dumps({"format": "x" * 10**6}), json.dumps({**FORMAT.header(), "schema_version": "9" * 10**6})):
-        with pytest.raises(ValueError, match="is not a test file|has schema version") as error:
+        with pytest.raises(ValueError, match=r"is not a test file|has schema version") as error:
             FORMAT.parse(text, "a.json")
         assert len(str(error.value)) < 300
 
