@@ -62,7 +62,7 @@ class PaddedLoader:
         for k in range(len(crystals)):
             classes = slice(int(crystals.class_offsets[k]), int(crystals.class_offsets[k + 1]))
             m = classes.stop - classes.start
-            pairs = slice(int(crystals.row_offsets[classes.start]), int(crystals.row_offsets[classes.stop]))
+            pairs = slice(int(crystals.pair_offsets[classes.start]), int(crystals.pair_offsets[classes.stop]))
             columns = crystals.neighbour[pairs].reshape(m, -1)[0].astype(np.int64)
             self.rows.append((inputs[classes], columns, crystals.distance[pairs].reshape(m, -1)))
         self.sizes = np.array([len(features) for features, _, _ in self.rows])

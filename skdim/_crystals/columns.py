@@ -11,11 +11,11 @@ COLUMNS = {
     # one entry a crystal (and one more: offsets)
     "class_offsets": np.int64,
     "site_offsets": np.int64,
-    # one entry a site class (row_offsets: and one more)
+    # one entry a site class (pair_offsets: and one more)
     "numbers": np.uint8,
     "oxidation_states": np.float32,
     "multiplicity": np.uint16,
-    "row_offsets": np.int64,
+    "pair_offsets": np.int64,
     # one entry an input site
     "site_class": np.uint16,
     # one entry a distinct pair
@@ -24,7 +24,7 @@ COLUMNS = {
     "count": np.uint16,
 }
 #: Which column each column of offsets points into.
-POINT_INTO = {"class_offsets": "numbers", "site_offsets": "site_class", "row_offsets": "distance"}
+POINT_INTO = {"class_offsets": "numbers", "site_offsets": "site_class", "pair_offsets": "distance"}
 #: Angstrom and charges that no featurizer writes, and that might overflow in a network.
 _MOST = 1e6
 #: Columns of the same length.
@@ -33,7 +33,7 @@ _SIDE_BY_SIDE = (("numbers", "oxidation_states", "multiplicity"), ("distance", "
 
 def offsets_end_right(crystals):
     """Whether lengths and ends of the columns fit together; reads nothing else of them."""
-    n_rows = {"class_offsets": len(crystals), "site_offsets": len(crystals), "row_offsets": len(crystals.numbers)}
+    n_rows = {"class_offsets": len(crystals), "site_offsets": len(crystals), "pair_offsets": len(crystals.numbers)}
     return all(
         len(getattr(crystals, name)) == n_rows[name] + 1
         and getattr(crystals, name)[0] == 0

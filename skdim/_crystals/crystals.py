@@ -33,7 +33,7 @@ class Crystals:
         0 where unknown.
     multiplicity : ndarray of uint16 of shape (n_classes,)
         Primitive sites in each class.
-    row_offsets : ndarray of int64 of shape (n_classes + 1,)
+    pair_offsets : ndarray of int64 of shape (n_classes + 1,)
         Where each class's pairs begin.
     site_class : ndarray of uint16 of shape (n_sites,)
         Class, counted within its crystal, of each site of the input structure, in the structure's own order.
@@ -65,7 +65,7 @@ class Crystals:
     numbers: np.ndarray
     oxidation_states: np.ndarray
     multiplicity: np.ndarray
-    row_offsets: np.ndarray
+    pair_offsets: np.ndarray
     site_class: np.ndarray
     neighbour: np.ndarray
     distance: np.ndarray
@@ -103,11 +103,11 @@ class Crystals:
         classes, class_offsets = take_rows(self.class_offsets, rows)
         sites, site_offsets = take_rows(self.site_offsets, rows)
         class_rows = np.arange(classes.start, classes.stop) if isinstance(classes, slice) else classes
-        pairs, row_offsets = take_rows(self.row_offsets, class_rows)
+        pairs, pair_offsets = take_rows(self.pair_offsets, class_rows)
         columns = {
             "class_offsets": class_offsets,
             "site_offsets": site_offsets,
-            "row_offsets": row_offsets,
+            "pair_offsets": pair_offsets,
             **{name: getattr(self, name)[classes] for name in ("numbers", "oxidation_states", "multiplicity")},
             "site_class": self.site_class[sites],
             **{name: getattr(self, name)[pairs] for name in ("neighbour", "distance", "count")},

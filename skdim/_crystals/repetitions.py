@@ -45,10 +45,10 @@ def _contents(crystals):
 
 
 def _contents_of_block(crystals):
-    lengths = np.diff(crystals.row_offsets)
+    lengths = np.diff(crystals.pair_offsets)
     for row in range(len(crystals)):
         a, b = (int(crystals.class_offsets[k]) for k in (row, row + 1))
-        pairs = slice(int(crystals.row_offsets[a]), int(crystals.row_offsets[b]))
+        pairs = slice(int(crystals.pair_offsets[a]), int(crystals.pair_offsets[b]))
         digest = hashlib.blake2b(digest_size=16)
         for column in (crystals.numbers, crystals.oxidation_states, crystals.multiplicity, lengths):
             digest.update(column[a:b].tobytes())

@@ -104,10 +104,10 @@ def _pairs(X):
     place = np.arange(len(of_site)) - X.site_offsets[of_site]
     first[(X.class_offsets[of_site] + X.site_class)[::-1]] = place[::-1]
 
-    row = np.repeat(np.arange(len(X.numbers)), np.diff(X.row_offsets))
+    row = np.repeat(np.arange(len(X.numbers)), np.diff(X.pair_offsets))
     near = X.class_offsets[crystal[row]] + X.neighbour
     total = offsets_of(X.count)
-    n_sites = total[X.row_offsets[1:]] - total[X.row_offsets[:-1]]
+    n_sites = total[X.pair_offsets[1:]] - total[X.pair_offsets[:-1]]
     return {
         "crystal": crystal[row].astype(np.int32),
         "site": first[row],

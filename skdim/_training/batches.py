@@ -29,7 +29,7 @@ def make_batch(crystals):
     if not n_classes.all():
         raise ValueError(f"row {int(np.argmin(n_classes))} holds no sites: it could not be featurized")
     first_class = np.repeat(crystals.class_offsets[:-1], n_classes)
-    row = np.repeat(np.arange(len(crystals.numbers)), np.diff(crystals.row_offsets))
+    row = np.repeat(np.arange(len(crystals.numbers)), np.diff(crystals.pair_offsets))
     # Neighbours are counted within their crystal; here, within the batch.
     neighbour = crystals.neighbour + first_class[row]
     return Batch(
@@ -38,7 +38,7 @@ def make_batch(crystals):
         multiplicity=torch.from_numpy(crystals.multiplicity.astype(np.float32)),
         crystal=torch.from_numpy(np.repeat(np.arange(len(crystals)), n_classes)),
         class_offsets=torch.from_numpy(np.array(crystals.class_offsets)),
-        pair_offsets=torch.from_numpy(np.array(crystals.row_offsets)),
+        pair_offsets=torch.from_numpy(np.array(crystals.pair_offsets)),
         row=torch.from_numpy(row),
         neighbour=torch.from_numpy(neighbour),
         distance=torch.from_numpy(np.array(crystals.distance, dtype=np.float32)),

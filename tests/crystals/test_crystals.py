@@ -35,8 +35,8 @@ def rows_of(X):
     for k in range(len(X)):
         classes = slice(X.class_offsets[k], X.class_offsets[k + 1])
         sites = slice(X.site_offsets[k], X.site_offsets[k + 1])
-        pairs = slice(X.row_offsets[classes.start], X.row_offsets[classes.stop])
-        lengths = np.diff(X.row_offsets)[classes]
+        pairs = slice(X.pair_offsets[classes.start], X.pair_offsets[classes.stop])
+        lengths = np.diff(X.pair_offsets)[classes]
         flat = [X.numbers[classes], X.oxidation_states[classes], X.multiplicity[classes], lengths, X.site_class[sites]]
         result.append([v.tolist() for v in (*flat, X.neighbour[pairs], X.distance[pairs], X.count[pairs])])
     return result

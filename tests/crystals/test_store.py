@@ -202,9 +202,9 @@ def test_columns_of_another_store(store, crystals):
     with pytest.raises(ValueError, match="do not fit together"):
         Crystals.load(store)
     edit_header(store, errors={})
-    offsets = crystals.row_offsets.copy()
+    offsets = crystals.pair_offsets.copy()
     offsets[-1] += 1
-    np.save(store / "row_offsets.npy", offsets)
+    np.save(store / "pair_offsets.npy", offsets)
     with pytest.raises(ValueError, match="do not fit together"):
         Crystals.load(store)
 

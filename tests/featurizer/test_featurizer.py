@@ -243,12 +243,12 @@ def test_supercell_choices():
     by_choice = {c: SiteNetFeaturizer(supercell=c).transform([conventional]) for c in choices}
     assert {c: int(X.n_sites[0]) for c, X in by_choice.items()} == {"orthorhombic": 2, "primitive": 2, "none": 8}
     # Each row's counts are the sites of the supercell.
-    n_columns = {c: np.add.reduceat(X.count, X.row_offsets[:-1]).tolist() for c, X in by_choice.items()}
+    n_columns = {c: np.add.reduceat(X.count, X.pair_offsets[:-1]).tolist() for c, X in by_choice.items()}
     assert n_columns["primitive"] == [2, 2]
     assert n_columns["none"] == [8, 8]
     assert 25 < n_columns["orthorhombic"][0] <= 50
     limited = SiteNetFeaturizer(max_sites=16).transform([conventional])
-    assert np.add.reduceat(limited.count, limited.row_offsets[:-1]).max() <= 16
+    assert np.add.reduceat(limited.count, limited.pair_offsets[:-1]).max() <= 16
 
 
 def test_symprec():
@@ -299,7 +299,7 @@ def test_site_classes_in_the_order_of_the_input(compress, supercell, formation_c
         assert (share == len(structure) / x.n_sites[0]).all()
         # The nearest neighbour of each site, found in the crystal by pymatgen.
         first, _, _, distance = structure.get_neighbor_list(r=4.5)
-        rows = np.repeat(np.arange(len(x.numbers)), np.diff(x.row_offsets))
+        rows = np.repeat(np.arange(len(x.numbers)), np.diff(x.pair_offsets))
         for site, c in enumerate(x.site_class):
             nearest = x.distance[(rows == c) & (x.distance > 0)].min()
             assert nearest == pytest.approx(distance[first == site].min(), abs=2e-3)

@@ -186,7 +186,7 @@ def _check_values(X):
 
 def _pairs(X):
     """(element, neighbour's element, distance, count a primitive cell) of all pairs, sorted."""
-    row = np.repeat(np.arange(len(X.numbers)), np.diff(X.row_offsets))
+    row = np.repeat(np.arange(len(X.numbers)), np.diff(X.pair_offsets))
     count = X.multiplicity[row].astype(np.int64) * X.count
     columns = np.column_stack([X.numbers[row], X.numbers[X.neighbour], X.distance])
     columns = np.repeat(columns, count, axis=0)

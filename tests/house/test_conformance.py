@@ -89,7 +89,7 @@ class RowsFeaturizer(OnRows, SiteNetFeaturizer):
     def transform(self, X):
         """The Crystals as a table of as many columns as get_feature_names_out names: one."""
         X = super().transform(self.structures(X, reset=False))
-        pairs = X.row_offsets[X.class_offsets]
+        pairs = X.pair_offsets[X.class_offsets]
         return np.add.reduceat(X.distance * X.count, pairs[:-1])[:, None]
 
 

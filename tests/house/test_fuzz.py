@@ -229,7 +229,7 @@ class Evil:
 def test_indices_out_of_their_arrays(material, tmp_path):
     """What is mapped is not checked when it is opened: batches of it are, before compiled loops read them."""
     _, _, embedder, X = material
-    for column, value in (("neighbour", 60_000), ("row_offsets", 2**40), ("class_offsets", -5), ("distance", np.nan)):
+    for column, value in (("neighbour", 60_000), ("pair_offsets", 2**40), ("class_offsets", -5), ("distance", np.nan)):
         X.save(tmp_path / column)
         array = getattr(X, column).copy()
         array[len(array) // 2] = value

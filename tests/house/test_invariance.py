@@ -30,7 +30,7 @@ def fingerprint(**settings):
         X = featurizer.transform(structures)
         rows = []
         for x in X:
-            i = np.repeat(np.arange(len(x.numbers)), np.diff(x.row_offsets))
+            i = np.repeat(np.arange(len(x.numbers)), np.diff(x.pair_offsets))
             inputs = site_inputs(x).astype(float)
             waves = np.cos(np.outer(x.distance, [0.5, 1, 2, 3]))
             species = np.tanh(inputs[i, 0] + 2 * inputs[x.neighbour, 5])

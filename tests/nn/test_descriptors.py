@@ -39,7 +39,7 @@ def plain_environments(x):
     rows = []
     for i in range(len(x.numbers)):
         total, neighbours = 0.0, []
-        for column in range(x.row_offsets[i], x.row_offsets[i + 1]):
+        for column in range(x.pair_offsets[i], x.pair_offsets[i + 1]):
             d = float(x.distance[column])
             if d > 0:
                 neighbours.append((max(d, 0.5) ** -6, d, features[x.neighbour[column]] - features[i]))
