@@ -1,10 +1,10 @@
-"""Features that random forests are usually given: what a learnt representation has to be compared with.
+"""Established features of crystals, as baselines for learnt representations.
 
-Stateless transformers from structures (anything that :class:`skdim.SiteNetFeaturizer` reads) to rows of numbers:
+Stateless transformers from structures (of any kind that :class:`skdim.SiteNetFeaturizer` reads) to rows of numbers:
 
-- :class:`MagpieFeatures`: 132 statistics of the composition, by matminer. No structure.
-- :class:`OrbitalFieldMatrix`: which valence orbitals are neighbours, how near and how much. Local structure.
-- :class:`XRDPattern`: the powder pattern, by pymatgen. Global structure.
+- :class:`MagpieFeatures`: 132 statistics of the composition, computed by matminer. No structure.
+- :class:`OrbitalFieldMatrix`: pairs of valence orbitals of neighbouring atoms. Local structure.
+- :class:`XRDPattern`: powder diffraction pattern, computed by pymatgen. Global structure.
 
 In a pipeline::
 
@@ -14,8 +14,8 @@ In a pipeline::
 
     make_pipeline(MagpieFeatures(n_jobs=2), RandomForestRegressor()).fit(structures, y)
 
-The first two need matminer: ``pip install "skdim-crystals[baselines]"``. All three together take some 25 ms a crystal;
-where many models are fitted, transform once and let them share the rows.
+The first two need matminer: ``pip install "skdim-crystals[baselines]"``. All three take about 25 ms per crystal:
+transform once if you fit many models.
 """
 
 from ._magpie import MagpieFeatures

@@ -1,4 +1,4 @@
-"""What the baselines share: structures in, one row of numbers a structure out, errors that name the row."""
+"""Base class of the baselines: from structures to rows of numbers, with errors that name the row."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
     """A stateless transformer from structures to float64 rows.
 
     A subclass has the parameters ``disordered``, ``on_error``, ``n_jobs`` and ``verbose``, and defines
-    ``get_feature_names_out`` and ``_function()``: what computes the row of an ordered pymatgen Structure. It raises
-    ValueError where it cannot; row and formula are added here. ``_check()`` may refuse parameters.
+    ``get_feature_names_out`` and ``_function()``, which returns a function that computes the row of an ordered pymatgen
+    Structure. This raises ValueError on failure; row number and formula are added here. ``_check()`` may check further
+    parameters.
     """
 
     _parameter_constraints: ClassVar = {
@@ -45,19 +46,19 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         self._validate_params()
 
     def fit(self, X, y=None):
-        """Check the parameters and that X is a kind of input that can be read.
+        """Check the parameters and the type of X.
 
         Parameters
         ----------
         X : sequence of structures of length n_crystals
-            As for :meth:`transform`.
+            As in :meth:`transform`.
         y : object, default=None
             Ignored.
 
         Returns
         -------
         self : object
-            The transformer; nothing is learnt.
+            The transformer, unchanged.
         """
         self._check()
         as_rows(X)
@@ -70,7 +71,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         ----------
         X : sequence of structures of length n_crystals
             A list, tuple, object array, pandas Series or one-column DataFrame of pymatgen Structures, ASE Atoms, paths
-            of CIF files, CIF texts or pymatgen dicts, also mixed. They are not changed.
+            of CIF files, CIF texts or pymatgen dicts, also mixed.
 
         Returns
         -------
@@ -79,9 +80,9 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         Raises
         ------
         StructureError
-            With ``on_error="raise"``, where a row has no features; it names row, formula and reason. (A ValueError.)
+            If a row has no features and ``on_error="raise"``; names row, formula and reason. (A ValueError.)
         ImportError
-            If an optional package that computes them is not installed.
+            If a required optional package is not installed.
         """
         self._check()
         rows = as_rows(X)
@@ -90,7 +91,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
             counted = progress(rows, verbose=self.verbose, desc=type(self).__name__, unit="structure")
             parts = [_transform_rows(self, counted, 0)]
         else:
-            # Several chunks a process even out slow structures.
+            # Several chunks per process balance slow structures.
             chunks = list(gen_even_slices(len(rows), min(len(rows), 16 * n_jobs)))
             calls = (delayed(_transform_rows)(self, rows[chunk], chunk.start) for chunk in chunks)
             options = {"verbose": self.verbose, "total": len(chunks), "unit": "chunk"}
@@ -105,7 +106,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
 
 
 def _transform_rows(transformer, raws, first_row):
-    """Features of some rows, and what was wrong with those that have none (only with ``on_error="warn"``)."""
+    """Features of some rows, and errors of those without features (only with ``on_error="warn"``)."""
     function, n_features = transformer._function(), len(transformer.get_feature_names_out())
     values, errors = [], []
     for row, raw in enumerate(raws, start=first_row):
@@ -131,7 +132,7 @@ def _transform_row(function, raw, row, disordered):
 
 
 def import_matminer(name):
-    """Import a module of matminer, or say how to install it."""
+    """Import a module of matminer, or raise an ImportError that names the extra."""
     from importlib import import_module
 
     try:

@@ -1,4 +1,4 @@
-"""MagpieFeatures: structures -> statistics of their composition, as matminer's preset "magpie" has them."""
+"""MagpieFeatures: statistics of the composition, as in matminer's preset "magpie"."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ._base import StructureTransformer, import_matminer
 
 
 class MagpieFeatures(StructureTransformer):
-    """Describe a crystal by its composition: Magpie's 132 statistics of elemental properties, computed by matminer.
+    """Magpie's 132 statistics of the composition, computed by matminer.
 
-    Minimum, maximum, range, mean, mean absolute deviation and mode, weighted by the atomic fractions, of 22 properties
-    of the elements. Polymorphs of one formula get the same row. Nothing is learnt: ``fit`` only checks the parameters.
-    Needs matminer (``pip install "skdim-crystals[baselines]"``).
+    Minimum, maximum, range, mean, mean absolute deviation and mode of 22 elemental properties, weighted by atomic
+    fractions. Polymorphs of one formula have equal rows. ``fit`` only checks the parameters. Requires matminer
+    (``pip install "skdim-crystals[baselines]"``).
 
     Parameters
     ----------
     impute : bool, default=True
         Magpie's tables lack a few values, such as the electronegativities of He, Ne, Ar and Rn and the covalent radii
-        of Bk and beyond. True takes the property's mean over the elements, as matminer's preset does; False refuses
-        structures with such elements.
+        from Bk on. True takes the mean of the property over the elements, as matminer's preset does; False raises an
+        error for structures with such elements.
     disordered : {"raise", "majority"}, default="raise"
-        What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+        What to do with a partially occupied site: raise an error, or take the species of largest occupancy.
     on_error : {"raise", "warn"}, default="raise"
-        What to do with a structure that has no features. "warn" makes its row NaN.
+        What to do if a structure has no features: raise an error, or warn and set its row to NaN.
     n_jobs : int, default=None
-        Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
+        Number of processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar; in a log file, a line now and then.
+        1 shows a progress bar; in a log file, occasional lines.
 
     See Also
     --------
@@ -81,7 +81,7 @@ class MagpieFeatures(StructureTransformer):
         Returns
         -------
         ndarray of str of shape (132,)
-            "minimum Number", "maximum Number", ...: matminer's names, without "MagpieData" in front.
+            "minimum Number", "maximum Number", ...: matminer's names without "MagpieData".
         """
         labels = _preset(bool(self.impute)).feature_labels()
         return np.array([label.removeprefix("MagpieData ") for label in labels], dtype=object)
@@ -89,7 +89,7 @@ class MagpieFeatures(StructureTransformer):
 
 @lru_cache(maxsize=2)
 def _preset(impute):
-    """matminer's featurizer; reading its tables takes 50 ms."""
+    """Make matminer's featurizer; cached, as reading its tables takes 50 ms."""
     return import_matminer("featurizers.composition").ElementProperty.from_preset("magpie", impute_nan=impute)
 
 

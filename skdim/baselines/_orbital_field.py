@@ -1,4 +1,4 @@
-"""OrbitalFieldMatrix: structures -> which valence orbitals are neighbours, how near and how much."""
+"""OrbitalFieldMatrix: pairs of valence orbitals of neighbouring atoms."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from ._voronoi import voronoi_faces
 
 
 class OrbitalFieldMatrix(StructureTransformer):
-    r"""Describe a crystal by the valence orbitals that meet in it: the orbital field matrix, flattened.
+    r"""The orbital field matrix: pairs of valence orbitals of neighbouring atoms.
 
-    Each element is a vector of zeros and ones, which marks how many electrons its valence s, p, d and f subshells hold
-    (s1, s2, p1, ..., p6, d1, ..., f14). A site's matrix is the sum over the neighbours with which it shares a Voronoi
-    face, of the product of the neighbour's vector (rows) and its own (columns), weighted by the face's solid angle
-    relative to the site's largest, and divided by the distance in bohr. A crystal's matrix is the mean over its sites.
-    Nothing is learnt: ``fit`` only checks the parameters.
+    Each element is a one-hot vector of the electrons in its valence s, p, d and f subshells (s1, s2, p1, ..., p6, d1,
+    ..., f14). The matrix of a site is a sum over the neighbours with which it shares a Voronoi face: the product of the
+    neighbour's vector (rows) and the site's vector (columns), weighted by the solid angle of the face relative to the
+    largest of the site, and divided by the distance in bohr. The features are the mean over the sites, flattened.
+    ``fit`` only checks the parameters.
 
-    The vectors are matminer's (``pip install "skdim-crystals[baselines]"``), and so is the definition. The tessellation
-    is done here, once a crystal instead of once a site of a 3 x 3 x 3 supercell, some 20 times as fast. Numbers agree
-    with matminer's where its tessellation, cut off at 13 angstrom, is complete; here it always is.
+    Vectors and definition are those of matminer (``pip install "skdim-crystals[baselines]"``). The tessellation is done
+    once per crystal instead of once per site of a 3 x 3 x 3 supercell, about 20 times faster. Results agree with
+    matminer's where its tessellation, cut off at 13 angstrom, is complete; here it always is.
 
     Parameters
     ----------
     period : bool, default=False
-        Add seven entries to an element's vector, which mark its period: 39 x 39 instead of 32 x 32 features.
+        Whether to add the period to the vector of an element: 39 x 39 instead of 32 x 32 features.
     disordered : {"raise", "majority"}, default="raise"
-        What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+        What to do with a partially occupied site: raise an error, or take the species of largest occupancy.
     on_error : {"raise", "warn"}, default="raise"
-        What to do with a structure that has no features. "warn" makes its row NaN.
+        What to do if a structure has no features: raise an error, or warn and set its row to NaN.
     n_jobs : int, default=None
-        Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
+        Number of processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar; in a log file, a line now and then.
+        1 shows a progress bar; in a log file, occasional lines.
 
     See Also
     --------
@@ -73,14 +73,14 @@ class OrbitalFieldMatrix(StructureTransformer):
             numbers = site_numbers(structure)
             if numbers.max() >= len(vectors):
                 raise ValueError(
-                    f"it has an element of atomic number {numbers.max()}; orbitals are tabulated up to "
-                    f"{len(vectors) - 1}: leave the structure out"
+                    f"no orbitals are tabulated for atomic number {numbers.max()}, only up to {len(vectors) - 1}: "
+                    "remove the structure"
                 )
             faces = voronoi_faces(np.array(structure.lattice.matrix), np.array(structure.frac_coords))
             largest = np.zeros(len(numbers))
             np.maximum.at(largest, faces.center, faces.solid_angle)
             weight = faces.solid_angle / largest[faces.center] / (faces.distance * bohr)
-            # Summed over pairs of elements first: there are few of them, and the matrix is bilinear.
+            # Sum over the few pairs of elements first: the matrix is bilinear.
             elements, kind = np.unique(numbers, return_inverse=True)
             pairs = np.zeros((len(elements), len(elements)))
             np.add.at(pairs, (kind[faces.neighbour], kind[faces.center]), weight)
@@ -106,12 +106,12 @@ class OrbitalFieldMatrix(StructureTransformer):
 
 @lru_cache(maxsize=2)
 def _orbitals(period):
-    """Vector of each element by atomic number, names of their products, and bohr in an angstrom, from matminer."""
+    """Vector of each element by atomic number, names of the features, and bohr per angstrom, from matminer."""
     matrix = import_matminer("featurizers.structure.matrix")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)  # matminer stores the vectors as np.matrix
-        theirs = matrix.OrbitalFieldMatrix(period_tag=period, flatten=True)
-    vectors = np.zeros((max(theirs.ohvs) + 1, theirs.size))
-    for number, vector in theirs.ohvs.items():
+        reference = matrix.OrbitalFieldMatrix(period_tag=period, flatten=True)
+    vectors = np.zeros((max(reference.ohvs) + 1, reference.size))
+    for number, vector in reference.ohvs.items():
         vectors[number] = vector
-    return vectors, [label.removeprefix("OFM: ") for label in theirs.feature_labels()], matrix.ANG_TO_BOHR
+    return vectors, [label.removeprefix("OFM: ") for label in reference.feature_labels()], matrix.ANG_TO_BOHR

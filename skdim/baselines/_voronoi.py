@@ -1,4 +1,4 @@
-"""Faces of the Voronoi cells of a crystal: neighbours, distances and solid angles, all sites in one tessellation."""
+"""Voronoi faces of a crystal: neighbours, distances and solid angles of all sites from one tessellation."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from scipy.spatial import QhullError, Voronoi
 
 from .._geometry.lattice import minkowski_reduced
 
-#: First guess of how far the atoms must be taken along, in edges of a cube with the volume of one atom. Measured on
-#: crystals of the Materials Project: enough for 99 of 100; the others are found too small, and tessellated again.
+#: Initial cutoff radius in units of the edge of a cube with the volume per atom. It is enough for 99 of 100 crystals
+#: of the Materials Project; others are detected and tessellated again with a larger radius.
 _FIRST_REACH = 3.0
-#: What is a little more than 1.
+#: Slightly more than 1.
 _ROUND = 1 + 1e-9
-#: Sites nearer than this, in angstrom, are one site written twice, as for SiteNetFeaturizer.
+#: Minimum distance of sites in angstrom, as in SiteNetFeaturizer: closer sites are duplicates.
 _MIN_DISTANCE = 0.5
 
 
 class Faces(NamedTuple):
-    """One entry a face and side: a face between two sites of the cell is there twice.
+    """Voronoi faces, one entry per side: a face between two sites of the cell has two entries.
 
     Attributes
     ----------
     center, neighbour : ndarray of int
-        Sites on this and on the other side; the neighbour is a periodic image of that site.
+        Sites on this side and the other side; the neighbour may be a periodic image.
     distance : ndarray of float
         Between the two, in angstrom.
     solid_angle : ndarray of float
-        Of the face, seen from the center; those of one center sum to 4 pi.
+        Solid angle of the face, seen from the center; those of one center sum to 4 pi.
     """
 
     center: np.ndarray
@@ -40,13 +40,13 @@ class Faces(NamedTuple):
 def voronoi_faces(lattice, coords):
     """Tessellate a crystal.
 
-    The result is that of the infinite crystal. A cell's neighbours are within twice the distance from its site to its
-    farthest vertex: more atoms are taken along until they reach that far.
+    The result is that of the infinite crystal. The neighbours of a cell are within twice the distance from its site to
+    its farthest vertex: the cutoff radius is increased until it is that large.
 
     Parameters
     ----------
     lattice : ndarray of shape (3, 3)
-        Rows are the vectors, in angstrom.
+        Lattice vectors as rows, in angstrom.
     coords : ndarray of shape (n_sites, 3)
         Fractional coordinates.
 
@@ -60,11 +60,11 @@ def voronoi_faces(lattice, coords):
         If two sites coincide.
     """
     n_sites = len(coords)
-    # In a basis of short vectors few images reach far enough.
+    # A reduced basis needs the fewest images.
     basis = minkowski_reduced(np.asarray(lattice, dtype=float))
     coords = coords @ lattice @ np.linalg.inv(basis) % 1
     reach = _FIRST_REACH * (abs(np.linalg.det(basis)) / n_sites) ** (1 / 3)
-    # No point is farther from the nearest site than half the way along all three vectors.
+    # No point is farther from a site than half the sum of the lengths of the lattice vectors.
     enough = np.linalg.norm(basis, axis=1).sum() * _ROUND
     while True:
         points, sites = _atoms_within(reach, basis, coords)
@@ -73,43 +73,43 @@ def voronoi_faces(lattice, coords):
             break
         if reach >= enough:
             raise ValueError("its sites have no Voronoi tessellation: check the coordinates and the lattice")
-        # Cells that are barely closed may ask for thousands of angstrom.
+        # Cells that are barely closed may require thousands of angstrom.
         reach = min(needed * _ROUND, 2 * reach, enough)
     distance = np.linalg.norm(points[first] - points[second], axis=1)
     angle = _solid_angles(corners, lengths)
-    here, there = first < n_sites, second < n_sites
+    inside, outside = first < n_sites, second < n_sites
     return Faces(
-        np.concatenate([first[here], second[there]]),
-        np.concatenate([sites[second[here]], sites[first[there]]]),
-        np.concatenate([distance[here], distance[there]]),
-        np.concatenate([angle[here], angle[there]]),
+        np.concatenate([first[inside], second[outside]]),
+        np.concatenate([sites[second[inside]], sites[first[outside]]]),
+        np.concatenate([distance[inside], distance[outside]]),
+        np.concatenate([angle[inside], angle[outside]]),
     )
 
 
 def _tessellate(points, n_sites):
-    """Faces of the cells around the first points: both sides, corners as seen from the first side, corners a face.
+    """Faces of the cells of the first points: ends, corners relative to the first end, and corners per face.
 
-    The last value is how far around each of the first points others must have been taken along.
+    The last value is the cutoff radius that these cells require.
     """
     try:
         tessellation = Voronoi(points)
     except QhullError:  # too few points, or all in one plane
         return (None, None), None, None, np.inf
-    mine = np.flatnonzero((tessellation.ridge_points < n_sites).any(axis=1))
-    polygons = [tessellation.ridge_vertices[ridge] for ridge in mine]
-    first, second = ends = tessellation.ridge_points[mine].T
+    ridges = np.flatnonzero((tessellation.ridge_points < n_sites).any(axis=1))
+    polygons = [tessellation.ridge_vertices[ridge] for ridge in ridges]
+    first, second = ends = tessellation.ridge_points[ridges].T
     vertices = np.array([vertex for polygon in polygons for vertex in polygon], dtype=np.int64)
     lengths = np.array([len(polygon) for polygon in polygons])
-    if len(np.union1d(first, second)) < n_sites or (vertices < 0).any():  # a cell that is missing, or open
+    if len(np.union1d(first, second)) < n_sites or (vertices < 0).any():  # a cell is missing or open
         return ends, None, lengths, np.inf
-    # A face is as far from the one side as from the other: either will do.
+    # The distances from both ends to a corner are equal.
     corners = tessellation.vertices[vertices] - np.repeat(points[first], lengths, axis=0)
     return ends, corners, lengths, 2 * np.linalg.norm(corners, axis=1).max()
 
 
 def _atoms_within(reach, lattice, coords):
-    """Positions and sites of all atoms within ``reach`` of one in the cell; those in the cell come first."""
-    # Along each axis: the planes of the lattice within reach, and one more as sites are anywhere between two.
+    """Positions and sites of all atoms within ``reach`` of an atom in the cell, which come first."""
+    # Along each axis: lattice planes within reach, and one more, as sites are anywhere between planes.
     spans = np.ceil(reach * np.linalg.norm(np.linalg.inv(lattice), axis=0)).astype(int)
     images = np.stack(np.meshgrid(*[np.arange(-s, s + 1) for s in spans], indexing="ij"), axis=-1).reshape(-1, 3)
     images = np.concatenate([np.zeros((1, 3), dtype=int), images[images.any(axis=1)]])
@@ -124,7 +124,7 @@ def _atoms_within(reach, lattice, coords):
         pair = sorted({int(sites[point]), int(squares[point].argmin())})
         raise ValueError(
             f"{'sites' if len(pair) == 2 else 'periodic images of site'} {' and '.join(map(str, pair))} are less than "
-            f"{_MIN_DISTANCE} angstrom apart: remove a site written twice, or check the coordinates and the lattice"
+            f"{_MIN_DISTANCE} angstrom apart: remove duplicate sites, or check the coordinates and the lattice"
         )
     keep = nearest <= reach**2
     keep[: len(coords)] = True
@@ -137,12 +137,12 @@ def _squared_distances(points, centers):
 
 
 def _solid_angles(corners, lengths):
-    """Solid angles at the origin of convex polygons, laid flat, by van Oosterom and Strackee's formula for triangles.
+    """Solid angles at the origin of convex polygons, concatenated, by the formula of van Oosterom and Strackee.
 
     IEEE Transactions on Biomedical Engineering 1983, 10.1109/TBME.1983.325207.
     """
     starts = np.cumsum(lengths) - lengths
-    # Triangles from the first corner of each polygon to each edge that does not touch it.
+    # Triangles of the first corner of each polygon and each edge that does not touch it.
     counts = lengths - 2
     polygon = np.repeat(np.arange(len(lengths)), counts)
     edge = np.arange(len(polygon)) - np.repeat(np.cumsum(counts) - counts, counts) + starts[polygon] + 1

@@ -1,4 +1,4 @@
-"""XRDPattern: structures -> their powder diffraction patterns on a fixed grid of angles."""
+"""XRDPattern: powder diffraction patterns on a fixed grid of angles."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from sklearn.utils._param_validation import Interval
 
 from ._base import StructureTransformer
 
-#: Points of the reciprocal lattice that pymatgen takes one by one: a few minutes. Cells of 10 000 sites have a million.
+#: Maximum number of points of the reciprocal lattice: pymatgen takes minutes. Cells of 10 000 sites have a million.
 _MOST_POINTS = 10**7
 
 
 class XRDPattern(StructureTransformer):
-    """Describe a crystal by its X-ray powder pattern: shares of the diffracted intensity in bins of 2 theta.
+    """X-ray powder pattern: fractions of the diffracted intensity in bins of 2 theta.
 
-    pymatgen computes the peaks (kinematic, no absorption, no thermal motion). Each is broadened to a Gaussian and
-    integrated over the bins, so that a row changes smoothly with the lattice; rows are scaled to the sum 1. Nothing is
-    learnt: ``fit`` only checks the parameters.
+    pymatgen computes the peaks (kinematic, no absorption, no thermal motion). Each peak is broadened to a Gaussian and
+    integrated over the bins, so that features change smoothly with the lattice; rows sum to 1. ``fit`` only checks the
+    parameters.
 
     Parameters
     ----------
     two_theta_range : tuple of two floats, default=(5.0, 90.0)
-        In degrees, within 0 and 180.
+        Range of 2 theta in degrees, within 0 and 180.
     n_bins : int, default=85
-        Equal bins over the range.
+        Number of equal bins.
     fwhm : float, default=8.0
-        Full width of a peak at half its height, in degrees. Diffractometers have some 0.1, but a forest compares bins:
-        sharp peaks of like crystals seldom fall into the same one. Of 1600 crystals of the Materials Project, a forest
-        learnt formation energies to a mean absolute error of 0.77 eV/atom with 0.5 degrees, 0.66 with 4, 0.61 with 8
-        and 0.58 with 16.
+        Full width at half maximum of the peaks, in degrees. Diffractometers have about 0.1, but with sharp peaks,
+        similar crystals rarely have intensity in the same bins. On 1600 crystals of the Materials Project, the mean
+        absolute error of a random forest for formation energies was 0.77 eV/atom with 0.5 degrees, 0.66 with 4, 0.61
+        with 8 and 0.58 with 16.
     wavelength : str or float, default="CuKa"
-        A name that pymatgen's XRDCalculator knows, or a length in angstrom.
+        Name of a radiation in pymatgen's XRDCalculator, or wavelength in angstrom.
     disordered : {"raise", "majority"}, default="raise"
-        What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+        What to do with a partially occupied site: raise an error, or take the species of largest occupancy.
     on_error : {"raise", "warn"}, default="raise"
-        What to do with a structure that has no features. "warn" makes its row NaN.
+        What to do if a structure has no features: raise an error, or warn and set its row to NaN.
     n_jobs : int, default=None
-        Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
+        Number of processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar; in a log file, a line now and then.
+        1 shows a progress bar; in a log file, occasional lines.
 
     See Also
     --------
@@ -115,24 +115,22 @@ class XRDPattern(StructureTransformer):
         calculator = XRDCalculator(self.wavelength if isinstance(self.wavelength, str) else float(self.wavelength))
         edges = self._edges()
         sigma = self.fwhm / np.sqrt(8 * np.log(2))
-        # Peaks beside the range reach into it.
+        # Broadened peaks outside the range contribute to it.
         wide = max(0.0, edges[0] - 4 * sigma), min(180.0, edges[-1] + 4 * sigma)
         radius = 2 * np.sin(np.radians(wide[1] / 2)) / calculator.wavelength  # 1/angstrom
 
-        none = f"it has no diffraction peak from {edges[0]:g} to {edges[-1]:g} degrees 2 theta: widen the range"
+        none = f"no diffraction peak from {edges[0]:g} to {edges[-1]:g} degrees 2 theta: widen the range"
 
         def features(structure):
             for element in structure.composition.element_composition:
                 if element.symbol not in ATOMIC_SCATTERING_PARAMS:
-                    raise ValueError(
-                        f"pymatgen has no X-ray scattering parameters of {element}: leave the structure out"
-                    )
+                    raise ValueError(f"pymatgen has no X-ray scattering parameters of {element}: remove the structure")
             n_points = 4 / 3 * np.pi * radius**3 * structure.volume
             if n_points > _MOST_POINTS:
                 raise ValueError(
-                    f"its cell of {structure.volume:.3g} cubic angstrom has some {n_points:.1g} reflections up to "
-                    f"{wide[1]:.0f} degrees 2 theta, and no more than {_MOST_POINTS:g} are computed: pass a smaller "
-                    "cell, a narrower two_theta_range or a longer wavelength"
+                    f"its cell of {structure.volume:.3g} cubic angstrom has about {n_points:.1g} reflections up to "
+                    f"{wide[1]:.0f} degrees 2 theta, more than the maximum of {_MOST_POINTS:g}: pass a smaller cell, a "
+                    "narrower two_theta_range or a longer wavelength"
                 )
             try:
                 peaks = calculator.get_pattern(structure, scaled=False, two_theta_range=wide)
@@ -157,7 +155,7 @@ class XRDPattern(StructureTransformer):
         Returns
         -------
         ndarray of str of shape (n_bins,)
-            "two_theta_5.5", ...: the middle of each bin, in degrees.
+            "two_theta_5.5", ...: centre of each bin, in degrees.
         """
         edges = self._edges()
         return np.array([f"two_theta_{middle:.6g}" for middle in (edges[:-1] + edges[1:]) / 2], dtype=object)

@@ -1,23 +1,22 @@
-"""Crystals to learn from: two bundled data sets, a generator, and more from the network.
+"""Data sets of crystals: two bundled, a generator, and others by download.
 
-Every function but :func:`fetch_file` returns crystals as a list of :class:`pymatgen.core.Structure` with one number
-each. The bundled sets and the generator need no network.
+The functions return a list of :class:`pymatgen.core.Structure` with one number each, except :func:`fetch_file`. The
+bundled sets and the generator need no network.
 
-- :func:`load_formation_energy`: 3938 crystals of the Materials Project with their formation energy, from 1 to 25 sites
-  and across 86 elements. Formation energy is a property of the bonds: the mean of many local environments.
-- :func:`load_band_gap`: 1056 insulators and semiconductors with their band gap, which is a property of the whole
-  crystal, and harder to learn from few labels.
-- :func:`make_crystals`: as many synthetic crystals as wanted, with a target that is a known formula of the structure.
-  For tests and for trying things out; a model's error on it says nothing about real crystals.
-- :func:`fetch_matbench`: the nine tasks of Matbench that are about structures, 636 to 132 752 crystals, with its folds.
-- :func:`fetch_url_dataset`: a table of crystals from any URL, in the form that matminer writes.
-- :func:`fetch_file`: any file, checked by its sha256, resumed after a break, kept in :func:`get_data_home`.
+- :func:`load_formation_energy`: formation energies of 3938 crystals of the Materials Project, with 1 to 25 sites and 86
+  elements. Formation energy is a property of the bonds: a mean over local environments.
+- :func:`load_band_gap`: band gaps of 1056 insulators and semiconductors. The gap is a property of the whole crystal and
+  harder to learn from few labels.
+- :func:`make_crystals`: synthetic crystals, with a target that is a known function of the structure. For tests and
+  examples; errors on them say nothing about real crystals.
+- :func:`fetch_matbench`: the nine tasks of Matbench with structures, 636 to 132 752 crystals, with Matbench's folds.
+- :func:`fetch_url_dataset`: a table of crystals from any URL, in matminer's format.
+- :func:`fetch_file`: any file, verified by its sha256, with resumed downloads, kept in :func:`get_data_home`.
 
-Self-supervised learning uses more structures than labels, and its results are easily flattered by a structure that was
-seen in pre-training and is met again in the test. Polymorphs make this worse: two crystals of one formula have nearly
-the same formation energy. The bundled sets therefore carry a split by reduced formula. They share 232 crystals, so the
-split is the same for both: an encoder pre-trained on the training part of either has met no formula of the test part
-of the other.
+Test errors are too optimistic if test structures were used in pre-training, or if polymorphs of one formula, which have
+nearly the same formation energy, are in both training and test set. The bundled sets therefore have a split by reduced
+formula. They share 232 crystals, and the split is the same for both: an encoder pre-trained on the training part of one
+has seen no test formula of the other.
 
 >>> from skdim.datasets import load_band_gap
 >>> gaps = load_band_gap()
@@ -25,8 +24,8 @@ of the other.
 >>> int(train.sum()), int(test.sum())
 (828, 228)
 
-The bundled files are flat columns of numbers in NumPy's ``.npz`` format; those from the network are JSON. Loading one
-compares its checksum and executes nothing from it.
+Bundled files are columns of numbers in NumPy's ``.npz`` format; downloaded files are JSON. Loading verifies the
+checksum and never executes code from a file.
 """
 
 from ._bundled import load_band_gap, load_formation_energy

@@ -20,8 +20,8 @@ def load_formation_energy(*, return_X_y=False):
     """Load the formation energy data set.
 
     3938 ordered crystals of the Materials Project with 1 to 25 sites, selected by Faber et al. [1]_, and their
-    formation energy per atom, computed with density functional theory [2]_. The full account is in the ``DESCR``
-    attribute of what is returned.
+    formation energy per atom, computed with density functional theory [2]_. The full description is in the ``DESCR``
+    attribute of the result.
 
     =================   ==================================
     Crystals            3938 (3147 train, 791 test)
@@ -63,7 +63,7 @@ def load_formation_energy(*, return_X_y=False):
     Raises
     ------
     OSError
-        The data file is missing or is not the one that was released.
+        If the data file is missing or damaged.
 
     See Also
     --------
@@ -99,8 +99,8 @@ def load_band_gap(*, return_X_y=False):
     """Load the band gap data set.
 
     1056 insulators and semiconductors of the Materials Project [2]_ with 2 to 20 sites, whose dielectric tensors
-    Petousis et al. [1]_ computed. The target is the Kohn-Sham band gap of the PBE functional, which is smaller than
-    the measured one. The full account is in the ``DESCR`` attribute of what is returned.
+    Petousis et al. [1]_ computed. The target is the Kohn-Sham band gap of the PBE functional, which is smaller than the
+    measured gap. The full description is in the ``DESCR`` attribute of the result.
 
     =================   ==================================
     Crystals            1056 (828 train, 228 test)
@@ -127,7 +127,7 @@ def load_band_gap(*, return_X_y=False):
             ``"band_gap"``.
         extra_targets : dict of str to ndarray of shape (1056,)
             ``"n"``: refractive index; ``"poly_electronic"`` and ``"poly_total"``: average eigenvalue of the electronic
-            and of the total dielectric tensor, as a polycrystal shows it. All without unit.
+            and the total dielectric tensor, the value of a polycrystal. All without unit.
         ids : ndarray of shape (1056,)
             Materials Project identifiers.
         split : ndarray of shape (1056,)
@@ -143,7 +143,7 @@ def load_band_gap(*, return_X_y=False):
     Raises
     ------
     OSError
-        The data file is missing or is not the one that was released.
+        If the data file is missing or damaged.
 
     See Also
     --------
@@ -208,7 +208,7 @@ def _build_structures(columns):
     from pymatgen.core import Lattice, Structure
 
     offsets = columns["offsets"]
-    # Plain ints: pymatgen looks elements up by them, and a NumPy integer is not always taken for a number.
+    # Plain ints: pymatgen does not accept NumPy integers everywhere.
     atomic_numbers = columns["atomic_numbers"].tolist()
     frac_coords = columns["frac_coords"].astype(np.float64)
     return [

@@ -1,4 +1,4 @@
-"""Files from the network, once: checked by their sha256, resumed after a break, and never half there."""
+"""Download files once: verified by their sha256, resumed after an interruption, written atomically."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .._shared.progress import progress
 from ._http import Refusal, Trouble, check_url, chunks, open_url
 from ._part import part_of
 
-#: Bytes that a try must bring to count as a success.
+#: A try that receives at least this many bytes resets the count of tries.
 _PROGRESS = 2**20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 def get_data_home(data_home=None):
-    """Find the folder in which fetched files are kept, and make it if there is none.
+    """Return the folder of downloaded files, and create it if necessary.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def get_data_home(data_home=None):
 
     See Also
     --------
-    fetch_file : Keeps files there.
+    fetch_file : Downloads files to this folder.
 
     Examples
     --------
@@ -64,54 +64,55 @@ def fetch_file(
     timeout=30.0,
     verbose=0,
 ):
-    """Fetch a file, unless it is there already.
+    """Download a file, unless it exists.
 
-    The file appears under its name when it is complete and its sha256 is right, not before. What came before a break or
-    a kill is kept beside it (``NAME.part``), and the next try, also that of a later call, asks for the rest. Processes
-    that want the same file wait for the first of them.
+    The file is written atomically, once it is complete and its sha256 is correct. A partial download is kept next to it
+    (``NAME.part``) and resumed by the next try or call. If several processes request the same file, one downloads it
+    and the others wait.
 
     Parameters
     ----------
     url : str
-        An https URL; http for this machine only.
+        An https URL; http only for localhost.
     sha256 : str
-        The checksum that the file must have, of 64 hexadecimal digits.
+        Checksum of the file, 64 hexadecimal digits.
     filename : str, default=None
-        Its name in ``data_home``; None takes the last part of the URL.
+        Name of the file in ``data_home``; None takes the last part of the URL.
     data_home : str or path-like, default=None
-        The folder to keep it in, see :func:`get_data_home`.
+        Folder of the file, see :func:`get_data_home`.
     download_if_missing : bool, default=True
-        False never uses the network, and raises FileNotFoundError where the file is missing.
+        False never uses the network, and raises FileNotFoundError if the file is missing.
     max_bytes : int, default=2**31
-        Larger files are refused.
+        Maximum size of the file.
     n_retries : int, default=3
-        Tries after the first, or after one that brought another 1 MiB, where the trouble is one that may pass.
+        Number of retries after a temporary error. A try that receives 1 MiB resets the count.
     delay : float, default=1.0
         Seconds between tries.
     timeout : float, default=30.0
-        Seconds until a server that sends nothing, or less than 1000 bytes a second, is given up.
+        Seconds after which a server that sends less than 1000 bytes per second is given up.
     verbose : int, default=0
-        1 shows a progress bar; in a log file, a line now and then.
+        1 shows a progress bar; in a log file, occasional lines.
 
     Returns
     -------
     Path
-        Of the file.
+        Path of the file.
 
     Raises
     ------
     OSError
-        If it cannot be fetched, or the file that is there is another; the message says how to put it there by hand.
+        If the download fails, or another file exists under that name. The message explains how to provide the file by
+        hand.
     ValueError
-        If an argument is out of its range.
+        If an argument is invalid.
 
     See Also
     --------
-    fetch_url_dataset : Fetch a file of crystals, and read it.
+    fetch_url_dataset : Download and read a table of crystals.
 
     Examples
     --------
-    A file that is there is only checked:
+    An existing file is only verified:
 
     >>> import hashlib, tempfile
     >>> from pathlib import Path
@@ -134,22 +135,22 @@ def fetch_file(
     path = get_data_home(data_home) / _checked_name(filename, url)
 
     by_hand = (
-        f"By hand: get the file from {url}, or wherever it has the sha256 {sha256}, and put it at {path}. "
-        "Another folder is set by data_home or the environment variable SKDIM_DATA."
+        f"By hand: download {url}, or the same file from elsewhere (sha256 {sha256}), and save it as {path}. "
+        "Set data_home or the environment variable SKDIM_DATA to use another folder."
     )
-    if _is_there(path, sha256):
+    if _exists(path, sha256):
         return path
     if not download_if_missing:
         raise FileNotFoundError(f"{path.name} is not in {path.parent}, and download_if_missing is False. {by_hand}")
     with part_of(path) as part:
         if part is None:
-            _is_there(path, sha256)
+            _exists(path, sha256)
             return path
         try:
             _download(part, url, sha256, max_bytes, n_retries, delay, timeout, path.name if verbose else None)
         except (Trouble, Refusal) as problem:
-            kept = f" {part.size} bytes of it are kept for the next call." if part.size else ""
-            raise OSError(f"Could not fetch {path.name} from {url}: {problem}.{kept} {by_hand}") from problem
+            kept = f" {part.size} bytes are kept for the next call." if part.size else ""
+            raise OSError(f"Could not download {path.name} from {url}: {problem}.{kept} {by_hand}") from problem
         part.finish(path)
     return path
 
@@ -157,40 +158,40 @@ def fetch_file(
 def _checked_name(filename, url):
     name = unquote(urlsplit(url).path.rpartition("/")[2]) if filename is None else filename
     if not name or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:*?"<>|'):
-        raise ValueError(f"{name!r} (of {url}) cannot name a file; pass another filename")
+        raise ValueError(f"{name!r} (from {url}) is not a valid file name: pass filename")
     return name
 
 
-def _is_there(path, sha256):
-    """Whether the file is there; an OSError if it is another one."""
+def _exists(path, sha256):
+    """Whether the file exists. Raise OSError if its sha256 is wrong."""
     if not path.exists():
         return False
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
         raise OSError(
-            f"{path} is damaged, or another file: its sha256 is {found}, not {sha256}. Remove it to fetch it anew."
+            f"{path} is damaged or another file: its sha256 is {digest}, not {sha256}. Remove it to download it again."
         )
     return True
 
 
 def _download(part, url, sha256, max_bytes, n_retries, delay, timeout, bar_name):
-    """Bring the part to its end: until its sha256 is the wanted one."""
+    """Download until the sha256 is correct."""
     tries, best = 0, part.size
     while part.sha256 != sha256:
         if part.source.get("url") != url:
             part.start_over()
         try:
-            pieced = _receive(part, url, max_bytes, timeout, bar_name)
+            resumed = _receive(part, url, max_bytes, timeout, bar_name)
             if part.sha256 == sha256:
                 return
-            size, found = part.size, part.sha256
+            size, digest = part.size, part.sha256
             part.start_over()
-            if pieced:  # The pieces are of two versions of the file: that says nothing of the new one.
+            if resumed:  # perhaps parts of two versions of the file: try the new version as a whole
                 continue
-            raise Trouble(f"what comes has {size} bytes and the sha256 {found}, so it is not the file that is wanted")
+            raise Trouble(f"the server sent another file, of {size} bytes with sha256 {digest}")
         except Trouble as trouble:
-            # A long file on a bad line takes many tries that each bring some of it.
+            # A large file over a bad connection needs many tries that each receive a part.
             tries = 1 if part.size >= best + _PROGRESS else tries + 1
             best = max(best, part.size)
             if tries > n_retries:
@@ -199,49 +200,49 @@ def _download(part, url, sha256, max_bytes, n_retries, delay, timeout, bar_name)
 
 
 def _receive(part, url, max_bytes, timeout, bar_name):
-    """Ask for what is missing, and append what comes. Return whether there was a beginning that it was appended to."""
+    """Request the missing bytes and append them. Return whether they were appended to an earlier part."""
     headers, begun = {}, part.size > 0
     if begun:
         headers["Range"] = f"bytes={part.size}-"
         if "validator" in part.source:
             headers["If-Range"] = part.source["validator"]
     with open_url(url, headers, timeout=timeout, max_bytes=max_bytes) as response:
-        total = response.length  # None where the server does not say
-        goes_on = begun and _goes_on(part, response)
-        if goes_on:
-            total = _size_told(response, None if total is None else part.size + total)
+        total = response.length  # None if the server does not send it
+        resumes = begun and _resumes(part, response)
+        if resumes:
+            total = _total_size(response, None if total is None else part.size + total)
         elif response.status == 200:
             validator = _validator(response)
             part.start_over({"url": url} | ({} if validator is None else {"validator": validator}))
         elif not begun:
-            raise Trouble(f"the server answers {response.status} to a request for the whole file")
-        if goes_on or response.status == 200:
+            raise Trouble(f"the server answered {response.status} to a request for the whole file")
+        if resumes or response.status == 200:
             _append(part, response, total, max_bytes, bar_name)
-            return goes_on
-    # What the server has does not go on where the part ends: ask for the whole.
+            return resumes
+    # The response does not continue the part: request the whole file.
     part.start_over()
     return _receive(part, url, max_bytes, timeout, bar_name)
 
 
-def _goes_on(part, response):
-    """Whether an answer is the rest of the part."""
-    found = _range_of(response)
+def _resumes(part, response):
+    """Whether a response continues the part."""
+    span = _range_of(response)
     changed = "validator" in part.source and _validator(response) not in (None, part.source["validator"])
-    return response.status == 206 and found is not None and int(found[1]) == part.size and not changed
+    return response.status == 206 and span is not None and int(span[1]) == part.size and not changed
 
 
 def _range_of(response):
     return _RANGE.fullmatch(response.headers.get("Content-Range", ""))
 
 
-def _size_told(response, otherwise):
-    """The size of the whole file that an answer has a range of, where the server knows it."""
+def _total_size(response, otherwise):
+    """Size of the whole file, from the range in a response; ``otherwise`` if the server does not send it."""
     size = _range_of(response)[3]
     return otherwise if size == "*" else int(size)
 
 
 def _validator(response):
-    """What tells one version of the file from another: a strong ETag, or a date."""
+    """Identifier of the version of the file: a strong ETag, or a date."""
     etag = response.headers.get("ETag", "")
     return etag if etag.startswith('"') else response.headers.get("Last-Modified")
 
@@ -249,13 +250,13 @@ def _validator(response):
 def _append(part, response, total, max_bytes, bar_name):
     if total is not None and total > max_bytes:
         part.start_over()
-        raise Refusal(f"the server offers {total} bytes, more than max_bytes={max_bytes}")
+        raise Refusal(f"the file has {total} bytes, more than max_bytes={max_bytes}")
     options = {"verbose": bar_name is not None, "unit": "B", "unit_scale": True}
     with progress(desc=bar_name, initial=part.size, total=total, **options) as bar:
         for piece in chunks(response):
             if part.size + len(piece) > max_bytes:
                 part.start_over()
-                raise Refusal(f"the server sends more than max_bytes={max_bytes}")
+                raise Refusal(f"the server sent more than max_bytes={max_bytes}")
             part.append(piece)
             bar.update(len(piece))
     if total is not None and part.size < total:

@@ -1,8 +1,7 @@
-"""Reading a URL that need not be friendly: no answer makes this wait for ever, fill the memory, or open anything else.
+"""Read a URL of an untrusted server: no response can block forever, exhaust the memory, or open other resources.
 
-https only, and http on this machine (a mirror, a test). Redirects are followed under the same rule. A server that sends
-nothing, or next to nothing, is given up; so is one that sends more than was agreed. What is wrong is told in two kinds:
-a :class:`Trouble` may pass, a :class:`Refusal` will not.
+Only https is allowed, and http on localhost (a mirror, a test); the same holds for redirects. A server that sends too
+little or too much is given up. There are two kinds of errors: :class:`Trouble` is temporary, :class:`Refusal` is not.
 """
 
 from __future__ import annotations
@@ -19,35 +18,35 @@ from urllib.parse import urljoin, urlsplit
 
 from .._version import __version__
 
-#: Bytes a second, on average over a time-out: less than this is stalling.
+#: Minimum bytes per second, on average over the timeout.
 MIN_RATE = 1000
-#: Bytes that an answer may have besides its content: headers, and the frames of chunks.
+#: Bytes allowed in addition to the content: headers, and the framing of chunks.
 _AROUND = 2**20
 _CHUNK = 2**16
 _MAX_REDIRECTS = 5
-#: Not 404: "too busy", "try later", and all from 500 on.
-_PASSING = (408, 425, 429)
+#: Temporary errors, besides all from 500 on: timeout, too early, too many requests.
+_TEMPORARY = (408, 425, 429)
 
 
 class Trouble(Exception):
-    """What may go better the next time: no connection, a broken one, a server out of order."""
+    """Temporary error: no connection, a broken connection, a server error."""
 
 
 class Refusal(Exception):
-    """What will not: the server does not have it, or it is not what may be fetched."""
+    """Permanent error: the server does not have the file, or it may not be downloaded."""
 
 
 def check_url(url):
-    """Raise ValueError unless the URL is one of https, or of http on this machine."""
+    """Raise ValueError unless the URL has https, or http on localhost."""
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError(f"cannot fetch {url!r}: write spaces and other characters as %20 and so on")
+        raise ValueError(f"cannot download {url!r}: percent-encode spaces and special characters")
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"the URL of {parts.hostname} has a user name or password in it, which is not supported")
+        raise ValueError(f"the URL of {parts.hostname} has a user name or password, which is not supported")
     if not parts.hostname or parts.scheme not in ("http", "https"):
-        raise ValueError(f"cannot fetch {url!r}: it must start with https:// and name a host")
+        raise ValueError(f"cannot download {url!r}: it must start with https:// and have a host")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError(f"cannot fetch {url!r}: http is for this machine only; use https")
+        raise ValueError(f"cannot download {url!r}: http is allowed only for localhost; use https")
 
 
 def _is_loopback(host):
@@ -58,21 +57,21 @@ def _is_loopback(host):
 
 
 def open_url(url, headers, *, timeout, max_bytes):
-    """Ask for a URL.
+    """Request a URL.
 
     Parameters
     ----------
     url : str
     headers : dict of str to str
     timeout : float
-        Seconds without any byte, or with fewer than ``MIN_RATE`` a second, until the server is given up.
+        Seconds after which a server that sends fewer than ``MIN_RATE`` bytes per second is given up.
     max_bytes : int
-        Largest content that is waited for.
+        Maximum size of the content.
 
     Returns
     -------
     http.client.HTTPResponse
-        Of status 200, 206 or 416. To be closed; to be read by :func:`chunks`.
+        With status 200, 206 or 416. Read it with :func:`chunks`, then close it.
 
     Raises
     ------
@@ -83,28 +82,28 @@ def open_url(url, headers, *, timeout, max_bytes):
     opener.add_handler(_Handler(functools.partial(_PacedResponse, max_bytes=max_bytes)))
     headers = {"User-Agent": f"skdim/{__version__}", "Accept-Encoding": "identity", **headers}
     for _ in range(_MAX_REDIRECTS + 1):
-        response = _tell(opener.open, urllib.request.Request(url, headers=headers), timeout=timeout)
+        response = _call(opener.open, urllib.request.Request(url, headers=headers), timeout=timeout)
         if response.status in (200, 206, 416):
             return response
-        # Nothing of another answer is read: it may be endless.
+        # Do not read the content of other responses: it may be endless.
         response.close()
         where = response.headers.get("Location")
         if response.status not in (301, 302, 303, 307, 308) or where is None:
-            problem = f"the server answers {response.status} {response.reason}"
-            passing = response.status >= 500 or response.status in _PASSING
-            raise Trouble(problem) if passing else Refusal(problem)
+            problem = f"the server answered {response.status} {response.reason}"
+            temporary = response.status >= 500 or response.status in _TEMPORARY
+            raise Trouble(problem) if temporary else Refusal(problem)
         url = _redirected(url, where)
     raise Refusal(f"the server redirects more than {_MAX_REDIRECTS} times")
 
 
 def chunks(response):
-    """The content of an answer, piece by piece as it comes; Trouble where the connection breaks."""
-    while piece := _tell(response.read1, _CHUNK):
+    """Yield the content of a response as it arrives. Raise Trouble if the connection breaks."""
+    while piece := _call(response.read1, _CHUNK):
         yield piece
 
 
-def _tell(function, *args, **kwargs):
-    """Call, with all that a network does wrong as Trouble."""
+def _call(function, *args, **kwargs):
+    """Call a function, and raise network errors as Trouble."""
     try:
         return function(*args, **kwargs)
     except urllib.error.URLError as error:
@@ -112,8 +111,8 @@ def _tell(function, *args, **kwargs):
             raise Refusal(f"the server's certificate is not valid: {error.reason.verify_message}") from error
         raise Trouble(f"no connection: {error.reason}") from error
     except TimeoutError as error:
-        raise Trouble(f"the server stalls: {error}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a chunk of no number of bytes
+        raise Trouble(f"the server is too slow: {error}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a chunk of invalid size
         raise Trouble(f"the connection broke: {type(error).__name__}: {error}") from error
 
 
@@ -122,14 +121,14 @@ def _redirected(url, where):
     try:
         check_url(new)
     except ValueError as error:
-        raise Refusal(f"the server redirects, and not to a place to follow: {error}") from None
+        raise Refusal(f"the server redirects to a URL that is not allowed: {error}") from None
     if _is_loopback(urlsplit(new).hostname) and not _is_loopback(urlsplit(url).hostname):
-        raise Refusal(f"the server redirects to this machine ({new!r}), which is not followed")
+        raise Refusal(f"the server redirects to localhost ({new!r}), which is not allowed")
     return new
 
 
 class _Handler(urllib.request.AbstractHTTPHandler):
-    """Opens http and https, with responses that are paced. Unlike urllib's own set it knows no files and no ftp."""
+    """Opens http and https with a given response class. Unlike urllib's default handlers, no files and no ftp."""
 
     def __init__(self, response_class):
         super().__init__()
@@ -151,7 +150,7 @@ class _Handler(urllib.request.AbstractHTTPHandler):
 
 
 class _PacedResponse(http.client.HTTPResponse):
-    """A response whose every byte, also of the headers, comes through :class:`_Paced`."""
+    """A response that reads all bytes, including headers, through :class:`_Paced`."""
 
     def __init__(self, sock, *args, max_bytes, **kwargs):
         super().__init__(sock, *args, **kwargs)
@@ -159,9 +158,9 @@ class _PacedResponse(http.client.HTTPResponse):
 
 
 class _Paced(io.RawIOBase):
-    """Bytes of a socket, as long as they come fast enough and are not too many.
+    """Reads bytes of a socket while they arrive fast enough and are not too many.
 
-    A socket's own time-out begins anew with each byte: one byte every few seconds would keep it waiting for days.
+    The timeout of a socket restarts with each byte: one byte every few seconds would block for days.
     """
 
     def __init__(self, raw, period, limit):
@@ -176,11 +175,11 @@ class _Paced(io.RawIOBase):
         self._left -= n
         self._count += n
         now = time.monotonic()
-        if self._since is None:  # A server may think first; the socket's time-out counts that.
+        if self._since is None:  # the timeout of the socket covers the time before
             self._since = now
         elapsed = now - self._since
         if self._left < 0:
-            raise OSError("the server does not stop sending")
+            raise OSError("the server sent too many bytes")
         if elapsed > self._period:
             if self._count < MIN_RATE * self._period:
                 raise TimeoutError(f"only {self._count} bytes in {elapsed:.0f} s")

@@ -1,4 +1,4 @@
-"""The tasks of Matbench v0.1 that are about structures, with their five folds."""
+"""Tasks of Matbench v0.1 with structures, and their five folds."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MAX_BYTES_A_ROW = 2**14
 
 
 class Task(NamedTuple):
-    """What Matbench and matminer publish about a task."""
+    """Facts about a task, as published by Matbench and matminer."""
 
     n_rows: int
     target: str
     unit: str | None
     sha256: str
-    #: Of the number of the fold in which each row is for testing, as bytes; from Matbench's own file of splits. The two
-    #: elastic tasks have the same crystals.
+    #: sha256 of the test fold of each row, as bytes, from Matbench's file of splits. The two elastic tasks have equal
+    #: crystals.
     folds_sha256: str
     what: str
 
@@ -122,10 +122,9 @@ def fetch_matbench(
     verbose=0,
     return_X_y=False,
 ):
-    """Fetch a task of Matbench v0.1, with its five folds.
+    """Download a task of Matbench v0.1, with its five folds.
 
-    Matbench [1]_ compares models of materials on fixed data and fixed folds. Of its 13 tasks these 9 are about
-    structures:
+    Matbench [1]_ compares models on fixed data and fixed folds. 9 of its 13 tasks have structures:
 
     ===============  =========  ================================  ============
     task             crystals   target                            unit
@@ -141,25 +140,25 @@ def fetch_matbench(
     ``mp_e_form``    132 752    formation energy                  eV/atom
     ===============  =========  ================================  ============
 
-    The file is fetched once, kept in ``data_home``, and compared with the sha256 that matminer publishes at each call.
-    Reading it executes nothing. The folds are those of Matbench, which is checked too. They are random: polymorphs of
-    one formula are on both sides, unlike in the bundled data sets.
+    The file is downloaded once, kept in ``data_home``, and verified by matminer's sha256 at each call. No code from it
+    is executed. The folds are verified to be those of Matbench. They are random: unlike in the bundled data sets,
+    polymorphs of one formula are in both training and test set.
 
     Parameters
     ----------
     task : str
-        One of the above, with or without ``"matbench_"`` before it.
+        One of the above, with or without the prefix ``"matbench_"``.
     fold : int, default=0
-        Which of the five folds ``train`` and ``test`` are of, 0 to 4.
+        Fold of ``train`` and ``test``, 0 to 4.
     data_home : str or path-like, default=None
-        The folder to keep the file in, see :func:`get_data_home`.
+        Folder of the file, see :func:`get_data_home`.
     download_if_missing : bool, default=True
-        False never uses the network, and raises FileNotFoundError where the file is missing.
+        False never uses the network, and raises FileNotFoundError if the file is missing.
     base_url : str, default=None
-        Where the files ``matbench_TASK.json.gz`` are; None takes the environment variable ``SKDIM_MATBENCH_URL``, and
-        without that Matbench's own place. A mirror must have the very same files.
+        URL of the folder with ``matbench_TASK.json.gz``; None takes the environment variable ``SKDIM_MATBENCH_URL``, or
+        Matbench's server. A mirror must have identical files.
     n_retries, delay, timeout, verbose
-        As of :func:`fetch_file`.
+        As in :func:`fetch_file`.
     return_X_y : bool, default=False
         Return ``(structures, target)`` of all folds instead of a Bunch.
 
@@ -171,15 +170,15 @@ def fetch_matbench(
         structures : list of :class:`pymatgen.core.Structure`, length n_crystals
             The crystals, in Matbench's order; lengths in angstrom.
         target : ndarray of shape (n_crystals,), float or bool
-            What to predict.
+            Values to predict.
         target_name : str
-            Its name in Matbench.
+            Name of the target in Matbench.
         unit : str or None
-            Its unit; None for classes.
+            Unit of the target; None for classes.
         train, test : ndarray of int
-            Row numbers of the fold: to fit on, and to be tested on.
+            Row numbers of the fold.
         folds : list of (train, test), length 5
-            Those of all folds, to be passed as ``cv``.
+            Row numbers of all folds, to be passed as ``cv``.
         ids : ndarray of shape (n_crystals,)
             Matbench's identifiers, such as ``"mb-jdft2d-001"``.
         DESCR : str
@@ -192,14 +191,14 @@ def fetch_matbench(
     Raises
     ------
     OSError
-        If the file cannot be fetched; the message says how to put it in its place by hand.
+        If the download fails; the message explains how to provide the file by hand.
     ValueError
-        If there is no such task or fold, or the file or the folds are not Matbench's.
+        If the task or the fold does not exist, or the file or the folds are not Matbench's.
 
     See Also
     --------
-    fetch_url_dataset : Fetch crystals from any URL.
-    load_formation_energy : A bundled data set, for which no network is needed.
+    fetch_url_dataset : Download crystals from any URL.
+    load_formation_energy : A bundled data set, without download.
 
     References
     ----------
@@ -209,7 +208,7 @@ def fetch_matbench(
 
     Examples
     --------
-    The data is not part of the package. Without it there is a message that says what to do:
+    The data is not part of the package. Without a network, the message explains what to do:
 
     >>> import tempfile
     >>> from skdim.datasets import fetch_matbench
@@ -217,19 +216,19 @@ def fetch_matbench(
     ...     fetch_matbench("jdft2d", data_home=folder, download_if_missing=False)
     Traceback (most recent call last):
     ...
-    FileNotFoundError: matbench_jdft2d.json.gz is not in ..., and download_if_missing is False. By hand: get the file
-    from https://ml.materialsproject.org/projects/matbench_jdft2d.json.gz, or wherever it has the sha256 26057d..., and
-    put it at .... Another folder is set by data_home or the environment variable SKDIM_DATA.
+    FileNotFoundError: matbench_jdft2d.json.gz is not in ..., and download_if_missing is False. By hand: download
+    https://ml.materialsproject.org/projects/matbench_jdft2d.json.gz, or the same file from elsewhere (sha256 26057...),
+    and save it as .... Set data_home or the environment variable SKDIM_DATA to use another folder.
 
-    With it, ``cross_val_score(model, data.structures, data.target, cv=data.folds)`` is Matbench's protocol.
+    ``cross_val_score(model, data.structures, data.target, cv=data.folds)`` follows Matbench's protocol.
     """
     from sklearn.utils import Bunch
 
     task = str(task).removeprefix("matbench_")
     if task not in TASKS:
-        raise ValueError(f"Matbench has no task {task!r} with structures; its tasks are {', '.join(sorted(TASKS))}")
+        raise ValueError(f"Matbench has no task {task!r} with structures; available: {', '.join(sorted(TASKS))}")
     if isinstance(fold, bool) or fold not in range(N_FOLDS):
-        raise ValueError(f"Matbench has the folds 0 to {N_FOLDS - 1}; fold was {fold!r}")
+        raise ValueError(f"fold must be an integer from 0 to {N_FOLDS - 1}; got {fold!r}")
     facts = TASKS[task]
     base_url = base_url or os.environ.get("SKDIM_MATBENCH_URL") or URL
     path = fetch_file(
@@ -246,7 +245,7 @@ def fetch_matbench(
     columns = read_table(path)
     structures, target = structures_of(columns, "structure", path), target_of(columns, facts.target, path)
     if len(target) != facts.n_rows:
-        raise ValueError(f"{path} has {len(target)} rows, and Matbench's {task} has {facts.n_rows}")
+        raise ValueError(f"{path} has {len(target)} rows, but Matbench's {task} has {facts.n_rows}")
     if facts.unit is None:
         target = target.astype(bool)
     if return_X_y:
@@ -271,7 +270,7 @@ def fetch_matbench(
 
 
 def _folds(target, facts):
-    """The row numbers of Matbench's five folds, stratified where the target is a class."""
+    """Row numbers of Matbench's five folds, stratified if the target is a class."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
     splitter = StratifiedKFold if facts.unit is None else KFold
@@ -280,5 +279,5 @@ def _folds(target, facts):
     for k, (_, test) in enumerate(folds):
         number[test] = k
     if hashlib.sha256(number.tobytes()).hexdigest() != facts.folds_sha256:
-        raise ValueError("the folds that this version of scikit-learn makes are not those of Matbench")
+        raise ValueError("this version of scikit-learn does not reproduce the folds of Matbench")
     return folds

@@ -1,4 +1,4 @@
-"""A file on its way: what has come so far, kept for the next try, and written by one process at a time."""
+"""A partial download, kept for the next try and written by one process at a time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .._shared.locks import lock_file, unlock_file
 
 @contextlib.contextmanager
 def part_of(path):
-    """Open ``NAME.part`` beside ``path``, and wait for another process that has it.
+    """Open ``NAME.part`` next to ``path``, and wait until no other process has it open.
 
-    The lock ends with the process, however that ends. Where there are no locks (Windows, some network file systems)
-    the part has a name of its own, and does not outlive the block.
+    The lock ends with the process. Without locks (Windows, some network file systems) the part has a unique name and is
+    deleted at the end of the block.
 
     Yields
     ------
     Part or None
-        None where ``path`` is there: another process has just finished it.
+        None if ``path`` exists because another process has finished it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     place = path.with_name(f"{path.name}.part")
@@ -43,7 +43,7 @@ def part_of(path):
                     if not locked or not part.size or path.exists():
                         part.discard()
                 return
-            # The one who had the lock has renamed or removed the file: begin with a new one.
+            # The process that had the lock renamed or removed the file: open a new one.
         finally:
             if not file.closed:
                 unlock_file(file)
@@ -51,14 +51,14 @@ def part_of(path):
 
 
 class Part:
-    """The beginning of a file.
+    """The first bytes of a file.
 
     Attributes
     ----------
     size : int
-        Bytes of it.
+        Number of bytes.
     source : dict
-        What :meth:`start_over` was given when they began to come; empty if that is not known.
+        Argument of :meth:`start_over`; empty if unknown.
     """
 
     def __init__(self, file, place, *, is_locked):
@@ -76,8 +76,8 @@ class Part:
         return self._hash.hexdigest()
 
     def start_over(self, source=None):
-        """Throw away what is there; ``source`` says where the new bytes come from."""
-        # In this order: a kill in between leaves no bytes that the note says come from somewhere else.
+        """Delete the content; ``source`` describes where the new bytes come from."""
+        # In this order: after a kill in between, no bytes are attributed to the wrong source.
         self._file.truncate(0)
         self.size, self._hash, self.source = 0, hashlib.sha256(), source or {}
         with replaced_file(self._note) as file:
@@ -89,10 +89,10 @@ class Part:
         self.size += len(piece)
 
     def finish(self, path):
-        """Put the file, which is complete, in its place."""
+        """Move the complete file to its path."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        if not self._is_locked:  # Windows, which has no locks, cannot rename an open file
+        if not self._is_locked:  # Windows cannot rename open files
             self._file.close()
         os.replace(self._place, path)
         self._note.unlink(missing_ok=True)
@@ -101,12 +101,12 @@ class Part:
         if not self._is_locked:
             self._file.close()
         for file in (self._place, self._note):
-            with contextlib.suppress(OSError):  # a stray file does no harm
+            with contextlib.suppress(OSError):  # a leftover file does no harm
                 file.unlink(missing_ok=True)
 
 
 def _is_at(file, place):
-    """Whether an open file still is what its name says."""
+    """Whether a path still refers to an open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), place.stat())
     except FileNotFoundError:

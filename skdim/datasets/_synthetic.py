@@ -1,4 +1,4 @@
-"""Synthetic crystals whose target is a known formula of the structure."""
+"""Synthetic crystals with a target that is a known function of the structure."""
 
 from itertools import product
 from numbers import Integral, Real
@@ -8,7 +8,7 @@ import numpy as np
 
 from .._chemistry.elements import SYMBOLS, element_table
 
-# Elements by usual charge. Prototypes are filled so that charges balance; 0 stands for any of the metals.
+# Elements by usual charge. Prototypes are filled so that charges balance; 0 stands for any metal.
 _IONS = {
     1: "Li Na K Rb Cs Ag",
     2: "Mg Ca Sr Ba Mn Fe Co Ni Zn Cd",
@@ -25,7 +25,7 @@ _ANY_METAL, _ANY_NONMETAL = 0, -4
 
 
 class _Prototype(NamedTuple):
-    """A structure type: cell in units of its edge a, sites, the role each site plays, and charges to give the roles."""
+    """A structure type: cell in units of its edge a, sites, role of each site, and possible charges of the roles."""
 
     cell: np.ndarray
     frac_coords: list
@@ -78,12 +78,12 @@ _PROTOTYPES = {
     "hcp": _Prototype(_HEXAGONAL, [[1 / 3, 2 / 3, 1 / 4], [2 / 3, 1 / 3, 3 / 4]], [0, 0], [(_ANY_METAL,)]),
 }
 _MAX_RANDOM_SITES = 8
-_N_PLACES = 20
-_SQUEEZE = 0.75  # atoms placed at random pack loosely: smaller ones give a volume like that of the structure types
+_N_POSITIONS = 20
+_SQUEEZE = 0.75  # random packings are loose: smaller atoms give a volume like that of the structure types
 _IMAGES = np.array(list(product(range(-2, 3), repeat=3)))
 
 # Together these keep atoms at least 1.2 angstrom apart: 1.6 * 0.95 in the ideal crystal, less 9 % by strain (three
-# components of 3 %), less the 0.17 that two displacements of 0.05 along each axis can add up to.
+# components of 3 %), less 0.17 for two displacements of 0.05 along each axis.
 _MIN_CONTACT = 1.6
 _SCALES = (0.95, 1.15)
 _MAX_STRAIN = 0.03
@@ -91,35 +91,35 @@ _MAX_DISPLACEMENT = 0.05
 
 
 def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20, return_prototypes=False):
-    """Make synthetic crystals whose target is a known formula of the structure.
+    """Make synthetic crystals with a target that is a known function of the structure.
 
     A crystal is one of ten structure types (rock salt, CsCl, zinc blende, wurtzite, fluorite, rutile, perovskite and
     elemental fcc, bcc, hcp), filled with elements whose charges balance, or a triclinic cell with random elements at
-    random places. Atomic radii set the size. About half of the crystals of a structure type are ideal; the others,
-    some of them supercells, are strained and every atom is displaced, so that no symmetry is left. Origin and order of
-    sites are random.
+    random positions. Atomic radii determine the size. About half of the crystals of a structure type are ideal; the
+    others, some of them supercells, are strained and have displaced atoms, so that no symmetry is left. Origin and
+    order of sites are random.
 
     The target of a crystal is::
 
         0.02 V / M - mean over its sites i of (χ(i) - χ(j))² + noise · N(0, 1)
 
     with the Pauling electronegativity χ, the nearest neighbour j of site i in the periodic crystal, and the volume V of
-    the cell, in cubic angstrom, over its number of sites M. The first term is about packing; the second follows
-    Pauling's ionic bond energy and needs to know who stands next to whom. Neither depends on the choice of cell.
+    the cell, in cubic angstrom, over its number of sites M. The first term depends on the packing; the second follows
+    Pauling's ionic bond energy and depends on which atoms are neighbours. Neither depends on the choice of cell.
 
     Parameters
     ----------
     n_crystals : int, default=100
-        Number of crystals. Within a structure type no formula comes twice. Many crystals use the formulas up, first
-        those of the elements, and more of the crystals are triclinic.
+        Number of crystals. Formulas are unique within a structure type. Large numbers use up the formulas, first those
+        of the elements, and more of the crystals are triclinic.
     random_state : int, RandomState instance or None, default=None
-        Determines the crystals and the noise. Pass an int for the same ones at every call.
+        Seed of the crystals and the noise.
     noise : float, default=0.0
-        Standard deviation of the Gaussian noise on the target. The crystals do not depend on it.
+        Standard deviation of Gaussian noise on the target. It does not change the crystals.
     max_sites : int, default=20
-        Most sites in a cell, at least 2. Structure types with more sites are left out.
+        Maximum number of sites in a cell, at least 2. Structure types with more sites are not used.
     return_prototypes : bool, default=False
-        Return the names of the structure types as well.
+        Whether to return the names of the structure types as well.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20,
     Raises
     ------
     TypeError, ValueError
-        A parameter is of the wrong type or out of range.
+        If a parameter has the wrong type or is out of range.
 
     See Also
     --------
@@ -156,7 +156,7 @@ def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20,
 
     check_scalar(n_crystals, "n_crystals", Integral, min_val=1)
     check_scalar(noise, "noise", Real, min_val=0)
-    if not noise < float("inf"):  # NaN passes for 0 and more
+    if not noise < float("inf"):  # check_scalar accepts NaN
         raise ValueError(f"noise == {noise}, must be finite.")
     check_scalar(max_sites, "max_sites", Integral, min_val=2)
     rng = check_random_state(random_state)
@@ -179,7 +179,7 @@ def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20,
         structures.append(Structure(Lattice(cell), atomic_numbers.tolist(), frac_coords))
         prototypes.append(name)
 
-    # Drawn last, so that the crystals are the same with any noise.
+    # Drawn last, so that noise does not change the crystals.
     target = np.array(target) + noise * rng.normal(size=n_crystals)
     return (structures, target, np.array(prototypes)) if return_prototypes else (structures, target)
 
@@ -225,12 +225,12 @@ def _draw_triclinic(rng, ions, radii, max_sites):
     c_z = np.sqrt(1 - cos_beta**2 - c_y**2)
     cell = np.array([[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * c_y, c * c_z]])
 
-    # Each site takes the roomiest of many places. In just any place it would be near another, and the cell would have
-    # to grow to part them.
+    # Each site takes the position with most space of many random ones. Otherwise atoms would be close to each other,
+    # and the cell would have to grow.
     contacts = _contacts(radii[atomic_numbers])
     frac_coords = np.zeros((1, 3))
     for site in range(1, n_sites):
-        places = rng.uniform(size=(_N_PLACES, 3))
+        places = rng.uniform(size=(_N_POSITIONS, 3))
         room = _image_distances(cell, places, frac_coords).min(axis=-1) / contacts[site, :site]
         frac_coords = np.vstack([frac_coords, places[room.min(axis=1).argmax()]])
     return atomic_numbers, cell, frac_coords
@@ -264,10 +264,10 @@ def _image_distances(cell, origins, ends):
 
 
 def _nearest_images(cell, frac_coords):
-    """Return the distance from each site to the nearest image of each, shape (M, M); a site is no image of itself."""
+    """Return the distance from each site to the nearest image of each, shape (M, M), without a site itself."""
     distances = _image_distances(cell, frac_coords, frac_coords)
-    own_place = (_IMAGES == 0).all(axis=1)
-    distances[np.eye(len(frac_coords), dtype=bool)[:, :, None] & own_place] = np.inf
+    home_image = (_IMAGES == 0).all(axis=1)
+    distances[np.eye(len(frac_coords), dtype=bool)[:, :, None] & home_image] = np.inf
     return distances.min(axis=-1)
 
 

@@ -1,9 +1,9 @@
-"""Tables of crystals as matminer writes them (JSON, mostly gzipped), read row by row and without executing anything.
+"""Read tables of crystals in matminer's format (JSON, mostly gzipped), row by row and without executing code.
 
-Such a table is pandas' ``{"index": [...], "columns": [...], "data": [[...], ...]}``, with the structures as pymatgen's
-``Structure.as_dict()``. monty would import whatever module a ``"@module"`` names, and call whatever class; here only
-the numbers and the symbols of a Structure are taken out, and checked. matminer's reader holds the whole text, its
-objects and the structures at once; here one row is in memory at a time.
+The format is pandas' ``{"index": [...], "columns": [...], "data": [[...], ...]}``, with structures as pymatgen's
+``Structure.as_dict()``. monty would import any module that ``"@module"`` names and call any class. This reader only
+takes numbers and symbols of a Structure, and checks them. matminer's reader keeps the whole text, its objects and the
+structures in memory; this one keeps the text of one row.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ import numpy as np
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _CHUNK = 2**20
-#: Characters of one row. A structure of 10 000 sites has some 4 million.
+#: Maximum characters of one row. A structure of 10 000 sites has about 4 million.
 _MAX_VALUE = 2**26
-#: Text of crystals shrinks by a factor of 5 to 10. Much more than that is made to fill the memory.
+#: Maximum ratio of compression: crystals have 5 to 10; a much larger ratio is an attack on the memory.
 _MAX_RATIO = 100
 
 
 def read_table(path):
-    """Read a table with structures.
+    """Read a table of crystals.
 
     Parameters
     ----------
     path : Path
-        Of a JSON file, gzipped or not.
+        JSON file, optionally gzipped.
 
     Returns
     -------
     dict of str to list
-        The columns: text, numbers, booleans, None and Structures. Properties of a structure and of its sites (charges,
-        magnetic moments) are left out; oxidation states stay.
+        Columns with strings, numbers, booleans, None and Structures. Structures keep oxidation states, but no other
+        properties (charges, magnetic moments).
 
     Raises
     ------
     ValueError
-        If it is anything else; the message names the file, and the row.
+        If the file is not such a table; the message names the file and the row.
     """
     try:
         with open(path, "rb") as file, _open_text(file) as text:
             return _columns(_Scanner(text.read))
     except (ValueError, RecursionError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        # A JSONDecodeError tells of a place in the piece that was just read: that is of no use.
+        # The position in a JSONDecodeError is relative to the last piece read, and useless.
         what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
         raise ValueError(f"{path} is not a table of crystals: {what}") from error
 
@@ -61,7 +61,7 @@ def _columns(scanner):
         key = scanner.value()
         scanner.expect(":")
         if not isinstance(key, str) or key in parts:
-            raise ValueError(f"its part {key!r} comes twice, or has no name")
+            raise ValueError(f"its key {key!r} is repeated or not a string")
         if key == "data":
             parts[key] = None
             for raw in _rows(scanner):
@@ -74,7 +74,7 @@ def _columns(scanner):
     scanner.expect_end()
     names = parts.get("columns")
     if "data" not in parts or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError('it needs the parts "columns" (a list of names) and "data"')
+        raise ValueError('it needs the keys "columns" (a list of names) and "data"')
     if len(set(names)) != len(names):
         raise ValueError(f"its column names are not unique: {names}")
     for k, row in enumerate(rows):
@@ -103,12 +103,12 @@ def _row(raw, k):
 
 def _plain(value):
     if isinstance(value, list):
-        raise ValueError("a list where a number, a text or a structure should stand")
+        raise ValueError("a list instead of a number, a string or a structure")
     return value
 
 
 def _structure(raw):
-    """Build the Structure of a dict, of which nothing but numbers and symbols is used."""
+    """Build a Structure from numbers and symbols of a dict."""
     from pymatgen.core import Lattice, Structure
 
     module, name = raw.get("@module"), raw.get("@class")
@@ -120,13 +120,13 @@ def _structure(raw):
     if not isinstance(pbc, list) or len(pbc) != 3 or not all(isinstance(axis, bool) for axis in pbc):
         raise ValueError(f"the lattice's pbc is {pbc!r}, not three booleans")
     if not sites or not all(isinstance(site, dict) for site in sites):
-        raise ValueError("the structure has no sites, or some that are not objects")
+        raise ValueError("the structure has no sites, or a site is not an object")
     coords = _numbers([_part(site, "abc", list) for site in sites], (len(sites), 3), "coordinates")
     return Structure(Lattice(matrix, pbc=tuple(pbc)), [_species(site) for site in sites], coords)
 
 
 def _species(site):
-    """What is on a site: an Element or a Species, or a dict of their occupancies."""
+    """Element or Species of a site, or a dict of occupancies."""
     from pymatgen.core import Element, Species
 
     shares: dict[Any, float] = {}
@@ -135,7 +135,7 @@ def _species(site):
             raise ValueError("a site's species is not an object")
         symbol, occupancy, charge = entry.get("element"), entry.get("occu"), entry.get("oxidation_state")
         if not isinstance(symbol, str) or not Element.is_valid_symbol(symbol):
-            raise ValueError(f"a site has {symbol!r}, which is no element")
+            raise ValueError(f"a site has {symbol!r}, which is not an element")
         if not _is_number(occupancy) or not 0 < occupancy <= 1:
             raise ValueError(f"a site has the occupancy {occupancy!r} of {symbol}")
         if charge is not None and not _is_number(charge):
@@ -143,7 +143,7 @@ def _species(site):
         species = Element(symbol) if charge is None else Species(symbol, charge)
         shares[species] = shares.get(species, 0) + occupancy
     if not shares or sum(shares.values()) > 1 + 1e-6:
-        raise ValueError("a site is empty, or has occupancies of more than 1 together")
+        raise ValueError("a site is empty, or its occupancies sum to more than 1")
     return next(iter(shares)) if list(shares.values()) == [1] else shares
 
 
@@ -169,7 +169,7 @@ def _numbers(values, shape, what):
 
 
 class _Scanner:
-    """JSON, value by value, from text that comes in pieces."""
+    """Parses JSON value by value, from text that is read in pieces."""
 
     def __init__(self, read):
         self._read, self._text, self._at = read, "", 0
@@ -178,32 +178,32 @@ class _Scanner:
     def peek(self):
         """The next character that is not white space; empty at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # none is a match, too
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # an empty string matches, too
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 
     def expect(self, character):
         if self.peek() != character:
-            raise ValueError(f"{character!r} is missing, or the file ends early")
+            raise ValueError(f"{character!r} is missing, or the file is truncated")
         self._at += 1
 
     def expect_end(self):
         if self.peek():
-            raise ValueError("something follows its end")
+            raise ValueError("there is text after its end")
 
     def value(self):
-        """Decode one value, however many pieces it takes."""
+        """Decode one value, reading as many pieces as necessary."""
         if not self.peek():
-            raise ValueError("it ends early")
+            raise ValueError("it is truncated")
         while True:
             try:
                 value, end = self._decode(self._text, self._at)
             except json.JSONDecodeError:
-                # Broken, or not all there yet: each time twice as much is read, so that a long value takes no longer.
+                # Invalid or incomplete: double the amount read each time, so that long values take linear time.
                 if len(self._text) - self._at > _MAX_VALUE or not self._more():
                     raise
                 continue
-            if end == len(self._text) and self._more():  # a number may go on
+            if end == len(self._text) and self._more():  # a number may continue
                 continue
             self._at = end
             return value
@@ -215,7 +215,7 @@ class _Scanner:
 
 
 def _open_text(file):
-    """The text of a file, inflated where it is gzipped."""
+    """Open a file as text, decompressing gzip."""
     is_gzip = file.read(2) == b"\x1f\x8b"
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -224,7 +224,7 @@ def _open_text(file):
 
 
 class _Limited(io.RawIOBase):
-    """No more than some number of bytes."""
+    """Raises ValueError after a maximum number of bytes."""
 
     def __init__(self, raw, limit):
         self._raw, self._limit = raw, limit
@@ -235,7 +235,7 @@ class _Limited(io.RawIOBase):
     def readinto(self, buffer):
         n = self._raw.readinto(buffer)
         if self._raw.tell() > self._limit:
-            raise ValueError(f"it inflates to more than {_MAX_RATIO} times its size")
+            raise ValueError(f"it decompresses to more than {_MAX_RATIO} times its size")
         return n
 
     def close(self):

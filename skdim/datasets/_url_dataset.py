@@ -1,4 +1,4 @@
-"""Data sets of crystals from any URL."""
+"""Tables of crystals from any URL."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def fetch_url_dataset(
     verbose=0,
     return_X_y=False,
 ):
-    """Fetch a table of crystals, and read it without executing anything.
+    """Download a table of crystals and read it. No code from the file is executed.
 
-    The table is one as matminer publishes them, and as its ``store_dataframe_as_json`` writes them: JSON, gzipped or
-    not, of the index, the columns and the rows of a DataFrame, with the structures as pymatgen's dicts.
+    The format is that of matminer's data sets and its ``store_dataframe_as_json``: JSON, optionally gzipped, with
+    index, columns and rows of a DataFrame, and structures as pymatgen dicts.
 
     Parameters
     ----------
     url : str
-        An https URL; http for this machine only.
+        An https URL; http only for localhost.
     sha256 : str
-        The checksum that the file must have.
+        Checksum of the file.
     target : str, default=None
-        The column to learn. None leaves ``target`` None.
+        Column of the target. None for no target.
     structure : str, default="structure"
-        The column with the structures.
+        Column of the structures.
     filename, data_home, download_if_missing, max_bytes, n_retries, delay, timeout, verbose
-        As of :func:`fetch_file`.
+        As in :func:`fetch_file`.
     return_X_y : bool, default=False
         Return ``(structures, target)`` instead of a Bunch.
 
@@ -50,13 +50,13 @@ def fetch_url_dataset(
         Dictionary-like object with the following attributes.
 
         structures : list of :class:`pymatgen.core.Structure`, length n_crystals
-            The crystals; lengths in angstrom. Charges and magnetic moments are left out, oxidation states stay.
+            The crystals; lengths in angstrom, with oxidation states but without charges and magnetic moments.
         target : ndarray of shape (n_crystals,), float or bool
-            The column ``target``.
+            Column ``target``.
         target_name : str
-            Its name.
+            Name of the column.
         frame : DataFrame of shape (n_crystals, n_columns - 1)
-            All columns but that of the structures.
+            All columns except the structures.
         filename : str
             Path of the file.
     (structures, target) : tuple if ``return_X_y=True``
@@ -65,18 +65,18 @@ def fetch_url_dataset(
     Raises
     ------
     OSError
-        If the file cannot be fetched; the message says how to put it in its place by hand.
+        If the download fails; the message explains how to provide the file by hand.
     ValueError
-        If it is not such a table, or lacks a column; the message names the row.
+        If the file is not such a table, or a column is missing; the message names the row.
 
     See Also
     --------
-    fetch_matbench : The tasks of Matbench, with their folds.
-    fetch_file : Fetch a file of any kind.
+    fetch_matbench : Tasks of Matbench, with their folds.
+    fetch_file : Download any file.
 
     Examples
     --------
-    A table of two crystals, of which the file is there already:
+    A table of two crystals, already in the folder:
 
     >>> import hashlib, json, tempfile
     >>> from pathlib import Path
@@ -121,7 +121,7 @@ def fetch_url_dataset(
 
 
 def structures_of(columns, name, path):
-    """The column of structures: a list in which each is one."""
+    """Column of structures, as a list. Raise ValueError if a value is not a structure."""
     from pymatgen.core import Structure
 
     column = _column(columns, name, path)
@@ -132,7 +132,7 @@ def structures_of(columns, name, path):
 
 
 def target_of(columns, name, path):
-    """The column to learn: an array of finite numbers, or of booleans where all of it is."""
+    """Column of the target: an array of finite numbers, or of booleans if all values are."""
     column = _column(columns, name, path)
     for row, value in enumerate(column):
         if not isinstance(value, int | float) or not abs(value) < float("inf"):

@@ -1,15 +1,16 @@
-"""How estimators on crystals are compared: by the labels that they need.
+"""Compare estimators on crystals by the number of labels that they need.
 
-- :func:`label_efficiency` trains each arm on the same random draws of few labels, and tests it on the same rows. It can
-  be killed and taken up again; :func:`read_results` reads the file of its fits.
-- :func:`summarize` and :func:`paired_difference` say what came of it.
-- :func:`make_arm` makes the arms that docs and command line recommend, by name; :func:`cross_validate_arms` tests arms,
-  fold by fold, on formulas that they were not trained on, when there is no test set.
-- :func:`label_draws` makes the draws alone, for a search or a cross-validation of scikit-learn.
-- :func:`formula_split` and :class:`FormulaKFold` put each reduced formula on the same side in every data set, and
-  :func:`formula_groups` labels crystals by it, so that a splitter of scikit-learn keeps polymorphs together.
+- :func:`label_efficiency` fits each model on the same random draws of few labels and tests it on the same rows. An
+  interrupted run can be resumed; :func:`read_results` reads the file of finished fits.
+- :func:`summarize` and :func:`paired_difference` evaluate the results.
+- :func:`make_arm` makes the models that docs and command line recommend, by name. (A compared model is called an arm,
+  as in a clinical trial.) :func:`cross_validate_arms` compares models by cross-validation over formulas, where there is
+  no test set.
+- :func:`label_draws` returns only the draws, for searches and cross-validation in scikit-learn.
+- :func:`formula_split` and :class:`FormulaKFold` put each reduced formula on the same side in every data set.
+  :func:`formula_groups` labels crystals by formula, so that scikit-learn's splitters keep polymorphs together.
 
-:class:`skdim.plotting.LabelEfficiencyDisplay` draws the result.
+:class:`skdim.plotting.LabelEfficiencyDisplay` plots the results.
 """
 
 from ._arms import make_arm

@@ -1,4 +1,4 @@
-"""The rows of a comparison: those that labels are drawn from, and the test rows."""
+"""The rows of a comparison: the pool that labels are drawn from, and the test rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ._formula_groups import formula_groups, holds_structures
 
 
 class ComparedRows(NamedTuple):
-    """What to compare on: labels are drawn from the rows ``pool`` of X and y; rows ``test`` of the others are tested.
+    """Data of a comparison: labels are drawn from rows ``pool`` of X, errors measured on rows ``test`` of X_test.
 
-    These are X and y themselves where the test rows are held out of them.
+    Where the test rows are held out of X and y, X_test and y_test are the same objects as X and y.
     """
 
     X: object
@@ -32,19 +32,19 @@ class ComparedRows(NamedTuple):
         return self.y_test is self.y
 
     def only(self, rows):
-        """Without what is neither tested nor among these rows of the pool."""
+        """Keep the test rows and these rows of the pool."""
         X, X_test = take(self.X, self.pool[rows]), take(self.X_test, self.test)
         y, y_test = self.y[self.pool[rows]], self.y_test[self.test]
         return ComparedRows(X, y, np.arange(len(y)), X_test, y_test, np.arange(len(y_test)))
 
     def fingerprints(self):
-        """What tells these rows from others."""
+        """Fingerprints that identify the data."""
         test = self.test if self.held_out else [row_fingerprint(self.X_test), self.y_test]
         return {"X": row_fingerprint(self.X), "y": fingerprint(self.y), "test": fingerprint(test)}
 
 
 def compared_rows(X, y, X_test, y_test, test_size, groups, entropy):
-    """Check the data, and hold out the test rows if they are not given."""
+    """Check the data, and hold out test rows if none are given."""
     if (X_test is None) != (y_test is None):
         given, missing = ("X_test", "y_test") if y_test is None else ("y_test", "X_test")
         raise ValueError(f"{given} was passed without {missing}: pass both, or neither to hold out rows of X")
@@ -60,27 +60,27 @@ def compared_rows(X, y, X_test, y_test, test_size, groups, entropy):
 
 
 def take(X, rows):
-    """Rows of anything that scikit-learn takes rows of."""
+    """Select rows of anything that scikit-learn can index."""
     if hasattr(X, "iloc"):
         return X.iloc[rows]
     return [X[row] for row in rows] if isinstance(X, (list, tuple)) else X[rows]
 
 
 def checked_labels(X, y, X_name, y_name):
-    """Labels as float64, finite, one for each row of X; no row of X failed to featurize."""
+    """Labels as float64. Raise ValueError if one is not finite or missing, or if a row of X failed to featurize."""
     y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=y_name)
     check_consistent_length(X, y)
     bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
     if len(bad):
         formula = f" ({X.formula(int(bad[0]))})" if isinstance(X, Crystals) else ""
         raise ValueError(
-            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}{formula}. Leave these rows "
-            f"out: keep = np.isfinite({y_name}){'.all(axis=1)' if y.ndim == 2 else ''}"
+            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}{formula}. Select the other "
+            f"rows: keep = np.isfinite({y_name}){'.all(axis=1)' if y.ndim == 2 else ''}"
         )
     if isinstance(X, Crystals) and X.failed.any():
         row = int(np.flatnonzero(X.failed)[0])
         raise ValueError(
-            f"{X_name} has {int(X.failed.sum())} rows that could not be featurized (the first: {X.errors_[row]}). "
-            f"Leave them out: keep = ~{X_name}.failed"
+            f"{X_name} has {int(X.failed.sum())} rows that failed to featurize (the first: {X.errors_[row]}). "
+            f"Select the other rows: keep = ~{X_name}.failed"
         )
     return y

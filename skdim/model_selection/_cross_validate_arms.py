@@ -1,4 +1,4 @@
-"""Estimators compared by cross-validation over reduced formulas, drawn anew several times."""
+"""Comparison of models by repeated cross-validation over reduced formulas."""
 
 from __future__ import annotations
 
@@ -27,48 +27,48 @@ def cross_validate_arms(
     verbose=0,
     on_fold=None,
 ):
-    """Test arms on crystals of formulas that they were not trained on, fold by fold, with several choices of the folds.
+    """Compare models by repeated cross-validation: each fold is tested on formulas that are not in the training rows.
 
     Parameters
     ----------
     estimators : dict of str to estimator
-        The arms.
+        The models, by name.
     X : Crystals of shape (n_crystals,)
-        Without rows that failed to featurize.
+        Without failed rows.
     y : array-like of shape (n_crystals,)
         Labels, finite.
     n_splits : int, default=5
-        Folds of :class:`FormulaKFold`.
+        Number of folds of :class:`FormulaKFold`.
     n_draws : int, default=3
-        Choices of the folds, each by another salt.
+        Number of assignments of formulas to folds, each with another salt.
     train_sizes : sequence of int, default=None
-        Labels to reveal of the rows that a fold leaves to train on; None takes them all.
+        Numbers of labels to draw from the training rows of each fold; None takes all.
     random_state : int, default=0
-        Of the arms, and of the draws of labels.
+        Seed of the models and the label draws.
     folder : str or Path, default=None
-        Keeps what is finished, so that a run that was killed goes on.
+        Folder of finished fits: the same call resumes an interrupted run.
     n_jobs, verbose
-        As of :func:`label_efficiency`, of which each fold is a call.
+        As in :func:`label_efficiency`, which is called for each fold.
     on_fold : callable, default=None
-        Called after each fold with how many are done, how many there are, and the table so far.
+        Called after each fold with the number of finished folds, the number of folds, and the table so far.
 
     Returns
     -------
     DataFrame
-        As :func:`label_efficiency` returns it, and "draw", "fold" and "n_train"; "repeat" counts the folds of all
-        draws. Where all labels are taken, "n_labels" is the median of their number.
+        Columns of :func:`label_efficiency`, and "draw", "fold" and "n_train". "repeat" numbers the folds of all draws.
+        Where all labels are taken, "n_labels" is the median size of the training folds.
 
     Raises
     ------
     ValueError
-        If a fold would be empty, or leaves fewer rows than ``train_sizes`` asks for; or if a label is missing, or a
-        row of X failed to featurize.
+        If a fold would be empty, ``train_sizes`` exceeds the training rows of a fold, a label is not finite, or a row
+        of X failed to featurize.
 
     See Also
     --------
-    make_arm : The arms that ``skdim evaluate`` compares.
-    label_efficiency : Many draws of few labels against one test set.
-    summarize : Median and spread of the table.
+    make_arm : Makes the models that ``skdim evaluate`` compares.
+    label_efficiency : Many draws of few labels, one fixed test set.
+    summarize : Median and quartiles of the errors.
 
     Examples
     --------
@@ -77,9 +77,9 @@ def cross_validate_arms(
     >>> from skdim.model_selection import cross_validate_arms, make_arm, summarize
     >>> structures, y = make_crystals(40, random_state=0)
     >>> X = SiteNetFeaturizer().fit_transform(structures)
-    >>> arms = {name: make_arm(name, random_state=0) for name in ("mean", "structure")}
-    >>> table = cross_validate_arms(arms, X, y, n_splits=4, n_draws=2)
-    >>> len(table)  # arms, folds, draws
+    >>> models = {name: make_arm(name, random_state=0) for name in ("mean", "structure")}
+    >>> table = cross_validate_arms(models, X, y, n_splits=4, n_draws=2)
+    >>> len(table)  # 2 models, 4 folds, 2 draws
     16
     >>> summarize(table)[["arm", "n_labels", "n_repeats"]]
              arm  n_labels  n_repeats
@@ -93,7 +93,7 @@ def cross_validate_arms(
     cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
     folds = [(draw, fold, *rows) for draw, k_fold in cv for fold, rows in enumerate(k_fold.split(X))]
     if train_sizes is not None:
-        checked_sizes(train_sizes, min(len(train) for _, _, train, _ in folds))  # before hours of fits
+        checked_sizes(train_sizes, min(len(train) for _, _, train, _ in folds))  # before hours of fitting
     for repeat, (draw, fold, train, test) in enumerate(folds):
         table = label_efficiency(
             estimators,

@@ -1,4 +1,4 @@
-"""Groups of crystals that must not be parted by a split: those of one reduced formula."""
+"""Groups of crystals with the same reduced formula, which a split must keep together."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from .._structures.read import read_structure, site_numbers
 def formula_groups(X):
     """Label each crystal with its reduced formula, to keep polymorphs on one side of a split.
 
-    Two crystals of one formula have nearly the same formation energy. Where one of them is trained on and the other
-    tested, the error flatters the model. Hand the labels to ``GroupKFold``, ``GroupShuffleSplit`` or
-    ``cross_validate`` as ``groups``.
+    Two crystals of one formula have nearly the same formation energy. If one is trained on and the other tested, the
+    error is too optimistic. Pass the result as ``groups`` to ``GroupKFold``, ``GroupShuffleSplit`` or
+    ``cross_validate``.
 
     Parameters
     ----------
     X : Crystals, or sequence of structures, of shape (n_crystals,)
-        Structures may be of any kind that :class:`skdim.SiteNetFeaturizer` takes. A disordered site counts as the
-        species of largest occupancy, fully occupied.
+        Structures of any kind that :class:`skdim.SiteNetFeaturizer` takes. A disordered site counts as its species of
+        largest occupancy.
 
     Returns
     -------
     groups : ndarray of int64 of shape (n_crystals,)
-        Equal numbers for equal formulas, counted in the order in which the formulas first come. A row of Crystals that
-        failed to featurize is a group of its own.
+        Equal numbers for equal formulas, numbered by first occurrence. Each failed row of Crystals is a separate group.
 
     Raises
     ------
@@ -38,7 +37,7 @@ def formula_groups(X):
 
     See Also
     --------
-    formula_split, FormulaKFold : Splits by formula that are the same in every data set.
+    formula_split, FormulaKFold : Splits by formula that agree between data sets.
 
     Examples
     --------
@@ -59,9 +58,9 @@ def formula_groups(X):
 
 
 def formula_texts(X):
-    """Reduced formula of each crystal with the elements in alphabetical order: the same text for every kind of input.
+    """Reduced formula of each crystal, elements in alphabetical order: the same text for every kind of input.
 
-    The usual order, by electronegativity, depends on whose table is used and on its edition.
+    The usual order by electronegativity depends on the table of electronegativities.
 
     Returns
     -------
@@ -76,9 +75,9 @@ def formula_texts(X):
 
 
 def holds_structures(X):
-    """Whether the rows of X are crystals, judged by the first: Crystals, or something that can be read as structures.
+    """Whether X is Crystals or a sequence of structures, judged by its first row.
 
-    A plain text is none: it must look like CIF or like the name of a CIF file.
+    A string counts only if it looks like CIF or the name of a CIF file.
     """
     if isinstance(X, Crystals):
         return True

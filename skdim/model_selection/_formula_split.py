@@ -1,4 +1,4 @@
-"""Splits by a hash of the reduced formula: a formula is on the same side in every data set."""
+"""Splits by a hash of the reduced formula, which put a formula on the same side in every data set."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from ._formula_groups import formula_texts
 
 
 def formula_split(X, *, test_size=0.2, salt=""):
-    """Choose test rows by a rule that reads nothing but each crystal's reduced formula.
+    """Choose test rows by a hash of the reduced formula.
 
-    A formula is a test formula or it is not, whatever else is in the data set, on every machine and in every process.
-    So an encoder that was pre-trained on the training rows of one file has seen no test formula of any other.
+    Whether a formula is a test formula depends on nothing else: not on the data set, the machine or the process. An
+    encoder pre-trained on the training rows of one data set has therefore seen no test formula of any other.
 
     Parameters
     ----------
     X : Crystals, or sequence of structures, of shape (n_crystals,)
-        Structures may be of any kind that :class:`skdim.SiteNetFeaturizer` takes. A disordered site counts as the
-        species of largest occupancy, fully occupied.
+        Structures of any kind that :class:`skdim.SiteNetFeaturizer` takes. A disordered site counts as its species of
+        largest occupancy.
     test_size : float, default=0.2
-        Share of all formulas that there could be. The share of the rows of X is near it, the nearer the more formulas.
-        The test formulas of a smaller share are among those of a larger one.
+        Expected fraction of formulas in the test set. The test formulas of a smaller fraction are a subset of those of
+        a larger one.
     salt : str, default=""
-        Mixed into the hash: another text gives another, unrelated split.
+        Added to the hash: another salt gives an independent split.
 
     Returns
     -------
     ndarray of bool of shape (n_crystals,)
-        True for test rows. In a small X all or none may be.
+        True for test rows. For few formulas, all or none may be test rows.
 
     Raises
     ------
     StructureError
         If a structure cannot be read.
     ValueError
-        If ``test_size`` does not lie between 0 and 1, or a row of Crystals failed to featurize, and so has no formula.
+        If ``test_size`` is not between 0 and 1, or a row of Crystals failed to featurize and has no formula.
 
     See Also
     --------
-    FormulaKFold : The same rule for cross-validation; its first fold of five is the test rows for ``test_size=0.2``.
+    FormulaKFold : The same for cross-validation; the first of five folds is the test set for ``test_size=0.2``.
 
     Examples
     --------
@@ -58,27 +58,27 @@ def formula_split(X, *, test_size=0.2, salt=""):
     set()
     """
     if not isinstance(test_size, Real) or not 0 < float(test_size) < 1:
-        raise ValueError(f"test_size must be a share between 0 and 1; got {test_size!r}")
-    return _places(X, salt) < test_size
+        raise ValueError(f"test_size must be a fraction between 0 and 1; got {test_size!r}")
+    return _positions(X, salt) < test_size
 
 
 class FormulaKFold(BaseCrossValidator):
     """Cross-validation that keeps each reduced formula in one fold, the same fold in every data set.
 
-    The fold follows from a hash of the formula alone, as in :func:`formula_split`. Folds are therefore of about equal
-    size, and not shuffled: another ``salt`` gives other folds.
+    The fold depends only on a hash of the formula, as in :func:`formula_split`. Folds are of about equal size. Change
+    ``salt`` to get other folds.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds; at least 2.
+        Number of folds, at least 2.
     salt : str, default=""
-        Mixed into the hash.
+        Added to the hash.
 
     See Also
     --------
     formula_split : One split into training and test rows.
-    formula_groups : Groups for the splitters of scikit-learn, which balance the folds of one data set.
+    formula_groups : Groups for scikit-learn's splitters, which balance the folds of one data set.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class FormulaKFold(BaseCrossValidator):
         self.salt = salt
 
     def split(self, X, y=None, groups=None):
-        """Rows to train on and rows to test on, fold by fold.
+        """Yield the training and test rows of each fold.
 
         Parameters
         ----------
@@ -121,12 +121,12 @@ class FormulaKFold(BaseCrossValidator):
             If a fold would be empty, or a row of Crystals failed to featurize.
         """
         n_splits = self.get_n_splits()
-        folds = np.floor(_places(X, self.salt) * n_splits).astype(np.int64)
+        folds = np.floor(_positions(X, self.salt) * n_splits).astype(np.int64)
         sizes = np.bincount(folds, minlength=n_splits)
         if not sizes.all():
             raise ValueError(
-                f"fold {int(np.argmin(sizes))} of {n_splits} has none of the {len(folds)} crystals: there are too few "
-                "formulas. Pass a smaller n_splits or another salt"
+                f"fold {int(np.argmin(sizes))} of {n_splits} is empty: {len(folds)} crystals have too few formulas; "
+                "pass a smaller n_splits or another salt"
             )
         for fold in range(n_splits):
             yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -148,21 +148,21 @@ class FormulaKFold(BaseCrossValidator):
         return int(self.n_splits)
 
 
-def _places(X, salt):
-    """Where each row's formula stands between 0 and 1: the one rule of all splits, ndarray of shape (n_crystals,)."""
+def _positions(X, salt):
+    """Map the formula of each row to a number between 0 and 1, ndarray of shape (n_crystals,)."""
     if not isinstance(salt, str):
         raise TypeError(f"salt must be a str; got {salt!r}")
     texts = formula_texts(X)
     if None in texts:
         raise ValueError(
-            f"row {texts.index(None)} of X failed to featurize and has no formula to split by. Leave such rows out: "
+            f"row {texts.index(None)} of X failed to featurize and has no formula. Select the other rows: "
             "keep = ~X.failed"
         )
-    places = {text: _place(text, salt) for text in set(texts)}
-    return np.array([places[text] for text in texts])
+    positions = {text: _position(text, salt) for text in set(texts)}
+    return np.array([positions[text] for text in texts])
 
 
-def _place(text, salt):
-    # Not hash(), which differs from process to process. 52 bits: as many as a float below 1 holds exactly.
+def _position(text, salt):
+    # Not hash(), which differs between processes. 52 bits: a float below 1 holds them exactly.
     digest = hashlib.sha256(f"{salt}\n{text}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 12) / 2**52

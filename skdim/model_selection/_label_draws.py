@@ -1,4 +1,4 @@
-"""Which rows get labels: paired, nested random draws."""
+"""Random draws of the rows whose labels are used: paired between models, nested between sizes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_random_state
 
-#: Labels that a comparison reveals, unless it is told otherwise: the paper's.
+#: Default numbers of labels, as in the paper.
 TRAIN_SIZES = (50, 100, 250, 1000)
 
 
 class LabelDraw(NamedTuple):
-    """One draw of labels: how many, which repeat, and the rows whose labels are revealed.
+    """One random draw of labelled rows.
 
     Parameters
     ----------
     n_labels : int
-        How many.
+        Number of labels.
     repeat : int
-        Which shuffle of the rows it comes from, counted from 0.
+        Index of the shuffle of the rows, from 0.
     rows : ndarray of int of shape (n_labels,)
-        The rows.
+        Row numbers.
 
     See Also
     --------
-    label_draws : Makes them.
+    label_draws : Makes the draws.
 
     Examples
     --------
@@ -43,41 +43,41 @@ class LabelDraw(NamedTuple):
 
 
 def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0):
-    """Draw the rows whose labels are revealed: the draws that :func:`label_efficiency` makes.
+    """Draw the rows whose labels are used, as :func:`label_efficiency` does.
 
-    Each repeat shuffles the rows once, and a draw of n labels is the first n of them. So within a repeat the draws are
-    nested, as if more and more crystals were labelled, and a draw depends only on ``n_rows``, ``random_state``, the
-    repeat and its size: not on which other sizes or how many repeats are asked for.
+    Each repeat shuffles the rows once, and a draw of n labels is the first n rows. Draws of one repeat are therefore
+    nested, as if more and more crystals were labelled. A draw depends only on ``n_rows``, ``random_state``, the repeat
+    and its size, not on the other sizes or the number of repeats.
 
     Parameters
     ----------
     n_rows : int
-        Rows to draw from.
+        Number of rows to draw from.
     train_sizes : sequence of int, default=(50, 100, 250, 1000)
-        Labels to reveal.
+        Numbers of labels.
     n_repeats : int, default=12
-        Draws of each size.
+        Number of draws of each size.
     random_state : int, RandomState instance or None, default=0
         Seed of the shuffles.
 
     Returns
     -------
     list of LabelDraw
-        Named tuples ``(n_labels, repeat, rows)``, repeat after repeat, the sizes of each ascending. ``rows`` is an
-        ndarray of int of shape (n_labels,).
+        Named tuples ``(n_labels, repeat, rows)``, sorted by repeat and size. ``rows`` is an ndarray of int of shape
+        (n_labels,).
 
     Raises
     ------
     ValueError
-        If a size is not positive, comes twice, or is larger than ``n_rows``; or if ``n_repeats`` is not positive.
+        If a size is not positive, is repeated, or exceeds ``n_rows``; or if ``n_repeats`` is not positive.
 
     See Also
     --------
-    label_efficiency : Fits and tests on these draws.
+    label_efficiency : Fits models on these draws and tests them.
 
     Examples
     --------
-    The draws as the folds of a search, with the last 20 rows as the fixed test rows:
+    Use the draws as folds of a search, with the last 20 rows as test rows:
 
     >>> import numpy as np
     >>> from skdim.model_selection import label_draws
@@ -94,41 +94,41 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
 def checked_sizes(train_sizes, n_rows):
     sizes = sorted(train_sizes) if np.iterable(train_sizes) else []
     if not sizes or len(set(sizes)) != len(sizes) or not all(isinstance(n, Integral) and int(n) > 0 for n in sizes):
-        raise ValueError(f"train_sizes must be a sequence of different positive integers; got {train_sizes!r}")
+        raise ValueError(f"train_sizes must be a sequence of distinct positive integers; got {train_sizes!r}")
     sizes = [int(n) for n in sizes]
     if sizes[-1] > n_rows:
         fitting = [n for n in sizes if n <= n_rows] or [n_rows]
         raise ValueError(
-            f"train_sizes asks for {sizes[-1]} labels, but there are only {n_rows} rows to draw them from: pass "
+            f"train_sizes has {sizes[-1]} labels, but there are only {n_rows} rows to draw from: pass "
             f"train_sizes={fitting}, or more rows"
         )
     return sizes
 
 
 def checked_repeats(n_repeats, arms, sizes):
-    """Number of repeats of each arm and size, dict of str to dict of int to int."""
+    """Number of repeats for each model and size, dict of str to dict of int to int."""
     if isinstance(n_repeats, Mapping) and all(isinstance(key, str) for key in n_repeats):
-        _check_keys("n_repeats", n_repeats, "arms", arms)
+        _check_keys("n_repeats", n_repeats, "models", arms)
         by_arm = n_repeats
     else:
         by_arm = dict.fromkeys(arms, n_repeats)
     repeats = {}
     for arm, by_size in by_arm.items():
         if isinstance(by_size, Mapping):
-            _check_keys(f"n_repeats of arm {arm!r}" if by_arm is n_repeats else "n_repeats", by_size, "sizes", sizes)
+            _check_keys(f"n_repeats of model {arm!r}" if by_arm is n_repeats else "n_repeats", by_size, "sizes", sizes)
         else:
             by_size = dict.fromkeys(sizes, by_size)
         repeats[arm] = dict(by_size)
         for size, n in by_size.items():
             if not isinstance(n, Integral) or n < 1:
-                raise ValueError(f"n_repeats must be positive integers; got {n!r} for arm {arm!r} and {size} labels")
+                raise ValueError(f"n_repeats must be positive integers; got {n!r} for model {arm!r} and {size} labels")
     return repeats
 
 
-def _check_keys(name, found, what, wanted):
-    if set(found) != set(wanted):
-        source = {"arms": "estimators", "sizes": "train_sizes"}[what]
-        raise ValueError(f"{name} has the {what} {list(found)}, {source} has {list(wanted)}: name each of them")
+def _check_keys(name, keys, what, expected):
+    if set(keys) != set(expected):
+        source = {"models": "estimators", "sizes": "train_sizes"}[what]
+        raise ValueError(f"{name} has the {what} {list(keys)}, but {source} has {list(expected)}: pass exactly these")
 
 
 def entropy_of(random_state):

@@ -1,4 +1,4 @@
-"""The protocol of the label-efficiency comparison: paired label draws, fixed test rows, one table of errors."""
+"""The label-efficiency comparison: paired label draws, fixed test rows, one table of errors."""
 
 from __future__ import annotations
 
@@ -38,82 +38,83 @@ def label_efficiency(
     n_jobs=None,
     verbose=0,
 ):
-    """Compare estimators by their error on fixed test rows as labels are revealed, over paired draws of the labels.
+    """Compare estimators by their test error with few labels, over paired random draws of the labels.
 
-    The comparison of the paper's figure S1. In each repeat every arm is trained on the very same rows (see
-    :func:`label_draws`), whichever other arms there are; all arms are tested on the same rows. Differences between two
-    arms can therefore be taken repeat by repeat, with :func:`paired_difference`.
+    The comparison of the paper's figure S1. In each repeat every model is fitted on the same rows (see
+    :func:`label_draws`), whatever the other models; all models are tested on the same rows. Two models can therefore be
+    compared draw by draw, with :func:`paired_difference`.
 
-    Estimators are cloned for each fit. Every ``random_state`` parameter that is None, also a nested one, is set to a
-    number that depends on the repeat and the size alone; one that was given is kept.
+    Estimators are cloned for each fit. Each ``random_state`` parameter that is None, including nested ones, is set to a
+    number that depends only on the repeat and the size; others are kept.
 
-    Where an arm is a Pipeline, leading steps that learn nothing from the labelled rows (a ``FrozenEstimator``, a
+    Where a model is a Pipeline, leading steps that learn nothing from the labelled rows (a ``FrozenEstimator``, a
     stateless transformer such as :class:`skdim.SiteNetFeaturizer`, and unions or pipelines of these) are applied once
-    to all rows and not once a draw. Arms that begin with equal steps, the parts of unions included, share what comes
-    out. The errors are the same; ``fit_time`` and ``predict_time`` leave these steps out.
+    to all rows instead of once per draw. Models with equal leading steps, including parts of unions, share their
+    output. The errors are the same; ``fit_time`` and ``predict_time`` exclude these steps.
 
-    Two things last longer than the call. With ``memory`` what those steps return is kept on disk for the next one. With
-    ``results_file`` each fit is on disk as soon as it is done: a run that was killed, called again, goes on where it
-    was, and a later call with more arms, sizes or repeats adds to the file.
+    Results can be cached across calls. ``memory`` keeps the output of those steps on disk. ``results_file`` keeps every
+    fit on disk as soon as it is finished: calling again resumes an interrupted run, and a later call with more models,
+    sizes or repeats adds to the file.
 
     Parameters
     ----------
     estimators : dict of str to estimator
-        The arms, in the order of the table and the plot.
+        The models to compare, by name, in the order of the table and the plot. In results each is an arm of the
+        comparison, as in a clinical trial.
     X : Crystals, array-like, DataFrame or list, of n_rows rows
-        Rows that labels are drawn from, and test rows unless ``X_test`` is given.
+        Rows that labels are drawn from, and also test rows unless ``X_test`` is given.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
+        Labels.
     train_sizes : sequence of int, default=(50, 100, 250, 1000)
-        Labels to reveal.
+        Numbers of labels.
     n_repeats : int or dict, default=12
-        Label draws. A dict gives a number for each size, ``{50: 12, 1000: 6}``, or for each arm a number or such a
-        dict, ``{"trees": 12, "transfer": {50: 12, 1000: 6}}``. Where there are fewer, they are the first ones.
+        Number of label draws. A dict has a number for each size, ``{50: 12, 1000: 6}``, or for each model a number or
+        such a dict, ``{"trees": 12, "transfer": {50: 12, 1000: 6}}``. Fewer draws are the first of more draws.
     X_test, y_test : as X and y, default=None
-        Fixed test rows. If None, ``test_size`` of X is held out.
+        Fixed test rows. None holds out ``test_size`` of X.
     test_size : float or int, default=0.2
-        How much of X to hold out. With groups it is a share or number of groups.
+        Fraction or number of rows to hold out; with groups, fraction or number of groups.
     groups : array-like of shape (n_rows,), default=None
-        Rows of one group are held out together. None takes the reduced formula where X is Crystals or structures, so
-        that no polymorph of a training crystal is tested, and no groups otherwise. Only used if ``X_test`` is None.
+        Rows of one group are held out together. None groups Crystals and structures by reduced formula, so that no
+        polymorph of a training crystal is tested, and other data not at all. Ignored if ``X_test`` is given.
     random_state : int, RandomState instance or None, default=0
-        Seed of the draws, of the held-out rows and of the estimators. None cannot be taken up again from a
-        ``results_file``.
+        Seed of the draws, the held-out rows and the estimators. ``results_file`` requires a seed.
     memory : str or joblib.Memory, default=None
-        Folder for what the label-free leading steps return, as in scikit-learn's Pipeline. All rows of X are
-        transformed then, not only those that are drawn, so that every later call finds them. A frozen estimator is
-        known by its fitted values: the same one is found again after it was saved and loaded. Loading from the folder
-        runs pickle: use one that only you write to.
+        Cache folder for the output of the leading steps, as in scikit-learn's Pipeline. All rows of X are then
+        transformed, not only the drawn ones, so that later calls can reuse them. A frozen estimator is identified by
+        its fitted values, also after saving and loading. The cache uses pickle: take a folder that only you can write
+        to.
     results_file : str or Path, default=None
-        File of finished fits, JSON text a line, made if it does not exist; :func:`read_results` reads it. It belongs to
-        one comparison (X, y, test rows and ``random_state``), and each arm in it to one estimator with its parameters
-        (``n_jobs``, ``verbose`` and the like aside); anything else is refused. The table that is returned has what was
-        asked for, and is the same as that of one unbroken call, but for the times. All rows of X are transformed, as
-        with memory.
+        File of finished fits (JSON lines), created if missing; :func:`read_results` reads it. A file is for one
+        comparison (X, y, test rows and ``random_state``), and each model in it for one estimator with its parameters
+        (except ``n_jobs``, ``verbose`` and the like); otherwise an error is raised. The returned table has what this
+        call asks for, and equals that of an uninterrupted call except for the times. All rows of X are transformed, as
+        with ``memory``.
     n_jobs : int, default=None
-        Processes (joblib), each with one fit at a time. None means 1 unless in a ``joblib.parallel_config`` context.
+        Number of fits in parallel processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar over the fits; in a log file, a line now and then.
+        1 shows a progress bar over the fits; in a log file, occasional lines.
 
     Returns
     -------
     DataFrame
-        One row a fit: "arm", "n_labels", "repeat", "mae" (in the units of y; the mean over targets), "fit_time" and
+        One row per fit: "arm", "n_labels", "repeat", "mae" (in the units of y; mean over targets), "fit_time" and
         "predict_time" (in seconds).
 
     Raises
     ------
     ValueError
-        If there is no arm, a size exceeds the rows to draw from, labels are missing, rows of X failed to featurize, or
-        ``results_file`` belongs to another comparison or is no such file.
+        If there is no model, a size exceeds the rows to draw from, labels are not finite, rows of X failed to
+        featurize, or ``results_file`` is for another comparison or not such a file.
     RuntimeError
-        If an arm fails; the message names the arm, the number of labels and the repeat. Or if another run has
+        If a model fails; the message has its name, the number of labels and the repeat. Also if another process has
         ``results_file`` open.
 
     See Also
     --------
-    summarize : Median and quartiles of each arm and size.
-    paired_difference : One arm against another, with an interval.
-    read_results : The whole table of a ``results_file``.
+    summarize : Median and quartiles for each model and size.
+    paired_difference : Difference between two models, with an interval.
+    read_results : Reads a ``results_file``.
     skdim.plotting.LabelEfficiencyDisplay : Box plots.
 
     Examples
@@ -123,8 +124,8 @@ def label_efficiency(
     >>> from sklearn.linear_model import Ridge
     >>> from skdim.model_selection import label_efficiency, summarize
     >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
-    >>> arms = {"mean": DummyRegressor(), "ridge": Ridge()}
-    >>> draws = label_efficiency(arms, X, y, train_sizes=[20, 80], n_repeats=4)
+    >>> models = {"mean": DummyRegressor(), "ridge": Ridge()}
+    >>> draws = label_efficiency(models, X, y, train_sizes=[20, 80], n_repeats=4)
     >>> draws.shape
     (16, 6)
     >>> summarize(draws)[["arm", "n_labels", "n_repeats", "median"]].round(1)
@@ -136,7 +137,7 @@ def label_efficiency(
     """
     _check_arms(estimators)
     if results_file is not None and random_state is None:
-        raise ValueError("a results_file cannot be taken up with random_state=None, which draws anew: pass an int")
+        raise ValueError("results_file needs a seed, as random_state=None draws other rows at each call: pass an int")
     entropy = entropy_of(random_state)
     rows = compared_rows(X, y, X_test, y_test, test_size, groups, entropy)
     sizes = checked_sizes(train_sizes, len(rows.pool))
@@ -153,8 +154,8 @@ def label_efficiency(
         done = {} if file is None else {key: file.fits[key] for key in fits if key in file.fits}
         waiting = {key: draw for key, draw in fits.items() if key not in done}
         if memory is None and file is None:
-            # Only what some draw takes need be transformed. Else the rows must not depend on the draws: a network's
-            # vectors differ in the last digits from batch to batch.
+            # Only drawn rows need be transformed. With a cache the rows must not depend on the draws, as a network's
+            # vectors differ in the last digits between batches.
             used = np.unique(np.concatenate([draw.rows for draw in draws]))
             rows = rows.only(used)
             waiting = {k: draw._replace(rows=np.searchsorted(used, draw.rows)) for k, draw in waiting.items()}
@@ -175,13 +176,13 @@ def _open(results_file, rows, entropy, estimators):
         try:
             arms[arm] = fingerprint(estimator), " ".join(repr(estimator).split())
         except TypeError as error:
-            raise TypeError(f"arm {arm!r} cannot be taken up from a results_file: {error}") from error
+            raise TypeError(f"model {arm!r} cannot be identified in a results_file: {error}") from error
     sizes = {"n_rows": len(rows.pool), "n_test": len(rows.test)}
     return ResultsFile(results_file, {**sizes, "random_state": entropy, **rows.fingerprints()}, arms)
 
 
 def _apply_fixed_steps(estimators, waiting, rows, memory):
-    """For each arm that has fits to do: what is left to fit, its rows and its test rows after the fixed steps."""
+    """For each model with fits left: the steps to fit, and its rows and test rows after the fixed steps."""
     memory = None if memory is None else check_memory(memory)
 
     def start(X):
@@ -193,7 +194,7 @@ def _apply_fixed_steps(estimators, waiting, rows, memory):
     for arm in dict.fromkeys(arm for arm, *_ in waiting):
         steps, rest = split_steps(estimators[arm])
         X, X_test = train.after(*steps).value, test.after(*steps).value
-        if id(X_test) not in tested:  # as one object for all arms that share it; prepared keeps X_test alive
+        if id(X_test) not in tested:  # one object for all models that share it; prepared keeps X_test alive
             tested[id(X_test)] = X_test, take(X_test, rows.test)
         prepared[arm] = rest, X, tested[id(X_test)][1]
     return prepared
@@ -218,14 +219,14 @@ def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy):
         mae = mean_absolute_error(y_test, predicted)
     except Exception as error:
         raise RuntimeError(
-            f"arm {arm!r} failed at {draw.n_labels} labels, repeat {draw.repeat}: {type(error).__name__}: {error}"
+            f"model {arm!r} failed at {draw.n_labels} labels, repeat {draw.repeat}: {type(error).__name__}: {error}"
         ) from error
     values = arm, draw.n_labels, draw.repeat, float(mae), fitted - start, done - fitted
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def _seeded(estimator, draw, entropy):
-    """The estimator with a seed of the draw in each random_state that is unset."""
+    """Set each random_state that is None to a seed that depends on the draw."""
     rng = np.random.default_rng([entropy, draw.repeat, draw.n_labels])
     unset = {}
     for name, value in sorted(estimator.get_params().items()):
@@ -236,9 +237,9 @@ def _seeded(estimator, draw, entropy):
 
 def _check_arms(estimators):
     if not isinstance(estimators, Mapping) or not all(isinstance(arm, str) for arm in estimators):
-        raise TypeError(f"estimators must be a dict of name to estimator, not {estimators!r}")
+        raise TypeError(f"estimators must be a dict of str to estimator; got {estimators!r}")
     if not estimators:
-        raise ValueError("estimators is empty: pass at least one arm")
+        raise ValueError("estimators is empty: pass at least one model")
     for arm, estimator in estimators.items():
         if isinstance(estimator, type) or not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
-            raise TypeError(f"arm {arm!r} must be an estimator instance with fit and predict, not {estimator!r}")
+            raise TypeError(f"model {arm!r} must be an estimator instance with fit and predict; got {estimator!r}")

@@ -1,4 +1,4 @@
-"""The file of finished fits: one JSON text a line, appended as they come, so that a killed comparison goes on."""
+"""The file of finished fits (JSON lines), from which an interrupted comparison resumes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pandas as pd
 from .._shared.headers import FileFormat
 from .._shared.locks import lock_file, unlock_file
 
-#: What a fit is called by, and what is measured.
+#: Columns that identify a fit, and all columns.
 DRAW = ("arm", "n_labels", "repeat")
 COLUMNS = (*DRAW, "mae", "fit_time", "predict_time")
 FORMAT = FileFormat("skdim.label_efficiency", 1, "a results file of label_efficiency", "start a new file")
 _ARM = ("arm", "fingerprint", "estimator")
-#: What makes a comparison, in the words of a message.
+#: Parts of the header that identify a comparison, as messages name them.
 _PARTS = {
     "random_state": "random_state",
     "X": "X",
     "y": "y",
-    "test": "test rows (X_test and y_test, or those that test_size, groups and random_state hold out)",
+    "test": "test rows (X_test and y_test, or test_size, groups and random_state)",
 }
 
 
 def read_results(path):
-    """Read the fits that :func:`label_efficiency` has written to a ``results_file``, also while it runs.
+    """Read the fits in a ``results_file`` of :func:`label_efficiency`, also while it is being written.
 
     Parameters
     ----------
@@ -37,19 +37,19 @@ def read_results(path):
     Returns
     -------
     DataFrame
-        As :func:`label_efficiency` returns it, with all that the file has: also arms, sizes and repeats that the last
-        call did not ask for. Arms are in the order in which they came into the file.
+        Columns of :func:`label_efficiency`, with all fits in the file, including models, sizes and repeats that the
+        last call did not ask for. Models are in the order in which they were added to the file.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If it is not such a file, or damaged; the message names the line.
+        If it is not a results file, or is damaged; the message names the line.
 
     See Also
     --------
-    label_efficiency : Writes it.
+    label_efficiency : Writes the file.
 
     Examples
     --------
@@ -72,29 +72,29 @@ def read_results(path):
 
 
 def table_of(fits, arms):
-    """The table of some fits, ordered by arm, number of labels and repeat."""
+    """Make a table of fits, sorted by model, number of labels and repeat."""
     order = {arm: k for k, arm in enumerate(arms)}
     frame = pd.DataFrame(list(fits), columns=list(COLUMNS))
     return frame.sort_values(list(DRAW), key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True)
 
 
 class ResultsFile(contextlib.AbstractContextManager):
-    """An open results file: made, or found and checked to belong to the comparison.
+    """An open results file, created, or checked to be for this comparison.
 
-    A line counts once it has its end. A last one without is what a kill has left, and is taken off.
+    A line is valid once it has its newline. A last line without one was cut off by a kill and is removed.
 
     Parameters
     ----------
     path : str or Path
     comparison : dict
-        The keys of ``_PARTS``, and whatever else is to stand in the header.
+        Has the keys of ``_PARTS``; all items are written to the header.
     arms : dict of str to (str, str)
-        Fingerprint and repr of each arm.
+        Fingerprint and repr of each model.
 
     Attributes
     ----------
     fits : dict of (arm, n_labels, repeat) to dict
-        The finished ones.
+        The finished fits.
     """
 
     def __init__(self, path, comparison, arms):
@@ -104,7 +104,7 @@ class ResultsFile(contextlib.AbstractContextManager):
         try:
             lock_file(
                 self._file,
-                f"{self._path} is in use by another run: wait for its end, or pass another results_file",
+                f"{self._path} is in use by another process: wait until it ends, or pass another results_file",
             )
             if _has_no_header_yet(self._path.read_bytes()):
                 self._file.truncate(0)
@@ -120,7 +120,7 @@ class ResultsFile(contextlib.AbstractContextManager):
             raise
 
     def append(self, fit):
-        """Write a finished fit, and return when it is on the disk."""
+        """Write a finished fit; returns when it is on disk."""
         self._write(fit)
         self.fits[tuple(fit[name] for name in DRAW)] = fit
 
@@ -137,24 +137,24 @@ class ResultsFile(contextlib.AbstractContextManager):
         other = [what for part, what in _PARTS.items() if header.get(part) != comparison[part]]
         if other:
             raise ValueError(
-                f"{self._path} belongs to another comparison, with other {', other '.join(other)}. Pass what the file "
-                "was made with, or another results_file to start a new table"
+                f"{self._path} is for another comparison, with other {', other '.join(other)}. Pass the data that the "
+                "file was made with, or another results_file"
             )
         for arm, (mark, text) in arms.items():
             if arm in known and known[arm][0] != mark:
                 old = known[arm][1]
                 if old == text:
-                    difference = f"had other fitted values, or parameters that its text does not show: {text}"
+                    difference = f"had other fitted values, or other parameters that its repr does not show: {text}"
                 else:
-                    difference = f"was {old}, and now is {text}"
+                    difference = f"was {old} and is now {text}"
                 raise ValueError(
-                    f"arm {arm!r} of {self._path} {difference}. Give the new one another name, or pass another "
-                    "results_file to start a new table"
+                    f"model {arm!r} in {self._path} {difference}. Give the new model another name, or pass another "
+                    "results_file"
                 )
 
 
 def _parse(path):
-    """Header, arms (name to fingerprint and repr), fits, and how many bytes whole lines take."""
+    """Header, models (name to fingerprint and repr), fits, and the number of bytes in complete lines."""
     content = path.read_bytes()
     *lines, rest = content.split(b"\n")
     header = FORMAT.parse(lines[0] if lines else rest, path)
@@ -170,15 +170,15 @@ def _parse(path):
                 raise ValueError
         except (ValueError, KeyError, TypeError):
             raise ValueError(
-                f"line {number} of {path} is damaged, or has a fit a second time: remove the line; a fit that is "
-                "then missing is done again"
+                f"line {number} of {path} is damaged or repeats a fit: remove the line; a missing fit is repeated by "
+                "the next call"
             ) from None
         fits[draw] = entry
     return header, arms, fits, len(content) - len(rest)
 
 
 def _has_no_header_yet(content):
-    """Whether a file is new, or a kill has left nothing but the beginning of its first line."""
+    """Whether a file is empty, or a kill left only the beginning of its first line."""
     begin = _line(FORMAT.header()).partition(b', "skdim_version"')[0]
     return b"\n" not in content and (content.startswith(begin) or begin.startswith(content))
 

@@ -1,4 +1,4 @@
-"""Leading steps of a pipeline that learn nothing from the labelled rows: applied once for all draws and all arms."""
+"""Leading pipeline steps that learn nothing from the labelled rows, applied once for all draws and models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._version import __version__
 
 
 def split_steps(estimator):
-    """Leading steps that learn nothing, and the estimator without them."""
+    """Split an estimator into leading steps that learn nothing, and the rest."""
     if not isinstance(estimator, Pipeline):
         return [], estimator
     first = 0
@@ -36,11 +36,11 @@ def _learns_nothing(step):
 
 
 class FixedRows:
-    """Rows after some steps: a tree, with a branch for each different step, so that shared steps are taken once.
+    """Rows after some steps: a tree with a branch for each distinct step, so that shared steps are applied once.
 
-    Two stateless transformers are the same step if they have the same class and parameters, two frozen ones if they
-    have the same fitted values too. What comes out is computed when :attr:`value` is first read; with a memory it is
-    kept on disk, and neither this step nor those before it are applied again.
+    Stateless transformers are the same step if they have the same class and parameters; frozen estimators must have the
+    same fitted values too. The output is computed when :attr:`value` is first read. With a memory it is kept on disk,
+    and neither this step nor those before it are applied again.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ class FixedRows:
         Returns the rows.
     memory : joblib.Memory or None
     key : str or None
-        Fingerprint of the rows as they came and of the steps since; only read where there is a memory.
+        Fingerprint of the input rows and the steps; used only with a memory.
     stored : bool
-        Whether the rows go into the memory.
+        Whether to keep the rows in the memory.
     """
 
     def __init__(self, compute, memory=None, key=None, *, stored=False):
@@ -76,9 +76,9 @@ class FixedRows:
         return rows
 
     def _branch(self, step, key):
-        below = None if self._memory is None else fingerprint([self._key, key, _surroundings(step)])
+        below = None if self._memory is None else fingerprint([self._key, key, _environment(step)])
         if isinstance(step, FeatureUnion):
-            # Its parts are kept, and to put them side by side is no work.
+            # Its parts are kept; concatenating them costs nothing.
             return FixedRows(partial(_join_parts, step, self), self._memory, below)
         return FixedRows(partial(_transformed, step, self), self._memory, below, stored=True)
 
@@ -87,46 +87,48 @@ class FixedRows:
             return fingerprint(step)
         except TypeError as error:
             if self._memory is not None:
-                raise TypeError(f"what {step!r} returns cannot be kept in memory: {error}. Pass memory=None") from error
+                raise TypeError(
+                    f"the output of {step!r} cannot be kept in memory: {error}. Pass memory=None"
+                ) from error
             return id(step)
 
 
 def _flat(steps):
-    """Single steps: those of a pipeline, also of a frozen one, one by one."""
+    """Yield single steps, those of (frozen) pipelines one by one."""
     for step in steps:
         frozen = isinstance(step, FrozenEstimator)
         inner = step.estimator if frozen else step
         if isinstance(inner, Pipeline):
             yield from _flat([FrozenEstimator(part) if frozen else part for _, part in inner.steps])
         elif inner not in (None, "passthrough"):
-            # A stateless transformer is the same whether it was frozen or not.
+            # Freezing does not change a stateless transformer.
             yield inner if frozen and not isinstance(inner, FeatureUnion) and _learns_nothing(inner) else step
 
 
 def _transformed(step, rows):
-    # A stateless transformer only checks what it is fitted to. A FrozenEstimator wants a y, and ignores it.
+    # Fitting a stateless transformer only checks its input. A FrozenEstimator requires y and ignores it.
     return clone(step).fit(rows.value, None).transform(rows.value)
 
 
 def _computed(key, compute):
-    """What joblib.Memory remembers by the key."""
+    """Function that joblib.Memory caches by the key."""
     return compute()
 
 
 def _join_parts(union, rows):
-    """What a FeatureUnion returns, from parts that are shared with other unions and pipelines."""
+    """Output of a FeatureUnion, from parts that are shared with other unions and pipelines."""
     parts = [
         (name, part if part in ("drop", "passthrough") else _Given(rows.after(part).value))
         for name, part in union.transformer_list
     ]
     joined = clone(union).set_params(n_jobs=None, transformer_list=parts)
-    # Rows that no part reads need not be computed.
+    # Do not compute rows that no part reads.
     X = None if all(isinstance(part, _Given) for _, part in parts) else rows.value
     return joined.fit(X).transform(X)
 
 
 class _Given(BaseEstimator):
-    """Stands in a FeatureUnion for a part whose output is known."""
+    """Placeholder in a FeatureUnion for a part whose output is known."""
 
     def __init__(self, output):
         self.output = output
@@ -138,10 +140,10 @@ class _Given(BaseEstimator):
         return self.output
 
     def get_feature_names_out(self, input_features=None):
-        return self.output.columns.to_numpy()  # only asked for where all parts return tables
+        return self.output.columns.to_numpy()  # called only if all parts return DataFrames
 
 
-def _surroundings(step):
-    """What else an output on disk depends on: the versions of the code, and the container that sklearn is to return."""
+def _environment(step):
+    """What else a cached output depends on: code versions, and the output container of scikit-learn."""
     package = sys.modules.get(type(step).__module__.partition(".")[0])
     return [__version__, getattr(package, "__version__", None), get_config()["transform_output"]]

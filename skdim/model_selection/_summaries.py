@@ -1,6 +1,7 @@
-"""What a table of label draws says: medians and quartiles, and one arm against another.
+"""Statistics of label draws: medians and quartiles, and differences between two models.
 
-A table may have a column "seed": of the pre-training, say. Draws are then told apart by seed, n_labels and repeat.
+A table may have a column "seed", for example of the pre-training, which then identifies draws together with n_labels
+and repeat.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from sklearn.utils import check_random_state
 
 
 def summarize(frame):
-    """Median and quartiles of the error, by arm and number of labels.
+    """Median and quartiles of the error for each model and number of labels.
 
     Parameters
     ----------
     frame : DataFrame
-        As :func:`label_efficiency` returns it, or several of them with a further column "seed", over which the draws
-        are pooled.
+        Result of :func:`label_efficiency`, or several of them with an additional column "seed". Draws are pooled over
+        seeds.
 
     Returns
     -------
     DataFrame
-        One row an arm and size, arms in their order in ``frame``: "arm", "n_labels", "n_repeats" (draws, of all seeds),
-        "median", "q25", "q75" (of the mean absolute error, in the units of the labels) and "fit_time" (median, in
-        seconds, where ``frame`` has it).
+        One row per model and size, models in their order in ``frame``: "arm", "n_labels", "n_repeats" (draws of all
+        seeds), "median", "q25", "q75" (of the mean absolute error, in the units of the labels) and "fit_time" (median,
+        in seconds, if ``frame`` has it).
 
     Raises
     ------
@@ -34,7 +35,7 @@ def summarize(frame):
     See Also
     --------
     label_efficiency : Makes the table.
-    paired_difference : One arm against another.
+    paired_difference : Difference between two models.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def summarize(frame):
     1  ridge        80          6
     """
     check_frame(frame)
-    # Categories keep the order of the arms while the sizes are sorted.
+    # Categories keep the order of the models while sizes are sorted.
     arm = pd.Categorical(frame["arm"], categories=pd.unique(frame["arm"]), ordered=True)
     groups = frame.assign(arm=arm).groupby(["arm", "n_labels"], observed=True)
     mae = groups["mae"]
@@ -61,44 +62,44 @@ def summarize(frame):
 
 
 def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0.95, random_state=0):
-    """Error of one arm minus that of another on the same label draws, with a bootstrap interval.
+    """Difference in error between two models on the same label draws, with a bootstrap interval.
 
-    Negative differences say that ``arm`` is the better one. The interval covers the choice of the labels, and nothing
-    else: not other test rows, and not another run of a pre-training that all draws share.
+    A negative difference means that ``arm`` has the smaller error. The interval covers only the choice of the labels:
+    not other test rows, and not another run of a pre-training that all draws share.
 
-    Where ``frame`` has a column "seed", draws are compared within a seed, and the bootstrap draws the seeds anew, and
-    then the repeats within each. The interval then covers another run of whatever the seed stands for as well; of few
-    seeds, such as three, it is a rough one, and rather too narrow.
+    If ``frame`` has a column "seed", draws are compared within a seed, and the bootstrap resamples the seeds and then
+    the repeats within each. The interval then also covers another run of what the seed stands for; with few seeds, such
+    as three, it is rough and rather too narrow.
 
     Parameters
     ----------
     frame : DataFrame
-        As :func:`label_efficiency` returns it, or several of them with a further column "seed":
+        Result of :func:`label_efficiency`, or several of them with an additional column "seed":
         ``pd.concat({0: first, 1: second}, names=["seed"]).reset_index("seed")``.
     arm, reference : str
-        Arms of ``frame``. Draws that one of the two does not have are left out.
+        Models in the column "arm". Draws that only one of them has are ignored.
     n_bootstrap : int, default=10000
-        Times that the repeats (and seeds) are drawn anew, with replacement.
+        Number of bootstrap samples.
     confidence : float, default=0.95
-        Share of the bootstrap medians that the interval holds.
+        Coverage of the interval.
     random_state : int, RandomState instance or None, default=0
         Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        One row a number of labels: "n_labels", "n_repeats" (draws, of all seeds), "median_difference", "low", "high"
-        (percentiles of the bootstrapped median) and "share_better" (of the draws, those in which ``arm`` has the
-        smaller error).
+        One row per number of labels: "n_labels", "n_repeats" (draws of all seeds), "median_difference", "low", "high"
+        (percentiles of the bootstrapped median) and "share_better" (fraction of draws in which ``arm`` has the smaller
+        error).
 
     Raises
     ------
     ValueError
-        If an arm is not in ``frame``, or the two have no draw in common.
+        If a model is not in ``frame``, or the two have no common draw.
 
     See Also
     --------
-    summarize : Medians of all arms.
+    summarize : Medians of all models.
 
     Examples
     --------
@@ -106,8 +107,8 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     >>> from sklearn.linear_model import LinearRegression, Ridge
     >>> from skdim.model_selection import label_efficiency, paired_difference
     >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
-    >>> arms = {"least squares": LinearRegression(), "ridge": Ridge()}
-    >>> draws = label_efficiency(arms, X, y, train_sizes=[20, 80], n_repeats=6)
+    >>> models = {"least squares": LinearRegression(), "ridge": Ridge()}
+    >>> draws = label_efficiency(models, X, y, train_sizes=[20, 80], n_repeats=6)
     >>> difference = paired_difference(draws, "least squares", "ridge")
     >>> difference[["n_labels", "n_repeats", "share_better"]]
        n_labels  n_repeats  share_better
@@ -118,16 +119,16 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     """
     check_frame(frame)
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1; got {confidence}")
+        raise ValueError(f"confidence must be between 0 and 1; got {confidence}")
     arms = pd.unique(frame["arm"])
     for name in (arm, reference):
         if name not in arms:
-            raise ValueError(f"{name!r} is no arm of the frame; it has {list(arms)}")
+            raise ValueError(f'{name!r} not found in column "arm"; available: {list(arms)}')
     frame = frame.assign(seed=frame.get("seed", 0))
     mae = frame.pivot(index=["n_labels", "seed", "repeat"], columns="arm", values="mae")
     difference = (mae[arm] - mae[reference]).dropna()
     if difference.empty:
-        raise ValueError(f"arms {arm!r} and {reference!r} have no label draw in common")
+        raise ValueError(f"{arm!r} and {reference!r} have no common label draw")
     rng = check_random_state(random_state)
     tails = [50 * (1 - confidence), 50 * (1 + confidence)]
     rows = []
@@ -139,10 +140,10 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
 
 
 def _bootstrapped_medians(by_seed, n_bootstrap, rng):
-    """Medians over as many seeds as there are, drawn with replacement, and in each as many of its repeats."""
+    """Medians of samples in which seeds, and repeats within each, are drawn with replacement."""
     n_seeds = len(by_seed)
     chosen = rng.randint(n_seeds, size=(n_bootstrap, n_seeds))
-    # Seeds may have different numbers of repeats: what is left over stays NaN.
+    # Seeds may have different numbers of repeats: unused entries stay NaN.
     samples = np.full((n_bootstrap, n_seeds, max(map(len, by_seed))), np.nan)
     for place in range(n_seeds):
         for seed, values in enumerate(by_seed):
@@ -152,18 +153,18 @@ def _bootstrapped_medians(by_seed, n_bootstrap, rng):
 
 
 def check_frame(frame):
-    """Check that a table has what :func:`label_efficiency` puts into it."""
+    """Raise ValueError if a table is not a result of :func:`label_efficiency`."""
     missing = [name for name in ("arm", "n_labels", "repeat", "mae") if name not in getattr(frame, "columns", ())]
     if missing:
-        raise ValueError(f"the frame lacks the columns {missing}: pass what label_efficiency returns")
+        raise ValueError(f"columns {missing} are missing: pass the result of label_efficiency")
     if not len(frame):
-        raise ValueError("the frame has no rows: pass what label_efficiency returns")
+        raise ValueError("the table has no rows: pass the result of label_efficiency")
     draw = [name for name in ("arm", "n_labels", "seed", "repeat") if name in frame]
     needed = [*draw, "mae"]
     if frame[needed].isna().any(axis=None):
-        raise ValueError(f"the frame has missing values in the columns {needed}: leave these rows out")
+        raise ValueError(f"the table has missing values in columns {needed}: remove these rows")
     if frame.duplicated(draw).any():
         raise ValueError(
-            f"the frame has a draw twice (same {', '.join(draw)}): number the repeats anew, or give frames of several "
-            'runs a column "seed"'
+            f'the table has duplicate draws (same {", ".join(draw)}): renumber the repeats, or add a column "seed" to '
+            "tables of several runs"
         )

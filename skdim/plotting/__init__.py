@@ -1,7 +1,6 @@
-"""Displays of results, in scikit-learn's conventions; they need matplotlib (``pip install 'skdim-crystals[plot]'``).
+"""Displays of results, following scikit-learn's conventions. Requires ``pip install 'skdim-crystals[plot]'``.
 
-Predictions against labels are scikit-learn's own :class:`~sklearn.metrics.PredictionErrorDisplay`, which takes a
-:class:`skdim.SiteNetRegressor`, or a Pipeline that ends in a regressor, as it takes any other:
+To plot predictions against labels, use scikit-learn's :class:`~sklearn.metrics.PredictionErrorDisplay`:
 
 >>> from sklearn.metrics import PredictionErrorDisplay
 >>> from skdim import SiteNetFeaturizer, SiteNetRegressor

@@ -1,4 +1,4 @@
-"""AttentionDistanceDisplay: how much attention sites pay to a neighbour, against its distance."""
+"""AttentionDistanceDisplay: attention to a neighbour against its distance."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from ._fitted import find_step
 from ._style import COLORS, GREY, MARKERS, as_panels, hex_colors, legend_beside, make_panels, pyplot
 
 KINDS = ("points", "median", "density")
-#: Of a panel, in inches.
+#: Size of a panel, in inches.
 _WIDTH, _HEIGHT = 3.8, 3.2
-#: Of the legend.
+#: Width of the legend, in inches.
 _LEGEND = 1.7
-#: Up to so many elements all pairs are told apart: of Okabe and Ito's colours those that are far apart in grey as well.
+#: Colours if all pairs of elements are shown: those of Okabe and Ito that also differ in greyscale.
 _FEW = ("#0072B2", "#E69F00", "#000000", "#F0E442")
-#: Bins of the attention for "density".
+#: Number of attention bins for "density".
 _N_HEIGHTS = 48
-#: Quantile of what a density holds that its colours run to.
+#: Quantile of the densities at the upper end of the colours.
 _MOST_SHARES = 0.98
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
 class AttentionDistanceDisplay:
-    """Attention to a neighbour against its distance, a panel for each head of each block.
+    """Attention to a neighbour against its distance, with a panel for each head of each block.
 
-    Made by :meth:`from_estimator` or :meth:`from_attention`; of one crystal or a set. A pair stands for ``count`` equal
-    neighbours and its attention is that to all of them; what is drawn is the attention to one, attention / count. A
-    dashed line is what a neighbour would get if all sites of the supercell got the same: it falls with the distance in
-    a set, as far neighbours are found in large supercells. At distance 0 is the attention of a site to itself.
+    Create it with :meth:`from_estimator` or :meth:`from_attention`, for one crystal or many. A row of the table stands
+    for ``count`` equal neighbours and has the attention to all of them; the plot shows the attention to one neighbour,
+    attention / count. The dashed line is uniform attention to all sites of the supercell. For many crystals it falls
+    with distance, as distant neighbours occur only in large supercells. Distance 0 is a site's attention to itself.
 
-    Medians, quartiles and densities are over pairs of sites: each row of the table counts ``multiplicity`` * ``count``
-    times, so that they are the same with and without merging of equal sites.
+    Medians, quartiles and densities are over pairs of sites: a row of the table counts ``multiplicity`` * ``count``
+    times. They do not depend on whether equal sites are merged.
 
     Parameters
     ----------
     attention : DataFrame
-        As :meth:`skdim.DeepInfoMaxEmbedder.attention` returns it.
+        Result of :meth:`skdim.DeepInfoMaxEmbedder.attention`.
 
     Attributes
     ----------
     attention : DataFrame
     figure_ : matplotlib Figure
     axes_ : list of matplotlib Axes
-        One a panel: the heads of the first block, those of the second, and so on.
+        One per panel: the heads of the first block, then those of the second, and so on.
     ax_ : matplotlib Axes
-        The first of them.
+        The first panel.
     artists_ : list of dict of str to matplotlib Artist
-        One a panel. "even": the dashed line. For points, their PathCollection by elements ("Na → Cl"), or under
-        "points"; for medians, the line by elements or under "median", the band under "quartiles", and the sites with
-        themselves under "self"; for a density, its QuadMesh under "density".
+        One dict per panel. "even": the dashed line. Points: a PathCollection for each pair of elements ("Na → Cl"), or
+        "points". Medians: a line for each pair of elements or "median", the band "quartiles", and "self" for the
+        attention of sites to themselves. Density: the QuadMesh "density".
 
     See Also
     --------
-    skdim.DeepInfoMaxEmbedder.attention : The numbers behind it.
+    skdim.DeepInfoMaxEmbedder.attention : Computes the table.
 
     References
     ----------
@@ -79,28 +79,28 @@ class AttentionDistanceDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, max_crystals=1000, random_state=0, ax=None, **plot_params):
-        """Plot the attention of a fitted network on crystals.
+        """Compute the attention of a fitted network on crystals, and plot it.
 
         Parameters
         ----------
         estimator : fitted DeepInfoMaxEmbedder or SiteNetRegressor
-            Or a FrozenEstimator or Pipeline of one; the steps of the Pipeline before it are applied to X.
-        X : Crystals, or what the Pipeline takes
-            One row shows a crystal, several a set: ``X[3]``. Rows that failed to featurize are left out.
+            Or a FrozenEstimator or Pipeline of one; earlier steps of the Pipeline are applied to X.
+        X : Crystals, or input of the Pipeline
+            Select a row to show one crystal: ``X[3]``. Failed rows are skipped.
         max_crystals : int or None, default=1000
-            Where there are more, as many are drawn at random. None takes all.
+            Maximum number of crystals, drawn at random. None takes all.
         random_state : int, default=0
-            Of the drawing of rows.
-        ax : matplotlib Axes, or sequence of one a head of each block, default=None
-            None makes a new figure.
+            Seed of the draw.
+        ax : matplotlib Axes, or sequence of one per head of each block, default=None
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
         AttentionDistanceDisplay
         """
-        pyplot()  # what is missing is said before the work
+        pyplot()  # raise before computing anything
         if max_crystals is not None and max_crystals < 1:
             raise ValueError(f"max_crystals must be at least 1, or None; got {max_crystals!r}")
         transformers, network = find_step(estimator, "attention")
@@ -116,16 +116,16 @@ class AttentionDistanceDisplay:
 
     @classmethod
     def from_attention(cls, attention, *, ax=None, **plot_params):
-        """Plot a table of attention, or a part of one: ``table[table["element"] == "O"]``.
+        """Plot a table of attention, or part of one: ``table[table["element"] == "O"]``.
 
         Parameters
         ----------
         attention : DataFrame
-            As :meth:`skdim.DeepInfoMaxEmbedder.attention` returns it.
-        ax : matplotlib Axes, or sequence of one a head of each block, default=None
-            None makes a new figure.
+            Result of :meth:`skdim.DeepInfoMaxEmbedder.attention`.
+        ax : matplotlib Axes, or sequence of one per head of each block, default=None
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -138,25 +138,25 @@ class AttentionDistanceDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, or sequence of one a head of each block, default=None
-            None makes a new figure, with the heads of a block side by side.
+        ax : matplotlib Axes, or sequence of one per head of each block, default=None
+            None creates a figure, with the heads of a block side by side.
         kind : {"points", "median", "density"}, default=None
-            A point for each distinct pair; median and quartiles of the pairs of sites at each distance; or the share of
-            the pairs at each distance that have each attention. None takes points for one crystal, medians for more.
+            "points": one for each distinct pair. "median": median and quartiles of the attention at each distance.
+            "density": distribution of the attention at each distance. None takes points for one crystal, else medians.
         elements : bool, default=None
-            Tell the elements of site and neighbour apart ("Na → Cl": attention of Na to Cl), for points and medians;
-            medians then have no quartiles. None does for one crystal.
+            Distinguish the elements of site and neighbour ("Na → Cl": attention of Na to Cl), for points and medians;
+            medians then have no quartiles. None does so for one crystal.
         bins : int or sequence of float, default=24
-            Edges of bins of the distance in angstrom, for medians and densities. A number makes bins of equal width
-            from 0 to the distance that 99 % of the pairs of sites do not exceed; farther ones are left out.
+            Number or edges (angstrom) of the distance bins, for medians and densities. A number makes bins of equal
+            width from 0 to the distance within which 99 % of the pairs of sites are; pairs beyond it are not shown.
         colors : sequence of colors, default=None
-            For pairs of elements. Up to four elements have a color each as neighbours and a marker each as sites. Of
-            more elements the most frequent pairs have a color and a marker each, and the rest share grey. None takes
-            Okabe and Ito's, which colour-blind readers tell apart.
+            For pairs of elements. Up to four elements: the color is the neighbour's element and the marker the site's.
+            More elements: the most frequent pairs have a color and a marker each, the others are grey. None takes the
+            colour-blind safe palette of Okabe and Ito.
         cmap : str or Colormap, default="Blues"
             For "density".
         legend : bool, default=True
-            Put a legend (for a density, a colour bar) beside the panels.
+            Add a legend (for a density, a colour bar) to the right of the panels.
 
         Returns
         -------
@@ -167,7 +167,8 @@ class AttentionDistanceDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If the table is not one of attention, the number of axes is not that of the heads, or a parameter is wrong.
+            If the table is not a table of attention, the number of axes differs from that of the heads, or a parameter
+            is invalid.
         """
         pyplot()
         from matplotlib.ticker import LogLocator, NullFormatter
@@ -221,7 +222,7 @@ class AttentionDistanceDisplay:
                 marker=marker,
                 edgecolors="0.2" if size > 10 else "none",
                 linewidths=0.4,
-                rasterized=len(rows) > 2000,  # thousands of them make a vector graphic too heavy to open
+                rasterized=len(rows) > 2000,  # thousands of points make vector graphics slow to open
                 zorder=2 if color == GREY else 3,
                 label=label if styles else None,
             )
@@ -234,13 +235,14 @@ class AttentionDistanceDisplay:
             style = {"color": color, "marker": marker, "markersize": 4, "linewidth": 1.5}
             style["zorder"] = 2 if color == GREY else 3
             (artists[label],) = axes.plot(centres, quantiles[:, 1], **style, label=label)
-            own = part[part["distance"] == 0]
+            selves = part[part["distance"] == 0]
             if not styles:
                 artists["quartiles"] = axes.fill_between(
                     centres, quantiles[:, 0], quantiles[:, 2], color=color, alpha=0.25, linewidth=0, label="quartiles"
                 )
-            if len(own):
-                low, middle, high = weighted_quantiles(own["weight"].to_numpy(), own["n_pairs"].to_numpy(), _QUARTILES)
+            if len(selves):
+                weights, n_pairs = selves["weight"].to_numpy(), selves["n_pairs"].to_numpy()
+                low, middle, high = weighted_quantiles(weights, n_pairs, _QUARTILES)
                 artists["self" if not styles else f"self {label}"] = axes.errorbar(
                     [0],
                     [middle],
@@ -254,14 +256,14 @@ class AttentionDistanceDisplay:
         seen = table.loc[table["weight"] > 0, "weight"]
         heights = np.geomspace(seen.min() * 0.999, seen.max() * 1.001, _N_HEIGHTS + 1)
         share = density(rows, edges, heights)
-        share[share == 0] = np.nan  # the paper's white, and not the palest colour
+        share[share == 0] = np.nan  # white, not the palest colour
         return {"density": axes.pcolormesh(edges, heights, share.T, cmap=cmap, rasterized=True)}
 
     def _share_colors(self, legend):
-        """The same colours in all panels, and their bar."""
+        """Give all panels the same colour range, and add a colour bar."""
         meshes = [artists["density"] for artists in self.artists_]
         shares = np.concatenate([np.ma.compressed(mesh.get_array()) for mesh in meshes])
-        # Distances that few pairs have, all at one height, shall not use up the colours.
+        # Rare distances, with all pairs in one bin, must not stretch the colour range.
         top = np.quantile(shares, _MOST_SHARES)
         for mesh in meshes:
             mesh.set_clim(0, top)
@@ -278,7 +280,7 @@ class AttentionDistanceDisplay:
 
 
 def _styles(table, colors):
-    """Color and marker of each pair of elements that is told apart, in the order of the elements; grey for others."""
+    """Color and marker of each pair of elements that is shown, in the order of the elements; grey for others."""
     names = table.drop_duplicates("elements").set_index("elements")[["element", "neighbour_element"]].sort_index()
     present = pd.unique(names.to_numpy().ravel()).tolist()
     if len(present) <= len(_FEW):
@@ -297,7 +299,7 @@ def _styles(table, colors):
 
 
 def _parts(rows, styles, name):
-    """Rows, colour and marker of each group that is drawn."""
+    """Rows, color and marker of each group."""
     if not styles:
         return {name: (rows, COLORS[0], MARKERS[0])}
     parts = {}

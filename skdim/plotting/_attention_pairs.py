@@ -1,11 +1,11 @@
-"""From a table of attention to what is drawn: weights of single neighbours, quantiles and densities by distance."""
+"""Attention to single neighbours, and its quantiles and densities by distance, from a table of attention."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-#: Share of the pairs of sites that bins reach to: the few in very long supercells would make a noisy tail.
+#: Fraction of the pairs of sites within the default bins: the few beyond them make a noisy tail.
 ALMOST_ALL = 0.99
 _NEEDED = (
     "crystal",
@@ -22,31 +22,31 @@ _NEEDED = (
 
 
 def read_attention(table):
-    """A copy of a table of attention with further columns.
+    """Check a table of attention, and add columns to a copy.
 
-    "weight" is the attention to one of the ``count`` neighbours, "even" what it would be if all got the same, "n_pairs"
-    how many pairs of sites a row stands for, and "elements" names site and neighbour.
+    "weight" is the attention to one of the ``count`` neighbours, "even" the same for uniform attention, "n_pairs" the
+    number of pairs of sites that a row stands for, and "elements" the elements of site and neighbour.
 
     Raises
     ------
     TypeError
-        If it is no DataFrame.
+        If it is not a DataFrame.
     ValueError
-        If it lacks a column, has no row, or holds what is not finite.
+        If a column is missing, there are no rows, or a value is not finite.
     """
     if not isinstance(table, pd.DataFrame):
         raise TypeError(
-            f"attention must be the DataFrame that an estimator's attention(X) returns, not {type(table).__name__}"
+            f"attention must be the DataFrame that an estimator's attention(X) returns; got {type(table).__name__}"
         )
     missing = [name for name in _NEEDED if name not in table]
     if missing:
-        raise ValueError(f"attention lacks the columns {missing}: pass what an estimator's attention(X) returns")
+        raise ValueError(f"attention has no columns {missing}: pass the result of an estimator's attention(X)")
     if not len(table):
-        raise ValueError("attention has no row: there is no crystal that could be featurized among those handed in")
+        raise ValueError("attention has no rows: all crystals failed to featurize")
     numbers = table[["distance", "multiplicity", "count", "supercell_sites", "attention"]].to_numpy(dtype=float)
     if not np.isfinite(numbers).all():
         row = table.index[~np.isfinite(numbers).all(axis=1)][0]
-        raise ValueError(f"attention must be finite; it is not in the row {row}")
+        raise ValueError(f"attention must be finite; row {row} is not")
     return table.assign(
         weight=table["attention"] / table["count"],
         even=1 / table["supercell_sites"],
@@ -65,56 +65,56 @@ def _elements(table):
 
 
 def bin_edges(table, bins):
-    """Edges of bins of the distance: those given, or ``bins`` of equal width from 0 to where almost all pairs are.
+    """Edges of the distance bins: those given, or ``bins`` bins of equal width that hold almost all pairs.
 
     Raises
     ------
     ValueError
-        If they are no number of bins, and no ascending distances; or if no pair is between them.
+        If ``bins`` is neither a positive number nor ascending edges, or no pair is within the edges.
     """
     if np.ndim(bins) == 0:
         if not isinstance(bins, int | np.integer) or bins < 1:
-            raise ValueError(f"bins must be a positive number of bins, or their edges; got {bins!r}")
+            raise ValueError(f"bins must be a positive number of bins or their edges; got {bins!r}")
         distances, n_pairs = table["distance"].to_numpy(dtype=float), table["n_pairs"].to_numpy()
         return np.linspace(0, max(1.0, weighted_quantiles(distances, n_pairs, [ALMOST_ALL])[0]), int(bins) + 1)
     edges = np.asarray(bins, dtype=float)
     if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(f"bins must be a positive number of bins, or their ascending edges; got {bins!r}")
+        raise ValueError(f"bins must be a positive number of bins or their ascending edges; got {bins!r}")
     if not table["distance"].between(edges[0], edges[-1]).any():
-        raise ValueError(f"no pair of sites is between {edges[0]:g} and {edges[-1]:g} angstrom apart: pass other bins")
+        raise ValueError(f"no distance is between {edges[0]:g} and {edges[-1]:g} angstrom: pass other bins")
     return edges
 
 
 def weighted_quantiles(values, weights, shares):
-    """The smallest values that at least these shares of the weight do not exceed."""
+    """Weighted quantiles: the smallest values that at least these fractions of the weight do not exceed."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
-    # A hair less, so that shares that are met exactly are met in spite of rounding.
+    # Slightly less, so that rounding does not miss fractions that are met exactly.
     at = np.searchsorted(total, np.asarray(shares) * total[-1] * (1 - 1e-12))
     return values[order][np.minimum(at, len(order) - 1)]
 
 
 def binned_quantiles(rows, edges, column="weight", shares=(0.25, 0.5, 0.75)):
-    """Quantiles of a column over the pairs of sites at each distance, those of sites with themselves left out.
+    """Quantiles of a column over the pairs of sites in each distance bin, except pairs of a site with itself.
 
     Returns
     -------
     centres : ndarray of shape (n_bins,)
-        Of the bins that hold a pair.
+        Of the bins that contain pairs.
     quantiles : ndarray of shape (n_bins, len(shares))
     """
     rows = rows[rows["distance"] > 0]
     distances, values, weights = (rows[name].to_numpy(dtype=float) for name in ("distance", column, "n_pairs"))
     which = _bin_of(distances, edges)
-    found = [k for k in np.unique(which) if 0 <= k < len(edges) - 1]
-    quantiles = [weighted_quantiles(values[which == k], weights[which == k], shares) for k in found]
-    return (edges[:-1] + edges[1:])[found] / 2, np.reshape(quantiles, (len(found), len(shares)))
+    filled = [k for k in np.unique(which) if 0 <= k < len(edges) - 1]
+    quantiles = [weighted_quantiles(values[which == k], weights[which == k], shares) for k in filled]
+    return (edges[:-1] + edges[1:])[filled] / 2, np.reshape(quantiles, (len(filled), len(shares)))
 
 
 def density(rows, edges, weight_edges):
-    """Share of the pairs of sites at each distance that have each weight, (n_bins, n_weights); each row adds up to 1.
+    """Fraction of the pairs of sites in each distance bin that have each weight, (n_bins, n_weights).
 
-    Rows of bins that hold no pair are NaN.
+    Rows sum to 1; rows of empty bins are NaN.
     """
     distances, weights, n_pairs = (rows[name].to_numpy(dtype=float) for name in ("distance", "weight", "n_pairs"))
     heights = np.clip(weights, weight_edges[0], weight_edges[-1])
@@ -124,6 +124,6 @@ def density(rows, edges, weight_edges):
 
 
 def _bin_of(distances, edges):
-    """Bin of each distance; the last edge belongs to the last bin, as in numpy's histograms."""
+    """Bin of each distance; the last edge is in the last bin, as in numpy.histogram."""
     which = np.searchsorted(edges, distances, side="right") - 1
     return np.where(distances == edges[-1], len(edges) - 2, which)

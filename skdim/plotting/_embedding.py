@@ -1,4 +1,4 @@
-"""EmbeddingDisplay: a map of crystals by their vectors, coloured by what is known of them."""
+"""EmbeddingDisplay: a map of crystals by their vectors, coloured by properties."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ import numpy as np
 from ._embedding_map import choose_rows, make_projection, project, read_targets
 from ._style import COLORS, GREY, as_panels, hex_colors, make_panels, pyplot
 
-#: Side of a panel in inches.
+#: Side of a panel, in inches.
 _PANEL = 4.0
 
 
 class EmbeddingDisplay:
-    """A map of crystals by their vectors, a panel for each target.
+    """A map of crystals by their vectors, with a panel for each target.
 
-    Made by :meth:`from_estimator` or :meth:`from_vectors`. Vectors are standardised and projected onto the plane once;
-    every panel shows the same points. Neighbours on the map are neighbours among the vectors; with t-SNE and UMAP the
-    distances between far groups mean nothing, and nor do the axes.
+    Create it with :meth:`from_estimator` or :meth:`from_vectors`. Vectors are standardised and projected to two
+    dimensions once; all panels show the same points. Neighbours on the map are neighbours among the vectors. With t-SNE
+    and UMAP, the axes and the distances between distant groups have no meaning.
 
-    Points are drawn in random order, so that none hides others by its place in the data.
+    Points are drawn in random order, so that overlaps do not depend on the order of the data.
 
     Parameters
     ----------
     positions : ndarray of shape (n_points, 2)
         The map.
     targets : DataFrame, dict of str to array-like, Series, array-like or None, default=None
-        Of length n_points. Numbers are continuous and get a colour bar; strings, booleans and categories get a legend.
+        Of length n_points. Numbers are continuous, with a colour bar; strings, booleans and categories have a legend.
         Missing values are grey.
     units : str or dict of str to str, default=None
-        Unit of the target, or of each by name, for the colour bar: "eV/atom".
+        Unit of the target, or of each target by name, for the colour bar: "eV/atom".
     axis_names : tuple of two str, default=("", "")
-        What the axes are.
+        Labels of the axes.
     rows : ndarray of int of shape (n_points,), default=None
-        Which row of the data each point is.
+        Row of the data of each point.
 
     Attributes
     ----------
     positions, targets, units, axis_names, rows
-        As given. :meth:`from_vectors` gives the targets as a dict of Series; one that has no name is "".
+        As passed. :meth:`from_vectors` passes the targets as a dict of Series; a target without name is "".
     figure_ : matplotlib Figure
     axes_ : list of matplotlib Axes
-        One a panel.
+        One per panel.
     ax_ : matplotlib Axes
-        The first of them.
+        The first panel.
     scatters_ : list of matplotlib PathCollection
-        One a panel.
+        One per panel.
     colorbars_ : list of matplotlib Colorbar or None
-        One a panel, None for categories.
+        One per panel, None for categories.
 
     See Also
     --------
@@ -84,21 +84,21 @@ class EmbeddingDisplay:
         ax=None,
         **plot_params,
     ):
-        """Embed crystals and plot their map.
+        """Embed crystals, project their vectors and plot the map.
 
         Parameters
         ----------
         embedder : fitted estimator with ``transform``
             A :class:`skdim.DeepInfoMaxEmbedder`, or a Pipeline that ends in one.
-        X : Crystals, or what the embedder transforms
+        X : Crystals, or input of the embedder
         y, method, max_points, random_state, units, ax, **plot_params
-            As for :meth:`from_vectors`.
+            As in :meth:`from_vectors`.
 
         Returns
         -------
         EmbeddingDisplay
         """
-        pyplot()  # what is missing is said before the work
+        pyplot()  # raise before computing anything
         make_projection(method, 100, random_state)
         options = {"method": method, "max_points": max_points, "random_state": random_state, "units": units}
         return cls.from_vectors(embedder.transform(X), y, **options, ax=ax, **plot_params)
@@ -116,29 +116,29 @@ class EmbeddingDisplay:
         ax=None,
         **plot_params,
     ):
-        """Project vectors and plot their map.
+        """Project vectors and plot the map.
 
         Parameters
         ----------
         vectors : array-like of shape (n_crystals, n_components)
-            Rows with NaN, as crystals have that failed to featurize, are left out with a warning.
+            Rows with NaN (crystals that failed to featurize) are skipped, with a warning.
         y : DataFrame, dict of str to array-like, Series, array-like or None, default=None
-            What to colour by, of length n_crystals; of several targets each gets a panel. Numbers are continuous:
-            make classes that are numbers strings (``y.astype(str)``). Missing values are grey.
+            Targets to colour by, of length n_crystals, each in its panel. Numbers are continuous: convert numeric
+            classes to strings (``y.astype(str)``). Missing values are grey.
         method : {"tsne", "umap", "pca"} or estimator, default="tsne"
             "tsne" is scikit-learn's t-SNE, started from the principal components, with a perplexity of 30; "umap" needs
-            umap-learn (``pip install 'skdim-crystals[umap]'``). An estimator with ``fit_transform`` to two columns,
-            such as ``TSNE(perplexity=50)``, is cloned and used as it is.
+            umap-learn (``pip install 'skdim-crystals[umap]'``). Or an estimator with ``fit_transform`` to two columns,
+            such as ``TSNE(perplexity=50)``, which is cloned.
         max_points : int or None, default=5000
-            Where there are more rows, as many are drawn at random; t-SNE takes about 10 s for 5000. None takes all.
+            Maximum number of points, drawn at random; t-SNE takes about 10 s for 5000. None takes all.
         random_state : int, default=0
-            Of the drawing of rows and of the projection. The same gives the same map.
+            Seed of the draw and the projection.
         units : str or dict of str to str, default=None
-            Unit of the target, or of each by name.
-        ax : matplotlib Axes, or sequence of one a target, default=None
-            None makes a new figure.
+            Unit of the target, or of each target by name.
+        ax : matplotlib Axes, or sequence of one per target, default=None
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib, or umap-learn for "umap", is not installed.
         ValueError
-            If the vectors are infinite or too few, or y does not fit them.
+            If vectors are infinite or too few, or y does not match them.
         """
         pyplot()
         rows, vectors = choose_rows(vectors, max_points, random_state)
@@ -164,19 +164,19 @@ class EmbeddingDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, or sequence of one a target, default=None
-            None makes a new figure.
+        ax : matplotlib Axes, or sequence of one per target, default=None
+            None creates a figure.
         cmap : str or Colormap, default="viridis"
-            For continuous targets; one of even lightness steps, such as the default, does not invent borders.
+            For continuous targets. Prefer a perceptually uniform one, such as the default.
         quantiles : tuple of two floats, default=(0.02, 0.98)
-            Between which the colours run, so that a few outliers do not use them up; what is beyond has the colour of
-            the end, and the colour bar ends in an arrow. (0, 1) takes all.
+            Range of the colours, so that a few outliers do not stretch it; the colour bar then ends in an arrow. (0, 1)
+            takes all values.
         colors : sequence of colors
-            For categories. Where there are more than colors, the most frequent ones get them and the rest share grey.
+            For categories. With more categories than colors, the most frequent have colors and the others are grey.
         point_size : float, default=None
-            Area of a point in square points, as for ``Axes.scatter``. None takes less the more there are.
+            Area of a point in square points, as in ``Axes.scatter``. None decreases it with the number of points.
         n_columns : int, default=3
-            Panels side by side in a new figure.
+            Maximum number of panels per row of a new figure.
 
         Returns
         -------
@@ -187,7 +187,7 @@ class EmbeddingDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the number of axes is not that of the targets, or the quantiles are not two ascending shares.
+            If the number of axes differs from that of the targets, or the quantiles are not two ascending fractions.
         """
         colors = hex_colors(colors)
         low, high = quantiles
@@ -236,12 +236,12 @@ class EmbeddingDisplay:
 
         counts = values.value_counts()
         shown = counts[counts > 0].index[: len(colors)].tolist()
-        # In the order of the categories, which says more than that of the counts.
+        # In the order of the categories, not of the counts.
         shown = [category for category in values.cat.categories if category in shown]
         color_of = dict(zip(shown, colors, strict=False))
         point_colors = np.array([color_of.get(value, GREY) for value in values], dtype=object)
         grey = point_colors[order] == GREY
-        # Grey ones first, beneath the others.
+        # Grey points first, below the others.
         order = np.concatenate([order[grey], order[~grey]])
         scatter = self._scatter(axes, order, size, color=point_colors[order].tolist())
         labels = {str(category): color for category, color in color_of.items()}
@@ -256,7 +256,7 @@ class EmbeddingDisplay:
         return scatter
 
     def _scatter(self, axes, rows, size, **style):
-        # As pixels: thousands of points make a vector graphic too heavy to open.
+        # As pixels: thousands of points make vector graphics slow to open.
         return axes.scatter(*self.positions[rows].T, s=size, linewidths=0, rasterized=True, **style)
 
     def _label(self, name):
@@ -266,6 +266,6 @@ class EmbeddingDisplay:
 
 def _make_axes(n_panels, n_columns):
     axes = make_panels(n_panels, n_columns, _PANEL + 1, _PANEL)
-    # In inches: what stands at a panel's sides is its own.
+    # In inches: space for each panel's legend or colour bar.
     axes[0].figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)
     return axes

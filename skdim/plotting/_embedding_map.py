@@ -1,4 +1,4 @@
-"""From vectors to a map: which rows, which projection, and the targets that colour it."""
+"""From vectors to a map: choice of rows, projection, and targets to colour by."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
 METHODS = ("tsne", "umap", "pca")
-#: Fewest rows of which there is anything to see; also what t-SNE's neighbours need.
+#: Minimum number of rows, also for the neighbours of t-SNE.
 _FEWEST = 5
 
 
 def choose_rows(vectors, max_points, random_state):
-    """Rows that have a vector, at most ``max_points`` of them, in order; and the vectors, checked, as float64."""
-    # numpy asks "is this a table of numbers" in words of its own; NaN is what failed rows hold.
+    """Choose at most ``max_points`` rows without NaN, in order; returns them and the checked vectors as float64."""
+    # Failed rows are NaN.
     vectors = check_array(vectors, dtype=np.float64, ensure_all_finite="allow-nan", input_name="vectors")
     rows = np.flatnonzero(~np.isnan(vectors).any(axis=1))
     missing = len(vectors) - len(rows)
@@ -29,12 +29,12 @@ def choose_rows(vectors, max_points, random_state):
             f"a map needs at least {_FEWEST} vectors of 2 components without NaN; got {len(rows)} of {vectors.shape[1]}"
         )
     if (vectors[rows] == vectors[rows[0]]).all():
-        raise ValueError(f"all {len(rows)} vectors are the same: there is nothing to map")
+        raise ValueError(f"all {len(rows)} vectors are equal: there is nothing to map")
     if missing:
         first = np.setdiff1d(np.arange(len(vectors)), rows)[:3].tolist()
         warnings.warn(
-            f"{missing} of {len(vectors)} rows have NaN in their vectors (the first: {', '.join(map(str, first))}), as "
-            "crystals that failed to featurize have; they are left out of the map",
+            f"{missing} of {len(vectors)} rows have NaN in their vectors (the first: {', '.join(map(str, first))}), "
+            "probably crystals that failed to featurize; they are not on the map",
             stacklevel=4,
         )
     if max_points is not None and len(rows) > max_points:
@@ -45,7 +45,7 @@ def choose_rows(vectors, max_points, random_state):
 
 
 def make_projection(method, n_rows, random_state):
-    """An estimator with ``fit_transform`` to two columns, and the names of these."""
+    """Make an estimator with ``fit_transform`` to two columns, and the names of the columns."""
     if not isinstance(method, str):
         if not hasattr(method, "fit_transform"):
             raise ValueError(f"method must be one of {METHODS} or an estimator with fit_transform; got {method!r}")
@@ -62,27 +62,27 @@ def make_projection(method, n_rows, random_state):
         except ImportError as error:
             raise ImportError(
                 "method='umap' needs umap-learn, which is not installed: pip install 'skdim-crystals[umap]'; "
-                "method='tsne' needs nothing more"
+                "or pass method='tsne'"
             ) from error
-        # With a seed UMAP runs in one thread, and warns where it was not told so.
+        # With a seed UMAP runs in one thread, and warns unless n_jobs=1.
         projection = UMAP(n_components=2, n_neighbors=min(15, n_rows - 1), random_state=random_state, n_jobs=1)
         return projection, ("UMAP 1", "UMAP 2")
     raise ValueError(f"method must be one of {METHODS} or an estimator with fit_transform; got {method!r}")
 
 
 def project(vectors, projection):
-    """Standardise each component and project: float64 ndarray of shape (n_rows, 2)."""
+    """Standardise each component and project to a float64 ndarray of shape (n_rows, 2)."""
     positions = np.asarray(projection.fit_transform(StandardScaler().fit_transform(vectors)), dtype=np.float64)
     if positions.shape != (len(vectors), 2) or not np.isfinite(positions).all():
         raise ValueError(
-            f"{type(projection).__name__} must give two finite numbers for each of {len(vectors)} rows; it gave an "
-            f"array of shape {positions.shape}"
+            f"{type(projection).__name__} must return two finite numbers for each of {len(vectors)} rows; it returned "
+            f"an array of shape {positions.shape}"
         )
     return positions
 
 
 def read_targets(y, n_rows):
-    """Targets by name, each a Series of length n_rows: of floats, or of categories.
+    """Check targets, and convert them to a dict of Series of length n_rows, of floats or categories.
 
     Numbers are continuous; strings, booleans, objects and pandas categories are categories.
     """
@@ -90,7 +90,7 @@ def read_targets(y, n_rows):
         return {}
     if isinstance(y, pd.DataFrame):
         if y.columns.has_duplicates:
-            raise ValueError(f"y has several columns of the same name: {y.columns[y.columns.duplicated()].tolist()}")
+            raise ValueError(f"y has duplicate column names: {y.columns[y.columns.duplicated()].tolist()}")
         columns = {str(name): y[name] for name in y.columns}
     elif isinstance(y, Mapping):
         columns = {str(name): values for name, values in y.items()}
@@ -111,6 +111,6 @@ def read_targets(y, n_rows):
         else:
             values = values.astype("category")
         if values.isna().all():
-            raise ValueError(f"{what} has no value: all are missing")
+            raise ValueError(f"{what} has only missing values")
         targets[name] = values
     return targets

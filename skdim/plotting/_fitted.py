@@ -1,4 +1,4 @@
-"""The network within what a user has fitted."""
+"""Find the network inside a fitted Pipeline or FrozenEstimator."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def find_step(estimator, attribute):
-    """The last step of an estimator that has an attribute, and the transformers that come before it.
+    """Find the last step of an estimator that has an attribute, and the transformers before it.
 
     Parameters
     ----------
     estimator : estimator
-        May be a Pipeline or a FrozenEstimator, also one within the other.
+        May be a Pipeline or a FrozenEstimator, also nested.
     attribute : str
 
     Returns
@@ -24,15 +24,15 @@ def find_step(estimator, attribute):
     Raises
     ------
     TypeError
-        If none has it.
+        If no step has the attribute.
     sklearn.exceptions.NotFittedError
-        If that may be because it is not fitted.
+        If the estimator is not fitted.
     """
     found = _find(estimator, attribute)
     if found is None:
         check_is_fitted(estimator)
         raise TypeError(
-            f"{type(estimator).__name__} has no {attribute!r}, nor has a step of it: pass a fitted DeepInfoMaxEmbedder "
+            f"neither {type(estimator).__name__} nor its steps have {attribute!r}: pass a fitted DeepInfoMaxEmbedder "
             "or SiteNetRegressor, or a Pipeline or FrozenEstimator of one"
         )
     return found

@@ -1,4 +1,4 @@
-"""PretrainingHistoryDisplay: the losses of a training run against the epoch."""
+"""PretrainingHistoryDisplay: losses of a training run against the epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 from ._fitted import find_step
 from ._style import as_panels, legend_beside, make_panels, pyplot
 
-#: Parts of the loss in the order of their panels, and what they are called; others follow.
+#: Parts of the loss in the order of their panels, and their labels; other parts follow.
 _NAMES = {
     "loss": "Loss",
     "local": "Local loss",
@@ -16,53 +16,52 @@ _NAMES = {
     "kl": "Kullback-Leibler term",
     "descriptors": "Descriptor loss",
 }
-#: Training and validation differ in colour, lightness, line and marker.
+#: Training and validation differ in colour, lightness, line style and marker.
 _STYLES = {
     "train": {"label": "training", "color": "#0072B2", "linestyle": "-", "marker": "o"},
     "valid": {"label": "validation", "color": "#E69F00", "linestyle": "--", "marker": "s", "markerfacecolor": "white"},
 }
-#: With more epochs than this, lines have no markers.
+#: Maximum number of epochs for lines with markers.
 _MOST_MARKERS = 40
-#: Of a panel, in inches.
+#: Size of a panel, in inches.
 _WIDTH, _HEIGHT = 3.4, 2.6
-#: Of the legend.
+#: Width of the legend, in inches.
 _LEGEND = 2.0
 
 
 class PretrainingHistoryDisplay:
-    """Training and validation loss and their parts against the epoch, a panel each.
+    """Training and validation loss and their parts against the epoch, one panel each.
 
-    Made by :meth:`from_estimator` or :meth:`from_history`. The loss of a :class:`skdim.DeepInfoMaxEmbedder` is "local"
-    + "global" + ``kl_weight`` * "kl" + ``descriptor_weight`` * "descriptors"; each panel shows a part without its
-    weight. A :class:`skdim.SiteNetRegressor` has no parts. There is a validation loss with ``early_stopping``; a dotted
-    line marks the epoch where it is lowest.
+    Create it with :meth:`from_estimator` or :meth:`from_history`. The loss of a :class:`skdim.DeepInfoMaxEmbedder` is
+    "local" + "global" + ``kl_weight`` * "kl" + ``descriptor_weight`` * "descriptors"; each panel shows a part without
+    its weight. A :class:`skdim.SiteNetRegressor` has no parts. With ``early_stopping`` there is a validation loss; a
+    dotted line marks the epoch where it is lowest.
 
-    A validation loss below that of training is no mistake: training losses are means over an epoch in which the weights
-    change, and InfoNCE falls with the number of partners to tell apart, of which a few held-out crystals have less than
-    a batch of training.
+    The validation loss can be below the training loss: the training loss is the mean over an epoch in which the weights
+    change, and InfoNCE is smaller with fewer negative samples, of which a small validation set has fewer than a batch.
 
     Parameters
     ----------
     history : skorch History, list of dict, or DataFrame
-        One record an epoch, with "train_loss" and, as far as there are such, "valid_loss", "train_local" and so on.
+        One record per epoch, with "train_loss" and optionally "valid_loss", "train_local" and so on.
 
     Attributes
     ----------
-    history
-        As given.
+    history : skorch History, list of dict, or DataFrame
+        As passed.
     figure_ : matplotlib Figure
     axes_ : list of matplotlib Axes
-        One a part.
+        One per part.
     ax_ : matplotlib Axes
-        The first of them.
+        The first panel.
     lines_ : dict of str to dict
-        For each part the lines of "train" and, where there is one, "valid".
+        For each part the lines "train" and, if there is a validation loss, "valid".
     best_epoch_ : int or None
-        Where the validation loss is lowest.
+        Epoch with the lowest validation loss.
 
     See Also
     --------
-    skdim.DeepInfoMaxEmbedder : Its ``history_`` holds the losses.
+    skdim.DeepInfoMaxEmbedder : Has the losses in ``history_``.
 
     Examples
     --------
@@ -83,11 +82,11 @@ class PretrainingHistoryDisplay:
         Parameters
         ----------
         estimator : fitted DeepInfoMaxEmbedder or SiteNetRegressor
-            Also one that was loaded by ``from_pretrained``, and a FrozenEstimator or Pipeline of one.
-        ax : matplotlib Axes, or sequence of one a part, default=None
-            None makes a new figure.
+            Or a FrozenEstimator or Pipeline of one.
+        ax : matplotlib Axes, or sequence of one per part, default=None
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -102,11 +101,11 @@ class PretrainingHistoryDisplay:
         Parameters
         ----------
         history : skorch History, list of dict, or DataFrame
-            An estimator's ``history_``, or a table made of one.
-        ax : matplotlib Axes, or sequence of one a part, default=None
-            None makes a new figure.
+            An estimator's ``history_``, or a table made from it.
+        ax : matplotlib Axes, or sequence of one per part, default=None
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -119,12 +118,12 @@ class PretrainingHistoryDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, or sequence of one a part, default=None
-            None makes a new figure.
+        ax : matplotlib Axes, or sequence of one per part, default=None
+            None creates a figure.
         parts : str or sequence of str, default=None
-            Which panels, in this order: "loss", "local", "global", "kl", "descriptors". None shows all that there are.
+            Panels in this order: "loss", "local", "global", "kl", "descriptors". None shows all parts of the history.
         n_columns : int, default=3
-            At most so many panels side by side in a new figure; fewer where they fill its rows better.
+            Maximum number of panels per row of a new figure; fewer where this fills the rows better.
 
         Returns
         -------
@@ -135,8 +134,7 @@ class PretrainingHistoryDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the history has no losses, or not those of a part that is asked for; or if the number of axes is not that
-            of the parts.
+            If the history has no losses or not all of ``parts``, or the number of axes differs from that of the parts.
         """
         pyplot()
         from matplotlib.ticker import MaxNLocator
@@ -181,35 +179,35 @@ class PretrainingHistoryDisplay:
 
 
 def read_history(history):
-    """A history as a DataFrame with a column "epoch" and the losses.
+    """Convert a history to a DataFrame with a column "epoch" and the losses.
 
     Raises
     ------
     ValueError
-        If it holds no epoch, or no loss.
+        If it has no epochs or no losses.
     """
     if isinstance(history, pd.DataFrame):
         table = history.reset_index(drop=True)
     else:
         records = list(history)
         if not all(isinstance(record, dict) for record in records):
-            raise ValueError("history must be a list of records (dict of str to number), one an epoch, or a DataFrame")
-        # The batches are lists of records themselves.
+            raise ValueError("history must be a list of records (dict of str to number), one per epoch, or a DataFrame")
+        # skorch's "batches" are lists of records.
         table = pd.DataFrame([{k: v for k, v in record.items() if k != "batches"} for record in records])
     if not len(table):
-        raise ValueError("the history holds no epoch: nothing was trained (max_epochs=0)")
+        raise ValueError("the history has no epochs: nothing was trained (max_epochs=0)")
     if "train_loss" not in table and "valid_loss" not in table:
-        raise ValueError(f"the history has neither 'train_loss' nor 'valid_loss', but {table.columns.tolist()}")
+        raise ValueError(f"the history has neither 'train_loss' nor 'valid_loss'; it has {table.columns.tolist()}")
     if "epoch" not in table:
         table = table.assign(epoch=np.arange(1, len(table) + 1))
     return table
 
 
 def _parts_of(table):
-    """Parts of the loss that a history has."""
-    found = set()
+    """Parts of the loss in a history."""
+    parts = set()
     for prefix in _STYLES:
         names = (name for name in table if str(name).startswith(f"{prefix}_") and not str(name).endswith("_best"))
-        found |= {str(name).removeprefix(f"{prefix}_") for name in names} - {"batch_count"}
+        parts |= {str(name).removeprefix(f"{prefix}_") for name in names} - {"batch_count"}
     order = list(_NAMES)
-    return sorted(found, key=lambda part: (order.index(part) if part in order else len(order), part))
+    return sorted(parts, key=lambda part: (order.index(part) if part in order else len(order), part))

@@ -1,4 +1,4 @@
-"""LabelEfficiencyDisplay: box plots of the error against the number of labels, arms side by side."""
+"""LabelEfficiencyDisplay: box plots of the error against the number of labels, for several models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..model_selection._label_efficiency import label_efficiency
 from ..model_selection._summaries import check_frame
 from ._style import pyplot
 
-#: Fills that differ in colour, in lightness and in hatch, so that arms are told apart in grey and by colour-blind
-#: readers: the palette of Okabe and Ito (2008), with black made a light grey, so that the median shows on it.
+#: Fills that differ in colour, lightness and hatch, to be distinct in greyscale and for colour-blind readers: the
+#: palette of Okabe and Ito (2008), with light grey instead of black, so that the median is visible.
 STYLES = (
     ("#0072B2", ""),
     ("#E69F00", "///"),
@@ -24,24 +24,24 @@ STYLES = (
     ("#FFFFFF", "---"),
     ("#999999", "++"),
 )
-#: Up to this many draws a box, each draw is shown as a point as well.
+#: Maximum number of draws per box to show as points.
 MOST_POINTS = 12
-#: Share of the room between two numbers of labels that the boxes take.
+#: Fraction of the distance between two numbers of labels that boxes take.
 _BOXES = 0.84
 
 
 class LabelEfficiencyDisplay:
-    """Box plots of the test error against the number of labels: the paper's figure S1.
+    """Box plots of the test error against the number of labels, as in the paper's figure S1.
 
-    Made by :meth:`from_estimators` or :meth:`from_results`. For each number of labels there is a box for each arm, over
+    Create it with :meth:`from_estimators` or :meth:`from_results`. Each number of labels has a box for each model over
     the label draws: median, quartiles, and whiskers to the farthest draw within 1.5 interquartile ranges of the box.
-    With at most 12 draws every draw is a point; with more only those beyond the whiskers are.
+    Up to 12 draws are all shown as points; of more, only those beyond the whiskers.
 
     Parameters
     ----------
     results : DataFrame
-        As :func:`skdim.model_selection.label_efficiency` returns it. With a column "seed" a box is over the draws of
-        all seeds.
+        Result of :func:`skdim.model_selection.label_efficiency`. With a column "seed", boxes are over the draws of all
+        seeds.
     units : str, default=None
         Unit of the labels, for the y axis: "eV/atom".
 
@@ -51,7 +51,7 @@ class LabelEfficiencyDisplay:
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
     boxes_ : dict of str to dict
-        For each arm what :meth:`matplotlib.axes.Axes.boxplot` returns.
+        For each model the artists of :meth:`matplotlib.axes.Axes.boxplot`.
 
     See Also
     --------
@@ -65,8 +65,8 @@ class LabelEfficiencyDisplay:
     >>> from sklearn.linear_model import Ridge
     >>> from skdim.plotting import LabelEfficiencyDisplay
     >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
-    >>> arms = {"mean": DummyRegressor(), "ridge": Ridge()}
-    >>> display = LabelEfficiencyDisplay.from_estimators(arms, X, y, train_sizes=[20, 80], n_repeats=4)
+    >>> models = {"mean": DummyRegressor(), "ridge": Ridge()}
+    >>> display = LabelEfficiencyDisplay.from_estimators(models, X, y, train_sizes=[20, 80], n_repeats=4)
     >>> display.ax_.get_xlabel()
     'Number of labels'
     """
@@ -97,26 +97,26 @@ class LabelEfficiencyDisplay:
         ax=None,
         **plot_params,
     ):
-        """Run :func:`skdim.model_selection.label_efficiency` and plot it.
+        """Run :func:`skdim.model_selection.label_efficiency` and plot the result.
 
         Parameters
         ----------
         estimators, X, y, train_sizes, n_repeats, X_test, y_test, test_size, groups, random_state
-            As there.
+            See :func:`skdim.model_selection.label_efficiency`.
         memory, results_file, n_jobs, verbose
-            As there.
+            See :func:`skdim.model_selection.label_efficiency`.
         units : str, default=None
             Unit of the labels, for the y axis.
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
         LabelEfficiencyDisplay
         """
-        pyplot()  # no hour of training before the news that there is nothing to draw with
+        pyplot()  # raise before hours of training
         results = label_efficiency(
             estimators,
             X,
@@ -137,18 +137,18 @@ class LabelEfficiencyDisplay:
 
     @classmethod
     def from_results(cls, results, *, units=None, ax=None, **plot_params):
-        """Plot a table of label draws.
+        """Plot the results of label draws.
 
         Parameters
         ----------
         results : DataFrame
-            As :func:`skdim.model_selection.label_efficiency` returns it.
+            Result of :func:`skdim.model_selection.label_efficiency`.
         units : str, default=None
             Unit of the labels, for the y axis.
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None creates a figure.
         **plot_params
-            For :meth:`plot`.
+            Passed to :meth:`plot`.
 
         Returns
         -------
@@ -162,16 +162,16 @@ class LabelEfficiencyDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a new figure, as wide as the boxes need.
+            None creates a figure, as wide as the boxes need.
         arms : sequence of str, default=None
-            Arms to show, in this order. None shows all, in the order of the results. An arm keeps its style whichever
-            others are shown.
+            Models to show, in this order. None shows all, in the order of the results. The style of a model does not
+            depend on which others are shown.
         styles : sequence of (color, hatch)
-            Fill and hatch of each arm of the results.
+            Fill and hatch of each model of the results.
         points : bool, default=None
-            Show every draw as a point. None does where no box has more than 12 draws.
+            Show every draw as a point. None does so if no box has more than 12 draws.
         legend : bool, default=True
-            Put a legend above the axes.
+            Add a legend above the axes.
 
         Returns
         -------
@@ -182,7 +182,7 @@ class LabelEfficiencyDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the results lack a column, or have none of an arm that is asked for.
+            If a column is missing in the results, or one of ``arms``.
         """
         plt = pyplot()
         check_frame(self.results)
@@ -235,7 +235,7 @@ class LabelEfficiencyDisplay:
         plt = pyplot()
         color, hatch = style
         line = {"color": "0.15", "linewidth": 0.9}
-        # Thin strokes, so that in small boxes the fill is seen first. matplotlib < 3.10 reads this only when it draws.
+        # Thin strokes keep the fill visible in small boxes. matplotlib < 3.10 reads this only when it draws.
         with plt.rc_context({"hatch.linewidth": 0.5}):
             drawn = self.ax_.boxplot(
                 values,
@@ -252,7 +252,7 @@ class LabelEfficiencyDisplay:
             )
         if points:
             for place, errors in zip(places, values, strict=True):
-                # Spread sideways by rank, the same at every call, so that equal errors stay apart.
+                # Spread sideways by rank, so that equal errors stay distinct.
                 spread = (np.arange(len(errors)) % 3 - 1) * 0.18 * step
                 self.ax_.plot(
                     place + spread,
@@ -269,7 +269,7 @@ class LabelEfficiencyDisplay:
 
 
 def _fits(arms, columns, ax):
-    """Whether a legend of so many columns is about as wide as the axes."""
+    """Whether a legend with this many columns is at most about as wide as the axes."""
     # matplotlib fills a legend column by column.
     inches = sum(0.5 + 0.075 * max(map(len, part)) for part in np.array_split(np.array(arms, dtype=object), columns))
     return inches <= ax.figure.get_figwidth() * ax.get_position().width * 1.1

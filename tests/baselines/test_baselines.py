@@ -1,4 +1,4 @@
-"""skdim.baselines: the numbers of the definitions and of the libraries, and how the transformers behave."""
+"""skdim.baselines: values by definition and by other libraries, and behaviour of the transformers."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ def transformer(request):
 # -- composition -------------------------------------------------------------------------------------------------------
 
 
-def test_magpie_is_matminers(formation_crystals):
+def test_magpie_features_are_those_of_matminer(formation_crystals):
     ours = MagpieFeatures()
     theirs = ElementProperty.from_preset("magpie")
     expected = [theirs.featurize(structure.composition) for structure in formation_crystals]
@@ -61,7 +61,7 @@ def test_magpie_is_matminers(formation_crystals):
     assert [f"MagpieData {name}" for name in ours.get_feature_names_out()] == theirs.feature_labels()
 
 
-def test_magpie_by_hand():
+def test_magpie_features_of_a_known_composition():
     frame = MagpieFeatures().set_output(transform="pandas").transform([TRICLINIC])
     assert frame.shape == (1, 132)
     expected = {"minimum Number": 8, "maximum Number": 26, "range Number": 18, "mean Number": 14, "mode Number": 8}
@@ -69,7 +69,7 @@ def test_magpie_by_hand():
     assert_allclose(frame.loc[0, list(expected)].to_numpy(float), list(expected.values()))
 
 
-def test_magpie_where_the_tables_lack_a_value():
+def test_magpie_imputes_or_refuses_missing_values():
     argon = Structure(Lattice.cubic(5), ["Ar", "Na"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     assert np.isfinite(MagpieFeatures().transform([argon])).all()
     refuse = MagpieFeatures(impute=False)
@@ -84,37 +84,37 @@ def test_magpie_where_the_tables_lack_a_value():
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")  # matminer's vectors
 @pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # pymatgen's use of spglib
 @pytest.mark.parametrize("period", [False, True])
-def test_orbital_field_matrix_is_matminers(period, formation_crystals):
+def test_orbital_field_matrix_is_that_of_matminer(period, formation_crystals):
     crystals = [POLONIUM, TRICLINIC, ROCK_SALT, *[s for s in formation_crystals if len(s) <= 6][:8]]
     ours = OrbitalFieldMatrix(period=period)
     theirs = TheirMatrix(period_tag=period, flatten=True)
     expected = np.array([theirs.featurize(structure.copy()) for structure in crystals])
-    # matminer takes sites for equivalent that are so within 0.01 angstrom.
+    # matminer treats sites as equivalent within 0.01 angstrom.
     assert_allclose(ours.transform(crystals), expected, rtol=1e-3, atol=1e-3)
     assert_allclose(ours.transform(crystals[:3]), expected[:3], rtol=1e-9, atol=1e-9)
     assert [f"OFM: {name}" for name in ours.get_feature_names_out()] == theirs.feature_labels()
 
 
-def test_orbital_field_matrix_by_hand():
+def test_orbital_field_matrix_of_rock_salt():
     frame = OrbitalFieldMatrix().set_output(transform="pandas").transform([POLONIUM, ROCK_SALT])
-    # Po is 6s2 4f14 5d10 6p4 to matminer; six neighbours, whose faces are equal.
+    # matminer's Po is 6s2 4f14 5d10 6p4; it has six neighbours with equal faces.
     po = frame.loc[0][frame.loc[0] > 0]
     assert_allclose(po, 6 / (3.34 / BOHR), rtol=1e-6)
     assert "s^2 - p^4" in po.index
-    # Na is s1, Cl s2 p5: an Na has six Cl, and an Cl six Na. The mean over both.
+    # Na is s1, Cl s2 p5; each has six neighbours of the other kind.
     salt = frame.loc[1][frame.loc[1] > 1e-9]
     names = {"s^1 - s^2", "s^1 - p^5", "s^2 - s^1", "p^5 - s^1"}
     assert names <= set(salt.index)
     assert_allclose(salt[sorted(names)], 3 / (2.82 / BOHR), rtol=1e-6)
 
 
-def test_rows_are_the_neighbours_orbitals_and_columns_the_sites():
+def test_rows_are_orbitals_of_neighbours_and_columns_of_sites():
     frame = OrbitalFieldMatrix().set_output(transform="pandas").transform([TRICLINIC]).iloc[0]
     faces = voronoi_faces(TRICLINIC.lattice.matrix, TRICLINIC.frac_coords)
     largest = [faces.solid_angle[faces.center == site].max() for site in range(3)]
     weight = faces.solid_angle / np.array(largest)[faces.center] / (faces.distance / BOHR)
     iron = faces.center == 0
-    assert_allclose(frame["p^4 - d^6"], weight[iron & (faces.neighbour > 0)].sum() / 3, rtol=1e-6)  # O beside Fe
+    assert_allclose(frame["p^4 - d^6"], weight[iron & (faces.neighbour > 0)].sum() / 3, rtol=1e-6)  # O next to Fe
     assert_allclose(frame["d^6 - p^4"], weight[~iron & (faces.neighbour == 0)].sum() / 3, rtol=1e-6)
     assert abs(frame["p^4 - d^6"] - frame["d^6 - p^4"]) > 1e-3
 
@@ -122,11 +122,11 @@ def test_rows_are_the_neighbours_orbitals_and_columns_the_sites():
 @pytest.mark.parametrize(
     "structure", [POLONIUM, TRICLINIC, ROCK_SALT, SLAB, GRAPHENE], ids=["Po", "FeO2", "NaCl", "MoS", "C"]
 )
-def test_faces_close_around_each_site(structure, monkeypatch):
+def test_solid_angles_of_each_site_sum_to_4_pi(structure, monkeypatch):
     found = voronoi_faces(structure.lattice.matrix, structure.frac_coords)
     n_sites = len(structure)
     assert_allclose(np.bincount(found.center, found.solid_angle), np.full(n_sites, 4 * np.pi), rtol=1e-9)
-    # Each face has another side.
+    # Each face has two sides.
     pairs = np.bincount(found.center * n_sites + found.neighbour, minlength=n_sites**2).reshape(n_sites, n_sites)
     assert_array_equal(pairs, pairs.T)
     for first_reach in (0.8, 6.0):  # too few atoms to start with, and more than needed
@@ -137,8 +137,8 @@ def test_faces_close_around_each_site(structure, monkeypatch):
             assert_allclose(np.bincount(again.center, again.solid_angle**moment / again.distance), expected, rtol=1e-8)
 
 
-def test_a_crystal_that_cannot_be_tessellated(monkeypatch):
-    """However many atoms are taken along: the search for enough of them ends."""
+def test_error_if_the_tessellation_fails(monkeypatch):
+    """The search for a sufficient cutoff radius ends."""
     tried = []
 
     def fail(points):
@@ -152,12 +152,12 @@ def test_a_crystal_that_cannot_be_tessellated(monkeypatch):
     assert tried == sorted(tried)
 
 
-def test_faces_of_a_box_are_rectangles():
+def test_faces_of_a_box_have_known_solid_angles():
     a, b, c = 2.0, 3.0, 5.0
     found = voronoi_faces(np.diag([a, b, c]), np.zeros((1, 3)))
 
     def rectangle(u, v, d):
-        """Solid angle of a rectangle of sides u and v, seen from a distance d above its middle."""
+        """Solid angle of a rectangle of sides u and v, seen from a distance d above its centre."""
         return 4 * np.arcsin(u * v / np.sqrt((u**2 + 4 * d**2) * (v**2 + 4 * d**2)))
 
     for d, u, v in [(a, b, c), (b, a, c), (c, a, b)]:
@@ -173,10 +173,10 @@ def test_faces_of_a_box_are_rectangles():
             r"\(NaCl\): sites 0 and 1 are less than",
         ),
         (Structure(Lattice.orthorhombic(0.4, 9, 9), ["Na"], [[0.2, 0, 0]]), r"\(Na\): periodic images of site 0 are"),
-        (Structure(Lattice.cubic(4), ["Am"], [[0, 0, 0]]), r"\(Am\): it has an element of atomic number 95"),
+        (Structure(Lattice.cubic(4), ["Am"], [[0, 0, 0]]), r"\(Am\): no orbitals are tabulated for atomic number 95"),
     ],
 )
-def test_what_has_no_orbital_field_matrix(structure, match):
+def test_errors_name_why_there_is_no_orbital_field_matrix(structure, match):
     with pytest.raises(ValueError, match=f"row 1 {match}"):
         OrbitalFieldMatrix().transform([ROCK_SALT, structure])
 
@@ -184,7 +184,7 @@ def test_what_has_no_orbital_field_matrix(structure, match):
 # -- X-ray pattern -----------------------------------------------------------------------------------------------------
 
 
-def test_peaks_stand_where_bragg_says():
+def test_peaks_are_at_bragg_angles():
     pattern = XRDPattern(n_bins=170, fwhm=0.5).set_output(transform="pandas").transform([POLONIUM]).iloc[0]
     middles = np.array([float(name.removeprefix("two_theta_")) for name in pattern.index])
     assert_allclose(middles, np.arange(5.25, 90, 0.5))
@@ -197,7 +197,7 @@ def test_peaks_stand_where_bragg_says():
     assert_allclose(pattern.sum(), 1)
 
 
-def test_pattern_is_pymatgens_broadened(formation_crystals):
+def test_pattern_is_that_of_pymatgen_broadened(formation_crystals):
     crystals = formation_crystals[::9]
     found = XRDPattern(two_theta_range=(20, 60), n_bins=40, fwhm=1.0).transform(crystals)
     fine = np.linspace(20, 60, 40 * 200 + 1)
@@ -217,14 +217,14 @@ def test_pattern_changes_smoothly_with_the_lattice():
     assert np.abs(patterns[0] - patterns[-1]).sum() > 0.5
 
 
-def test_wavelength():
+def test_longer_wavelengths_shift_peaks():
     copper, named = XRDPattern(wavelength=1.54184), XRDPattern(wavelength="CuKa")
     assert_array_equal(copper.transform([TRICLINIC]), named.transform([TRICLINIC]))
     assert np.abs(XRDPattern(wavelength="MoKa").transform([TRICLINIC]) - named.transform([TRICLINIC])).sum() > 0.2
 
 
-def test_what_has_no_pattern():
-    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): it has no diffraction peak from 5 to 10 degrees 2 theta"):
+def test_errors_name_why_there_is_no_pattern():
+    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): no diffraction peak from 5 to 10 degrees 2 theta"):
         XRDPattern(two_theta_range=(5, 10), n_bins=5, fwhm=0.5).transform([ROCK_SALT])
     nobelium = Structure(Lattice.cubic(4), ["No"], [[0, 0, 0]])
     with pytest.raises(ValueError, match=r"row 0 \(No\): pymatgen has no X-ray scattering parameters of No"):
@@ -232,27 +232,27 @@ def test_what_has_no_pattern():
 
 
 @pytest.mark.parametrize(("edge", "wavelength"), [(1000.0, "CuKa"), (5.6, 0.01)])
-def test_patterns_that_would_take_hours(edge, wavelength):
+def test_too_many_reflections_are_refused(edge, wavelength):
     structure = Structure(Lattice.cubic(edge), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): its cell .* has some .e\+.. reflections up to 104 degrees"):
+    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): its cell .* has about .e\+.. reflections up to 104 degrees"):
         XRDPattern(wavelength=wavelength).transform([structure])
 
 
-def test_a_pattern_without_peaks(monkeypatch):
-    """Where pymatgen gives an empty pattern in the place of an error."""
+def test_a_range_without_peaks_is_refused(monkeypatch):
+    """If pymatgen returns an empty pattern instead of raising an error."""
     empty = DiffractionPattern(np.zeros(0), np.zeros(0), [], [])
     monkeypatch.setattr(XRDCalculator, "get_pattern", lambda *args, **options: empty)
-    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): it has no diffraction peak from 5 to 90 degrees 2 theta"):
+    with pytest.raises(ValueError, match=r"row 0 \(NaCl\): no diffraction peak from 5 to 90 degrees 2 theta"):
         XRDPattern().transform([ROCK_SALT])
 
 
 @pytest.mark.parametrize("wrong", [(90, 5), (5, 200), (-5, 90), (5,), ("a", "b"), (np.nan, 90)])
-def test_bad_range(wrong):
+def test_bad_two_theta_range_is_refused(wrong):
     with pytest.raises(ValueError, match="two ascending angles within 0 and 180"):
         XRDPattern(two_theta_range=wrong).fit([ROCK_SALT])
 
 
-def test_bad_wavelength():
+def test_bad_wavelength_is_refused():
     with pytest.raises(ValueError, match="one of CuKa, "):
         XRDPattern(wavelength="copper").fit([ROCK_SALT])
 
@@ -260,7 +260,7 @@ def test_bad_wavelength():
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 
-def test_crystals_not_their_descriptions_count(transformer, formation_crystals):
+def test_features_do_not_depend_on_the_choice_of_cell(transformer, formation_crystals):
     few = [s for s in formation_crystals if len(s) <= 8][:8]
     scale = np.abs(transformer.transform(few)).max()
     atol = 1e-6 * scale
@@ -272,7 +272,7 @@ def test_crystals_not_their_descriptions_count(transformer, formation_crystals):
     assertions.assert_inputs_unchanged(transformer.transform, few)
 
 
-def test_rows(transformer, structures):
+def test_rows_and_names_match(transformer, structures):
     values = transformer.transform(structures)
     assert values.shape == (30, len(transformer.get_feature_names_out()))
     assert values.dtype == np.float64
@@ -286,7 +286,7 @@ def test_rows(transformer, structures):
     assert_array_equal(frame, values)
 
 
-def test_processes_and_progress(transformer, structures, capsys):
+def test_processes_give_the_same_rows_with_a_progress_bar(transformer, structures, capsys):
     values = transformer.transform(structures)
     assert not capsys.readouterr().err
     assert_array_equal(clone(transformer).set_params(n_jobs=2, verbose=1).transform(structures), values)
@@ -295,7 +295,7 @@ def test_processes_and_progress(transformer, structures, capsys):
     assert "2 of 2 structures" in capsys.readouterr().err
 
 
-def test_bad_rows(transformer):
+def test_bad_rows_raise_or_are_nan(transformer):
     rows = [ROCK_SALT, None, TRICLINIC]
     with pytest.raises(ValueError, match="row 1: the structure is missing") as caught:
         transformer.transform(rows)
@@ -306,7 +306,7 @@ def test_bad_rows(transformer):
     assert_array_equal(values[[0, 2]], transformer.transform([ROCK_SALT, TRICLINIC]))
 
 
-def test_features_that_are_no_numbers(transformer, monkeypatch):
+def test_features_that_are_not_finite_are_refused(transformer, monkeypatch):
     n = len(transformer.get_feature_names_out())
     monkeypatch.setattr(type(transformer), "_function", lambda self: lambda s: [np.nan, np.inf] + [0.0] * (n - 2))
     with pytest.raises(ValueError, match=r"row 0 \(NaCl\): 2 of its features are not finite"):
@@ -315,7 +315,7 @@ def test_features_that_are_no_numbers(transformer, monkeypatch):
         assert np.isnan(transformer.set_params(on_error="warn").transform([ROCK_SALT])).all()
 
 
-def test_bad_rows_in_other_processes():
+def test_errors_in_other_processes_name_the_row():
     rows = [ROCK_SALT] * 40 + [None] + [TRICLINIC] * 8
     with pytest.raises(ValueError, match="row 40: the structure is missing"):
         XRDPattern(n_jobs=2).transform(rows)
@@ -324,7 +324,7 @@ def test_bad_rows_in_other_processes():
     assert_array_equal(np.flatnonzero(np.isnan(values).any(axis=1)), [40])
 
 
-def test_disordered_sites(transformer):
+def test_disordered_sites_raise_or_take_the_majority(transformer):
     mixed = Structure(Lattice.cubic(5), [{"Na": 0.75, "K": 0.25}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     with pytest.raises(ValueError, match=r"row 0 .*disordered='majority'"):
         transformer.transform([mixed])
@@ -332,18 +332,18 @@ def test_disordered_sites(transformer):
     assert_array_equal(transformer.set_params(disordered="majority").transform([mixed]), transformer.transform([salt]))
 
 
-def test_is_stateless(transformer, structures):
+def test_transform_needs_no_fit(transformer, structures):
     before = transformer.transform(structures[:2])  # without fit
     assert vars(clone(transformer).fit(structures)).keys() == vars(transformer).keys()
     assert_array_equal(transformer.fit(structures[5:]).transform(structures[:2]), before)
 
 
-def test_estimator_conventions(transformer):
+def test_parameters_follow_scikit_learn(transformer):
     assert_conventions(transformer)
 
 
 class Rows(OnRows):
-    """Takes numeric tables, for scikit-learn's checks."""
+    """Accepts numeric tables, for scikit-learn's checks."""
 
     def fit(self, X, y=None):
         return super().fit(self.structures(X), y)
@@ -365,7 +365,7 @@ class RowsPattern(Rows, XRDPattern):
 
 
 @estimator_checks.parametrize_with_checks([RowsMagpie(), RowsMatrix(), RowsPattern()])
-def test_every_check_of_sklearn(estimator, check):
+def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
@@ -380,12 +380,12 @@ def test_every_check_of_sklearn(estimator, check):
         *[(kind, params) for kind in KINDS for params in ({"on_error": "skip"}, {"n_jobs": 1.5}, {"disordered": None})],
     ],
 )
-def test_parameters_are_validated(kind, params, structures):
+def test_bad_parameters_are_refused(kind, params, structures):
     with pytest.raises(ValueError, match=f"The '{next(iter(params))}' parameter of {kind.__name__}"):
         kind(**params).fit(structures)
 
 
-def test_in_a_forest(structures):
+def test_unions_of_baselines_work_in_cross_validation(structures):
     y = make_crystals(30, random_state=0)[1]
     union = FeatureUnion([("magpie", MagpieFeatures()), ("ofm", OrbitalFieldMatrix()), ("xrd", XRDPattern(n_bins=20))])
     forest = make_pipeline(union, RandomForestRegressor(20, random_state=0))
@@ -396,7 +396,7 @@ def test_in_a_forest(structures):
 
 
 @pytest.mark.parametrize("kind", [MagpieFeatures, OrbitalFieldMatrix])
-def test_without_matminer_the_extra_is_named(kind, monkeypatch):
+def test_error_without_matminer_names_the_extra(kind, monkeypatch):
     _magpie._preset.cache_clear()
     _orbital_field._orbitals.cache_clear()
     for name in ["matminer", *(name for name in sys.modules if name.startswith("matminer."))]:
@@ -406,8 +406,8 @@ def test_without_matminer_the_extra_is_named(kind, monkeypatch):
     assert np.isfinite(XRDPattern().transform([ROCK_SALT])).all()
 
 
-def test_a_broken_matminer_is_not_called_missing(monkeypatch):
-    """What it needs itself is another's to install."""
+def test_a_broken_matminer_raises_its_own_error(monkeypatch):
+    """A missing dependency of matminer is not reported as missing matminer."""
 
     def broken(name):
         raise ModuleNotFoundError("No module named 'sympy'", name="sympy")

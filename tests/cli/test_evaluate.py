@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from skdim import SiteNetFeaturizer
 from skdim.model_selection import cross_validate_arms, make_arm
@@ -103,7 +102,7 @@ def test_evaluate_with_other_options_than_before(run, table, tmp_path, monkeypat
         assert run(*words)[0] == 130
     code, _, err = run(*words, "--seed", 1)
     assert code == 2
-    assert "belongs to another comparison, with other random_state" in err
+    assert "is for another comparison, with other random_state" in err
     work = tmp_path / ".e.csv.work"
     assert err.endswith(f"\n  {work} keeps the fits of an interrupted run: remove that folder to begin anew\n")
     assert run(*words)[0] == 0
@@ -120,22 +119,3 @@ def test_an_arm_that_fails(run, table, tmp_path, monkeypatch):
     assert code == 2
     assert "no memory left" in err
     assert "'supervised'" in err
-
-
-def test_folds_of_formulas(shipped, X, y):
-    table = cross_validate_arms({"mean": make_arm("mean")}, X, y, n_splits=3, n_draws=2, train_sizes=[5, 10])
-    assert table.groupby(["draw", "fold"]).size().tolist() == [2] * 6
-    assert sorted(set(table["n_labels"])) == [5, 10]
-    with pytest.raises(ValueError, match="asks for 39 labels"):
-        cross_validate_arms({"mean": make_arm("mean")}, X, y, train_sizes=[39])
-    bad = y.copy()
-    bad[7] = np.nan
-    with pytest.raises(ValueError, match=rf"y has 1 labels that are not finite, the first in row 7 \({X.formula(7)}\)"):
-        cross_validate_arms({"mean": make_arm("mean")}, X, bad)
-    for wrong in (y[1:], np.append(y, 1.0)):
-        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-            cross_validate_arms({"mean": make_arm("mean")}, X, wrong)
-    with pytest.raises(ValueError, match="n_draws must be a positive integer"):
-        cross_validate_arms({"mean": make_arm("mean")}, X, y, n_draws=0)
-    with pytest.raises(TypeError, match="cross_validate_arms takes the Crystals"):
-        cross_validate_arms({"mean": make_arm("mean")}, list(y), y)

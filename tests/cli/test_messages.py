@@ -95,11 +95,11 @@ def test_too_few_labels_for_the_folds(run, cifs, tmp_path):
     words += ["--arms", "structure", "-o", tmp_path / "errors.csv"]
     code, _, err = run(*words, "--folds", "40")
     assert code == 2
-    assert "of 40 has none of the 12 crystals" in err
+    assert "of 40 is empty: 12 crystals" in err
     assert "n_splits is --folds here" in err
     code, _, err = run(*words, "--folds", "2", "--labels", "4", "100")
     assert code == 2
-    assert "train_sizes asks for 100 labels, but there are only " in err
+    assert "train_sizes has 100 labels, but there are only " in err
     assert "train_sizes is --labels" in err
     assert "evaluate: 1 of" not in err  # before any fit
 

@@ -1,4 +1,4 @@
-"""The bundled data sets and the tool that builds their files."""
+"""Bundled data sets, and the tool that builds their files."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def mean_absolute_error_of_train_mean(data):
     ("name", "n_train", "n_test", "n_sites", "n_elements"),
     [("formation_energy", 3147, 791, 46488, 86), ("band_gap", 828, 228, 7952, 63)],
 )
-def test_counts(data, n_train, n_test, n_sites, n_elements):
+def test_numbers_of_crystals_sites_and_elements(data, n_train, n_test, n_sites, n_elements):
     assert len(data.structures) == len(data.target) == len(data.ids) == len(data.split) == n_train + n_test
     assert (data.split == "train").sum() == n_train
     assert (data.split == "test").sum() == n_test
@@ -55,7 +55,7 @@ def test_counts(data, n_train, n_test, n_sites, n_elements):
     assert len(set(data.ids)) == len(data.ids)
 
 
-def test_types(data):
+def test_types_of_the_attributes(data):
     assert all(type(structure) is Structure for structure in data.structures)
     assert data.target.dtype == np.float64
     assert data.ids.dtype.kind == data.split.dtype.kind == "U"
@@ -65,7 +65,7 @@ def test_types(data):
         assert np.isfinite(values).all()
 
 
-# Values of the sources, so that a file built wrongly fails even if its checksum was renewed.
+# Values from the sources: they fail for a wrong file even if its checksum was updated.
 @pytest.mark.parametrize(
     ("name", "index", "material_id", "formula", "n_sites", "target", "split"),
     [
@@ -77,7 +77,7 @@ def test_types(data):
         ("band_gap", -1, "mp-3486", "KSnSb", 6, 0.26, "train"),
     ],
 )
-def test_known_rows(data, index, material_id, formula, n_sites, target, split):
+def test_rows_have_the_values_of_the_source(data, index, material_id, formula, n_sites, target, split):
     assert data.ids[index] == material_id
     assert data.structures[index].composition.reduced_formula == formula
     assert len(data.structures[index]) == n_sites
@@ -85,7 +85,7 @@ def test_known_rows(data, index, material_id, formula, n_sites, target, split):
     assert data.split[index] == split
 
 
-def test_known_structure_and_extra_targets(formation_energy, band_gap):
+def test_structure_and_extra_targets_have_the_values_of_the_source(formation_energy, band_gap):
     structure = band_gap.structures[0]
     matrix = [[5.271776, 0, 3.043661], [1.757259, 4.970278, 3.043661], [0, 0, 6.087323]]
     assert structure.lattice.matrix.tolist() == matrix
@@ -102,8 +102,8 @@ def test_known_structure_and_extra_targets(formation_energy, band_gap):
     assert formation_energy.extra_targets["e_above_hull"][0] == formation_energy.target[0]
 
 
-def test_units(formation_energy, band_gap):
-    """Orders of magnitude that another unit, or shuffled columns, would miss."""
+def test_values_are_in_the_documented_units(formation_energy, band_gap):
+    """Other units or shuffled columns would have other orders of magnitude."""
     assert formation_energy.target_name == "formation_energy_per_atom"
     assert -5 < formation_energy.target.min() < -4
     assert (formation_energy.extra_targets["e_above_hull"] >= 0).all()
@@ -118,18 +118,18 @@ def test_units(formation_energy, band_gap):
         assert 5 < structure.volume / len(structure) < 150  # angstrom^3: from diamond to caesium
 
 
-def test_targets_belong_to_their_structures(formation_energy):
+def test_targets_are_in_the_order_of_the_structures(formation_energy):
     fluorides = np.array([Element("F") in structure.composition for structure in formation_energy.structures])
     assert formation_energy.target[fluorides].mean() < formation_energy.target[~fluorides].mean() - 1
 
 
 def reduced_formula(structure):
-    # pymatgen's own reduced_formula sorts by electronegativity and warns of noble gases, which have none
+    # pymatgen's reduced_formula sorts by electronegativity and warns about noble gases, which have none
     numbers, counts = np.unique(structure.atomic_numbers, return_counts=True)
     return tuple(numbers), tuple(counts // np.gcd.reduce(counts))
 
 
-def test_split_is_by_reduced_formula_in_both(formation_energy, band_gap):
+def test_split_by_reduced_formula_is_the_same_in_both_sets(formation_energy, band_gap):
     sides = {}
     for data in (formation_energy, band_gap):
         for structure, side in zip(data.structures, data.split, strict=True):
@@ -141,13 +141,12 @@ def test_split_is_by_reduced_formula_in_both(formation_energy, band_gap):
 
 
 @pytest.mark.parametrize(("name", "error"), [("formation_energy", 0.88173), ("band_gap", 1.17796)])
-def test_error_of_train_mean(data, error):
-    """A number to beat; DESCR gives it too."""
+def test_error_of_the_mean_is_that_of_the_description(data, error):
     assert_allclose(mean_absolute_error_of_train_mean(data), error, atol=1e-5)
     assert f"{error:.2f} eV" in data.DESCR
 
 
-def test_description(data):
+def test_description_names_source_and_licence(data):
     for text in (str(len(data.target)), "eV", "CC BY 4.0", "10.1063/1.4812323", "split"):
         assert text in data.DESCR
 
@@ -156,7 +155,7 @@ def test_return_X_y(name, data):
     structures, target = getattr(_bundled, f"load_{name}")(return_X_y=True)
     assert_array_equal(target, data.target)
     assert structures[7] == data.structures[7]
-    # a caller may change what it got
+    # changing the result must not change later results
     assert structures[7] is not data.structures[7]
 
 
@@ -165,7 +164,7 @@ def damage(content):
 
 
 @pytest.mark.parametrize("spoil", [damage, lambda content: content[:-1], lambda content: b""])
-def test_damaged_file(name, data, spoil, tmp_path, monkeypatch):
+def test_damaged_files_are_refused(name, data, spoil, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / f"{name}.npz"
     path.write_bytes(spoil(Path(data.filename).read_bytes()))
@@ -174,12 +173,12 @@ def test_damaged_file(name, data, spoil, tmp_path, monkeypatch):
         getattr(_bundled, f"load_{name}")()
 
 
-def test_data_files_hold_no_objects(data):
+def test_data_files_contain_no_objects(data):
     with np.load(data.filename, allow_pickle=False) as archive:
         assert all(archive[column].dtype.kind in "fiubS" for column in archive)
 
 
-def test_import_is_cheap():
+def test_import_is_light():
     code = (
         "import sys, skdim.datasets;"
         "print([name for name in ('pymatgen', 'sklearn', 'torch', 'pandas') if name in sys.modules])"
@@ -188,7 +187,7 @@ def test_import_is_cheap():
     assert result.stdout.strip() == "[]"
 
 
-# -- the tool ----------------------------------------------------------------------------------------------------------
+# -- tools/build_datasets.py -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +198,8 @@ def build_datasets():
     return module
 
 
-def test_rewriting_gives_the_bundled_file(build_datasets, name, data, tmp_path):
-    """The bytes do not depend on when, or on which platform, a file is built."""
+def test_the_tool_reproduces_the_bundled_file(build_datasets, name, data, tmp_path):
+    """The bytes do not depend on date or platform."""
     with np.load(data.filename, allow_pickle=False) as archive:
         columns = dict(archive)
     digest = build_datasets.write_npz(tmp_path / "again.npz", columns)

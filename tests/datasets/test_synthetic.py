@@ -1,4 +1,4 @@
-"""The synthetic crystals: their target, their variety, and that they can be made again."""
+"""make_crystals: target, variety and reproducibility."""
 
 import moyopy
 import numpy as np
@@ -15,7 +15,7 @@ def synthetic():
 
 
 def neighbour_distances(structure):
-    # Longer than any nearest-neighbour distance below; the list counts a site's own images as neighbours, as it should.
+    # Longer than any nearest-neighbour distance below. Images of a site count as its neighbours.
     return structure.get_neighbor_list(7.5)
 
 
@@ -33,7 +33,7 @@ def test_target_is_the_documented_formula(synthetic):
 
 
 def test_target_does_not_depend_on_the_cell(synthetic):
-    """A supercell has the same target: checked through the package's own function, on its least symmetric crystals."""
+    """A supercell of the least symmetric crystals has the same target."""
     structures, target, prototypes = synthetic
     for index in np.flatnonzero(prototypes == "random")[:5]:
         supercell = structures[index] * (2, 1, 1)
@@ -41,7 +41,7 @@ def test_target_does_not_depend_on_the_cell(synthetic):
         assert_allclose(_target(supercell.lattice.matrix, supercell.frac_coords, chi), target[index])
 
 
-def test_atoms_keep_apart():
+def test_atoms_are_at_least_1_2_angstrom_apart():
     structures, _ = make_crystals(400, random_state=1)
     distances = [neighbour_distances(structure)[3].min() for structure in structures]
     assert min(distances) > 1.2
@@ -83,7 +83,7 @@ def test_prototypes_have_their_space_group(synthetic):
         if prototype != "random" and number == SPACE_GROUPS[prototype]:
             ideal.add(str(prototype))
         else:
-            # inversion may survive: two displaced atoms always have a centre between them
+            # inversion may remain: two displaced atoms always have a centre between them
             assert number <= 2 or len(structure) <= 2, (prototype, number)
             distorted.add(str(prototype))
     assert ideal == set(SPACE_GROUPS)
@@ -104,7 +104,7 @@ def test_sites_are_shuffled(synthetic):
     perovskites = [structures[index] for index in np.flatnonzero(prototypes == "perovskite")]
     cells = [structure for structure in perovskites if len(structure) == 5]
     assert len(cells) > 5
-    # chance leaves the three X last in one of ten
+    # by chance the three X are last in one of ten
     x_last = [len(set(cell.atomic_numbers[2:])) == 1 for cell in cells]
     assert np.mean(x_last) < 0.5
 
@@ -129,15 +129,15 @@ def test_fewer_crystals_are_the_first_of_more():
     assert_array_equal(few_target, more_target[:3])
 
 
-def test_global_random_state_is_left_alone():
-    before = np.random.get_state()  # noqa: NPY002  the legacy state is what is tested
+def test_global_random_state_does_not_change():
+    before = np.random.get_state()  # noqa: NPY002  the test is about the legacy state
     make_crystals(5, random_state=0)
     after = np.random.get_state()  # noqa: NPY002
     assert_array_equal(before[1], after[1])
     assert before[2:] == after[2:]
 
 
-def test_noise():
+def test_noise_has_the_given_deviation_and_keeps_the_crystals():
     structures, target = make_crystals(300, random_state=0)
     noisy_structures, noisy = make_crystals(300, random_state=0, noise=0.5)
     assert noisy_structures == structures
@@ -146,7 +146,7 @@ def test_noise():
 
 
 @pytest.mark.parametrize("max_sites", [2, 3, 5, 40])
-def test_max_sites(max_sites):
+def test_cells_have_at_most_max_sites(max_sites):
     structures, _ = make_crystals(40, max_sites=max_sites, random_state=0)
     largest = max(len(structure) for structure in structures)
     assert max_sites / 2 < largest <= max_sites
@@ -165,6 +165,6 @@ def test_max_sites(max_sites):
         ({"random_state": "seed"}, ValueError),
     ],
 )
-def test_wrong_parameters(parameters, error):
+def test_bad_parameters_are_refused(parameters, error):
     with pytest.raises(error, match=next(iter(parameters)) + "|seed"):
         make_crystals(**{"n_crystals": 3, **parameters})

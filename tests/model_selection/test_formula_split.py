@@ -1,4 +1,4 @@
-"""Groups and splits by reduced formula: the same for every kind of input, in every data set and process."""
+"""Groups and splits by reduced formula: the same for every kind of input, data set and process."""
 
 import os
 import pickle
@@ -27,7 +27,7 @@ PINNED = [8, 13, 15, 16, 21, 27, 40, 46, 52, 53, 58, 59]
 
 @pytest.fixture
 def salt_rows(tmp_path):
-    """Rock salt in every form that a row may have; the second row is xenon."""
+    """Rock salt in every accepted form; the second row is xenon."""
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     path = tmp_path / "salt.cif"
     salt.to(path, fmt="cif")
@@ -48,19 +48,18 @@ def test_groups_of_structures_and_of_crystals_agree():
     assert groups.max() + 1 == len({s.composition.reduced_formula for s in structures})
 
 
-def test_what_looks_like_structures():
-    """The rows by whose formulas a split is made without being asked; all other texts are labels or names."""
+def test_structures_are_told_from_other_rows():
     assert holds_structures(["data_x\n_cell_length_a 3"])
     assert holds_structures(["folder/MgO.CIF", "no matter what"])
     for X in (["MgO", "NaCl"], ["a plain text"], np.array([["a.txt"]]), [3.0], [], 7):
         assert not holds_structures(X)
 
 
-def test_groups_of_files_and_texts(salt_rows):
+def test_equal_crystals_in_any_form_are_one_group(salt_rows):
     assert_array_equal(formula_groups(salt_rows), [0, 1, 0, 0, 0, 0, 0])
 
 
-def test_disordered_structures_count_as_they_are_featurized():
+def test_disordered_structures_are_grouped_by_the_majority_species():
     sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
     mixed = Structure(Lattice.cubic(4), [{"Cs": 0.8, "Rb": 0.2}, "Cl"], sites)
     rows = [mixed, Structure(Lattice.cubic(4), ["Cs", "Cl"], sites), Structure(Lattice.cubic(4), ["Rb", "Cl"], sites)]
@@ -68,7 +67,7 @@ def test_disordered_structures_count_as_they_are_featurized():
     assert_array_equal(formula_groups(SiteNetFeaturizer(disordered="majority").transform(rows)), [0, 0, 1])
 
 
-def test_failed_rows_are_groups_of_their_own():
+def test_each_failed_row_is_a_separate_group():
     structures, _ = make_crystals(3, random_state=0)
     with pytest.warns(UserWarning, match="could not be featurized"):
         X = SiteNetFeaturizer(on_error="warn").fit_transform([structures[0], None, structures[0], None])
@@ -77,7 +76,7 @@ def test_failed_rows_are_groups_of_their_own():
         formula_split(X)
 
 
-def test_groups_work_with_a_splitter(X):
+def test_groups_keep_formulas_together_in_group_kfold(X):
     X = Crystals.concatenate([X, X])
     groups = formula_groups(X)
     formulas = np.array(X.formulas)
@@ -88,7 +87,7 @@ def test_groups_work_with_a_splitter(X):
 # -- formula_split -----------------------------------------------------------------------------------------------------
 
 
-def test_a_formula_is_on_one_side_whatever_it_comes_in(salt_rows):
+def test_the_side_of_a_formula_does_not_depend_on_the_form_of_the_row(salt_rows):
     for salt in map(str, range(20)):
         mask = formula_split(salt_rows, test_size=0.5, salt=salt)
         assert mask.dtype == bool
@@ -98,13 +97,13 @@ def test_a_formula_is_on_one_side_whatever_it_comes_in(salt_rows):
     assert len({formula_split(salt_rows, test_size=0.5, salt=str(k)).tobytes() for k in range(20)}) == 4
 
 
-def test_structures_and_crystals_are_split_alike(formation_crystals, crystals):
+def test_structures_and_crystals_get_the_same_split(formation_crystals, crystals):
     mask = formula_split(formation_crystals)
     assert_array_equal(mask, formula_split(crystals))
-    assert_array_equal(mask[10:20], formula_split(crystals[10:20]))  # whatever else is there
+    assert_array_equal(mask[10:20], formula_split(crystals[10:20]))  # other rows do not matter
 
 
-def test_share_of_the_rows(formation_data):
+def test_test_size_is_about_the_fraction_of_rows(formation_data):
     structures = formation_data.structures
     mask = formula_split(structures)
     assert 0.17 < mask.mean() < 0.23
@@ -112,11 +111,11 @@ def test_share_of_the_rows(formation_data):
     assert formula_split(structures, test_size=0.45)[mask].all()
     assert_array_equal(mask, formula_split(structures, salt=""))
     other = formula_split(structures, salt="2026")
-    assert 0.02 < (mask & other).mean() < 0.06  # as two independent fifths would have in common
+    assert 0.02 < (mask & other).mean() < 0.06  # two independent fifths share about 4 %
 
 
-def test_the_split_is_pinned(formation_data):
-    """Splits must never change from one version to the next, or what was pre-trained on is no longer known."""
+def test_the_split_never_changes(formation_data):
+    """Pre-trained weights rely on it: their training rows were chosen by an earlier version."""
     mask = formula_split(formation_data.structures[:60])
     assert np.flatnonzero(mask).tolist() == PINNED
     texts = ["import sys, pickle", "from skdim.model_selection import formula_split"]
@@ -132,12 +131,12 @@ def test_the_split_is_pinned(formation_data):
 
 
 @pytest.mark.parametrize("test_size", [0, 1, 5, -0.1, "0.2", None])
-def test_bad_test_size(structures, test_size):
-    with pytest.raises(ValueError, match="test_size must be a share between 0 and 1"):
+def test_bad_test_size_is_refused(structures, test_size):
+    with pytest.raises(ValueError, match="test_size must be a fraction between 0 and 1"):
         formula_split(structures, test_size=test_size)
 
 
-def test_bad_input(structures):
+def test_bad_input_is_refused(structures):
     with pytest.raises(TypeError, match="salt must be a str; got 3"):
         formula_split(structures, salt=3)
     with pytest.raises(ValueError, match="X is an array of float64, not of structures"):
@@ -149,7 +148,7 @@ def test_bad_input(structures):
 # -- FormulaKFold ------------------------------------------------------------------------------------------------------
 
 
-def test_folds_part_the_rows_and_no_formula(crystals):
+def test_folds_cover_all_rows_and_keep_formulas_together(crystals):
     X = Crystals.concatenate([crystals, crystals[::2]])
     folds = list(FormulaKFold(4).split(X))
     assert len(folds) == FormulaKFold(4).get_n_splits() == FormulaKFold(4).get_n_splits(X) == 4
@@ -160,13 +159,13 @@ def test_folds_part_the_rows_and_no_formula(crystals):
         assert not set(formulas[train]) & set(formulas[test])
 
 
-def test_the_first_fold_is_the_split(crystals):
+def test_the_first_fold_is_the_test_set_of_formula_split(crystals):
     for n_splits, salt in [(5, ""), (4, "x"), (2, "y")]:
         test = next(FormulaKFold(n_splits, salt=salt).split(crystals))[1]
         assert_array_equal(test, np.flatnonzero(formula_split(crystals, test_size=1 / n_splits, salt=salt)))
 
 
-def test_folds_do_not_depend_on_the_other_rows(formation_crystals):
+def test_folds_do_not_depend_on_other_rows(formation_crystals):
     def fold_of(structures):
         folds = enumerate(FormulaKFold(3).split(structures))
         return {id(structures[k]): fold for fold, (_, test) in folds for k in test}
@@ -176,7 +175,7 @@ def test_folds_do_not_depend_on_the_other_rows(formation_crystals):
 
 
 @pytest.mark.parametrize("kind", ["Crystals", "structures"])
-def test_as_cv_of_scikit_learn(structures, X, y, kind):
+def test_formula_kfold_is_a_cv_of_scikit_learn(structures, X, y, kind):
     rows = X if kind == "Crystals" else structures
     steps = [CompositionStatistics(), ExtraTreesRegressor(5, random_state=0)]
     model = make_pipeline(*([] if kind == "Crystals" else [SiteNetFeaturizer()]), *steps)
@@ -191,7 +190,7 @@ def test_as_cv_of_scikit_learn(structures, X, y, kind):
     assert learning_curve(DummyRegressor(), rows, y, cv=cv, train_sizes=[5, 10])[1].shape == (2, 3)
 
 
-def test_repr_copies_and_pickle(X):
+def test_copies_and_pickles_give_the_same_folds(X):
     cv = FormulaKFold(3, salt="a")
     assert repr(cv) == "FormulaKFold(n_splits=3, salt='a')"
     for copy in (pickle.loads(pickle.dumps(cv)), deepcopy(cv), clone(cv, safe=False)):
@@ -200,9 +199,9 @@ def test_repr_copies_and_pickle(X):
             assert_array_equal(old[1], new[1])
 
 
-def test_errors_of_folds(structures):
+def test_empty_folds_are_refused(structures):
     for n_splits in (1, 2.5, "3"):
         with pytest.raises(ValueError, match="n_splits must be an integer of at least 2"):
             list(FormulaKFold(n_splits).split(structures))
-    with pytest.raises(ValueError, match=r"of 30 has none of the 40 crystals.*smaller n_splits"):
+    with pytest.raises(ValueError, match=r"of 30 is empty: 40 crystals.*smaller n_splits"):
         list(FormulaKFold(30).split(structures))

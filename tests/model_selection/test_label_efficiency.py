@@ -1,4 +1,4 @@
-"""The protocol: which rows are drawn, what is the same for all arms, what the summary says, and the errors."""
+"""label_draws and label_efficiency: which rows are drawn, what all models share, and errors."""
 
 import warnings
 from typing import ClassVar
@@ -24,7 +24,7 @@ from skdim.model_selection import formula_groups, label_draws, label_efficiency
 
 
 class Spy(RegressorMixin, BaseEstimator):
-    """Records what each clone was fitted on, and its seed; predicts nothing useful."""
+    """Records the rows and the seed of each fit; predicts zeros."""
 
     log: ClassVar = []  # shared by the clones
 
@@ -59,7 +59,7 @@ def _empty_logs():
 
 @pytest.fixture
 def table():
-    """Rows that tell their own number in the first column."""
+    """The first column is the row number."""
     X, y = make_regression(100, 4, noise=1.0, random_state=0)
     return np.column_stack([np.arange(100.0), X]), y
 
@@ -93,7 +93,7 @@ def test_a_draw_does_not_depend_on_other_sizes_or_the_number_of_repeats():
         assert_array_equal(rows, many[key])
 
 
-def test_draws_follow_the_seed_and_leave_the_global_state_alone():
+def test_draws_depend_on_the_seed_and_not_on_the_global_state():
     np.random.seed(0)  # noqa: NPY002
     first, again, other = (label_draws(50, train_sizes=[10], n_repeats=1, random_state=s)[0].rows for s in (0, 0, 1))
     assert_array_equal(first, again)
@@ -104,16 +104,16 @@ def test_draws_follow_the_seed_and_leave_the_global_state_alone():
 @pytest.mark.parametrize(
     ("sizes", "match"),
     [
-        ([51], r"asks for 51 labels, but there are only 50 rows.*pass train_sizes=\[50\]"),
+        ([51], r"has 51 labels, but there are only 50 rows.*pass train_sizes=\[50\]"),
         ([10, 50, 51], r"pass train_sizes=\[10, 50\]"),
         ([0], "positive"),
         ([0.5], "positive integers"),
-        ([5, 5], "different"),
-        ([], "different positive"),
-        (5, "a sequence of different positive integers; got 5"),
+        ([5, 5], "distinct"),
+        ([], "distinct positive"),
+        (5, "a sequence of distinct positive integers; got 5"),
     ],
 )
-def test_bad_sizes(sizes, match, table):
+def test_bad_train_sizes_are_refused(sizes, match, table):
     with pytest.raises(ValueError, match=match):
         label_draws(50, train_sizes=sizes)
     with pytest.raises(ValueError, match=match):
@@ -121,12 +121,12 @@ def test_bad_sizes(sizes, match, table):
 
 
 @pytest.mark.parametrize("n_repeats", [0, -1, 2.5])
-def test_bad_repeats(n_repeats):
+def test_bad_n_repeats_are_refused(n_repeats):
     with pytest.raises(ValueError, match=f"n_repeats must be a positive integer; got {n_repeats}"):
         label_draws(50, train_sizes=[5], n_repeats=n_repeats)
 
 
-def test_draws_are_folds_of_a_search(table):
+def test_draws_as_cv_of_a_search_give_the_same_errors(table):
     X, y = table
     draws = label_draws(80, train_sizes=[10, 40], n_repeats=3)
     test = np.arange(80, 100)
@@ -144,20 +144,20 @@ def test_draws_are_folds_of_a_search(table):
         assert_allclose(scores, [maes[arm, draw.n_labels, draw.repeat] for arm in arms])
 
 
-# -- label_efficiency: the protocol ------------------------------------------------------------------------------------
+# -- label_efficiency: draws and models --------------------------------------------------------------------------------
 
 
-def test_result_is_tidy_and_in_order(table):
+def test_results_are_tidy_and_sorted(table):
     arms = {"z": Ridge(), "a": DummyRegressor()}
     frame = label_efficiency(arms, *table, train_sizes=[20, 10], n_repeats=3)
     assert list(frame.columns) == ["arm", "n_labels", "repeat", "mae", "fit_time", "predict_time"]
-    wanted = [(arm, n, r) for arm in ("z", "a") for n in (10, 20) for r in range(3)]
-    assert list(frame[["arm", "n_labels", "repeat"]].itertuples(index=False, name=None)) == wanted
+    expected = [(arm, n, r) for arm in ("z", "a") for n in (10, 20) for r in range(3)]
+    assert list(frame[["arm", "n_labels", "repeat"]].itertuples(index=False, name=None)) == expected
     assert np.isfinite(frame["mae"]).all()
     assert (frame[["fit_time", "predict_time"]] >= 0).all(axis=None)
 
 
-def test_all_arms_see_the_same_rows(table):
+def test_all_models_are_fitted_on_the_same_rows(table):
     X, y = table
     label_efficiency({"a": Spy("a"), "b": Spy("b")}, X, y, train_sizes=[10, 20], n_repeats=3)
     assert len(fits("a")) == len(fits("b")) == 6
@@ -177,7 +177,7 @@ def test_test_rows_are_fixed_and_never_trained_on(table):
     assert not trained & set(*tested)
 
 
-def test_a_draw_does_not_depend_on_the_other_arms(table):
+def test_a_draw_does_not_depend_on_the_other_models(table):
     alone = label_efficiency({"trees": ExtraTreesRegressor(5)}, *table, train_sizes=[20], n_repeats=2)
     arms = {"first": Ridge(), "trees": ExtraTreesRegressor(5), "last": Spy()}
     among = label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=3)
@@ -185,17 +185,17 @@ def test_a_draw_does_not_depend_on_the_other_arms(table):
     assert_array_equal(alone["mae"], among["mae"])
 
 
-def test_seeds_fill_what_is_unset_and_keep_what_is_set(table):
+def test_only_unset_random_states_are_seeded(table):
     arms = {"unset": Spy("unset"), "set": Spy("set", 7), "nested": make_pipeline(StandardScaler(), Spy("nested"))}
     label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=3)
     assert {seed for *_, seed in fits("set")} == {7}
     assert len({seed for *_, seed in fits("unset")}) == 6
     assert all(isinstance(seed, int) for *_, seed in fits("unset") + fits("nested"))
-    assert arms["unset"].random_state is None  # the estimator that was passed is left as it was
+    assert arms["unset"].random_state is None  # estimators are cloned
     assert not hasattr(arms["unset"], "is_fitted_")
 
 
-def test_results_follow_the_seed_and_not_the_number_of_processes(table):
+def test_results_depend_on_the_seed_and_not_on_n_jobs(table):
     arms = {"trees": ExtraTreesRegressor(5), "ridge": Ridge()}
     options = {"train_sizes": [10, 20], "n_repeats": 2}
     columns = ["arm", "n_labels", "repeat", "mae"]
@@ -204,7 +204,7 @@ def test_results_follow_the_seed_and_not_the_number_of_processes(table):
     assert (label_efficiency(arms, *table, random_state=1, **options)["mae"] != first["mae"]).all()
 
 
-def test_repeats_by_arm_take_the_first_draws(table):
+def test_n_repeats_by_model_takes_the_first_draws(table):
     arms = {"many": Spy("many"), "few": Spy("few")}
     frame = label_efficiency(arms, *table, train_sizes=[10], n_repeats={"many": 4, "few": 2})
     assert frame.groupby("arm")["repeat"].max().to_dict() == {"many": 3, "few": 1}
@@ -213,18 +213,18 @@ def test_repeats_by_arm_take_the_first_draws(table):
 
 
 @pytest.mark.parametrize(
-    ("n_repeats", "wanted"),
+    ("n_repeats", "expected"),
     [
         ({10: 3, 20: 1}, {"a": {10: 3, 20: 1}, "b": {10: 3, 20: 1}}),
         ({"a": {10: 1, 20: 2}, "b": 3}, {"a": {10: 1, 20: 2}, "b": {10: 3, 20: 3}}),
     ],
 )
-def test_repeats_by_size_take_the_first_draws(table, n_repeats, wanted):
+def test_n_repeats_by_size_takes_the_first_draws(table, n_repeats, expected):
     arms = {"a": Ridge(), "b": DummyRegressor()}
     options = {"train_sizes": [10, 20], "n_repeats": n_repeats}
     frame = label_efficiency(arms, *table, **options)
     assert frame.groupby(["arm", "n_labels"])["repeat"].agg(list).to_dict() == {
-        (arm, n): list(range(repeats)) for arm, by_size in wanted.items() for n, repeats in by_size.items()
+        (arm, n): list(range(repeats)) for arm, by_size in expected.items() for n, repeats in by_size.items()
     }
     every = label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=3)
     draw = ["arm", "n_labels", "repeat"]
@@ -233,12 +233,12 @@ def test_repeats_by_size_take_the_first_draws(table, n_repeats, wanted):
     assert_array_equal(both["mae"], both["mae_all"])
 
 
-def test_the_papers_sizes_are_the_default():
+def test_default_sizes_are_those_of_the_paper():
     X, y = make_regression(1300, 3, random_state=0)
     frame = label_efficiency({"mean": DummyRegressor()}, X, y, n_repeats=1)
     assert list(frame["n_labels"]) == [50, 100, 250, 1000]
     assert sorted({draw.n_labels for draw in label_draws(1000, n_repeats=1)}) == [50, 100, 250, 1000]
-    with pytest.raises(ValueError, match=r"only 800 rows to draw them from: pass train_sizes=\[50, 100, 250\]"):
+    with pytest.raises(ValueError, match=r"only 800 rows to draw from: pass train_sizes=\[50, 100, 250\]"):
         label_efficiency({"mean": DummyRegressor()}, X[:1000], y[:1000])
 
 
@@ -252,16 +252,16 @@ def test_groups_are_held_out_together(table):
 
 
 @pytest.mark.parametrize("kind", ["frame", "list"])
-def test_takes_what_scikit_learn_takes(table, kind):
+def test_accepts_dataframes_and_lists(table, kind):
     X, y = table
     given = pd.DataFrame(X).rename(columns=str) if kind == "frame" else X.tolist()
     target = pd.Series(y, index=np.arange(100)[::-1]) if kind == "frame" else y.tolist()
     options = {"train_sizes": [10], "n_repeats": 2}
-    found = label_efficiency({"a": Ridge()}, given, target, **options)
-    assert_allclose(found["mae"], label_efficiency({"a": Ridge()}, X, y, **options)["mae"])
+    errors = label_efficiency({"a": Ridge()}, given, target, **options)
+    assert_allclose(errors["mae"], label_efficiency({"a": Ridge()}, X, y, **options)["mae"])
 
 
-def test_several_targets(table):
+def test_mae_is_the_mean_over_targets(table):
     X, y = table
     frame = label_efficiency({"a": Ridge()}, X, np.column_stack([y, 2 * y]), train_sizes=[10], n_repeats=2)
     assert_allclose(frame["mae"], 1.5 * label_efficiency({"a": Ridge()}, X, y, train_sizes=[10], n_repeats=2)["mae"])
@@ -277,7 +277,7 @@ def test_progress_bar_is_only_shown_on_request(table, capsys):
 # -- label_efficiency: crystals ----------------------------------------------------------------------------------------
 
 
-def test_arms_on_crystals(crystals_and_target):
+def test_crystals_in_models_of_all_kinds(crystals_and_target):
     X, y = crystals_and_target
     embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
     union = FeatureUnion([("vectors", FrozenEstimator(embedder)), ("composition", CompositionStatistics())])
@@ -324,10 +324,10 @@ def test_structures_are_held_out_by_formula():
     arm = {"trees": make_pipeline(SiteNetFeaturizer(), CompositionStatistics(), ExtraTreesRegressor(5))}
     options = {"train_sizes": [30], "n_repeats": 2}
     rows, target = structures * 3, np.tile(y, 3)
-    found = label_efficiency(arm, rows, target, **options)
+    errors = label_efficiency(arm, rows, target, **options)
     by_formula = label_efficiency(arm, rows, target, groups=formula_groups(rows), **options)
-    assert_array_equal(found["mae"], by_formula["mae"])
-    assert found["mae"].min() > 0.01  # of a formula that was trained on, the trees would know the label
+    assert_array_equal(errors["mae"], by_formula["mae"])
+    assert errors["mae"].min() > 0.01  # trees would predict the label of a formula in the training rows
 
 
 # -- label_efficiency: errors ------------------------------------------------------------------------------------------
@@ -336,18 +336,18 @@ def test_structures_are_held_out_by_formula():
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"estimators": {}}, ValueError, "at least one arm"),
+        ({"estimators": {}}, ValueError, "at least one model"),
         ({"estimators": [Ridge()]}, TypeError, "must be a dict"),
-        ({"estimators": {"a": Ridge}}, TypeError, "arm 'a' must be an estimator instance"),
-        ({"estimators": {"a": StandardScaler()}}, TypeError, "arm 'a' must be an estimator instance"),
+        ({"estimators": {"a": Ridge}}, TypeError, "model 'a' must be an estimator instance"),
+        ({"estimators": {"a": StandardScaler()}}, TypeError, "model 'a' must be an estimator instance"),
         ({"n_repeats": 0}, ValueError, "positive integer"),
-        ({"n_repeats": {"b": 2}}, ValueError, r"n_repeats has the arms \['b'\]"),
-        ({"n_repeats": {20: 2}}, ValueError, r"n_repeats has the sizes \[20\], train_sizes has \[10\]"),
-        ({"n_repeats": {"a": {20: 2}}}, ValueError, r"n_repeats of arm 'a' has the sizes \[20\]"),
-        ({"n_repeats": {"a": {10: 0}}}, ValueError, "positive integers; got 0 for arm 'a' and 10 labels"),
+        ({"n_repeats": {"b": 2}}, ValueError, r"n_repeats has the models \['b'\]"),
+        ({"n_repeats": {20: 2}}, ValueError, r"n_repeats has the sizes \[20\], but train_sizes has \[10\]"),
+        ({"n_repeats": {"a": {20: 2}}}, ValueError, r"n_repeats of model 'a' has the sizes \[20\]"),
+        ({"n_repeats": {"a": {10: 0}}}, ValueError, "positive integers; got 0 for model 'a' and 10 labels"),
         ({"n_repeats": {"a": 2, 10: 2}}, ValueError, "n_repeats has the sizes"),
-        ({"n_repeats": {}}, ValueError, "name each of them"),
-        ({"train_sizes": [81]}, ValueError, "asks for 81 labels, but there are only 80"),
+        ({"n_repeats": {}}, ValueError, "pass exactly these"),
+        ({"train_sizes": [81]}, ValueError, "has 81 labels, but there are only 80"),
         ({"X_test": np.zeros((3, 5))}, ValueError, "X_test was passed without y_test"),
         ({"y_test": np.zeros(3)}, ValueError, "y_test was passed without X_test"),
         ({"X_test": np.zeros((3, 5)), "y_test": np.zeros(4)}, ValueError, "inconsistent numbers"),
@@ -355,25 +355,25 @@ def test_structures_are_held_out_by_formula():
         ({"y": np.where(np.arange(100) == 7, np.nan, 1.0)}, ValueError, "y has 1 labels that are not finite.*row 7"),
     ],
 )
-def test_bad_arguments(table, change, error, match):
+def test_bad_arguments_are_refused(table, change, error, match):
     arguments = {"estimators": {"a": Ridge()}, "X": table[0], "y": table[1], "train_sizes": [10], "n_repeats": 2}
     with pytest.raises(error, match=match):
         label_efficiency(**{**arguments, **change})
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_an_arm_that_fails_is_named(table, n_jobs):
+def test_errors_name_the_model_that_failed(table, n_jobs):
     arms = {"good": Ridge(), "bad": Broken()}
-    with pytest.raises(RuntimeError, match="arm 'bad' failed at 20 labels, repeat 0: ZeroDivisionError: no luck"):
+    with pytest.raises(RuntimeError, match="model 'bad' failed at 20 labels, repeat 0: ZeroDivisionError: no luck"):
         label_efficiency(arms, *table, train_sizes=[10, 20], n_repeats=1, n_jobs=n_jobs)
 
 
-def test_crystals_that_failed_to_featurize(crystals_and_target):
+def test_failed_rows_are_refused(crystals_and_target):
     structures, y = make_crystals(10, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         X = SiteNetFeaturizer(on_error="warn").fit_transform([*structures[:9], None])
-    with pytest.raises(ValueError, match=r"X has 1 rows that could not be featurized.*keep = ~X\.failed"):
+    with pytest.raises(ValueError, match=r"X has 1 rows that failed to featurize.*keep = ~X\.failed"):
         label_efficiency({"a": DummyRegressor()}, X, y, train_sizes=[2], n_repeats=1)
     good, good_y = crystals_and_target
     with pytest.raises(ValueError, match="X_test has 1 rows"):

@@ -1,4 +1,4 @@
-"""Leading steps that learn nothing from the labels: applied once, shared between arms, kept in memory."""
+"""Leading steps that learn nothing from labels: applied once, shared between models, cached."""
 
 import pickle
 from typing import ClassVar
@@ -25,7 +25,7 @@ SIZES = {"train_sizes": [10, 20], "n_repeats": 3}
 
 
 class Counter(TransformerMixin, BaseEstimator):
-    """Counts the rows that pass through fitted copies."""
+    """Records the number of rows of each call of transform."""
 
     rows: ClassVar = []
 
@@ -42,7 +42,7 @@ class Counter(TransformerMixin, BaseEstimator):
 
 
 class Add(TransformerMixin, BaseEstimator):
-    """Stateless; writes down each time that it is applied."""
+    """Stateless; records each call of transform."""
 
     log: ClassVar = []
 
@@ -76,7 +76,7 @@ def _empty_logs():
 
 @pytest.fixture
 def table():
-    """Rows that tell their own number in the first column."""
+    """The first column is the row number."""
     X, y = make_regression(100, 4, noise=1.0, random_state=0)
     return np.column_stack([np.arange(100.0), X]), y
 
@@ -88,7 +88,7 @@ def maes(*args, **options):
 # -- applied once ------------------------------------------------------------------------------------------------------
 
 
-def test_frozen_steps_are_applied_once_and_change_nothing(table):
+def test_frozen_steps_are_applied_once_and_do_not_change_errors(table):
     X, y = table
     scaler = StandardScaler().fit(X)
     frozen = make_pipeline(Counter().fit(X), scaler)
@@ -97,14 +97,14 @@ def test_frozen_steps_are_applied_once_and_change_nothing(table):
         "two": make_pipeline(FrozenEstimator(frozen), DummyRegressor()),
     }
     found = label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=3)
-    assert len(Counter.rows) == 2  # the rows of the pool that are drawn, and the test rows
+    assert len(Counter.rows) == 2  # the drawn rows, and the test rows
     plain = {"one": make_pipeline(StandardScaler(), Ridge()), "two": DummyRegressor()}
     plain["one"] = Pipeline([("frozen", FrozenEstimator(scaler)), ("model", Ridge())])
     again = label_efficiency(plain, X, y, train_sizes=[10, 20], n_repeats=3)
     assert_allclose(found["mae"], again["mae"])
 
 
-def test_a_learning_step_stops_what_is_applied_once(table):
+def test_steps_after_a_step_that_learns_are_applied_in_each_draw(table):
     X, y = table
     counter = FrozenEstimator(Counter().fit(X))
     label_efficiency({"a": make_pipeline(StandardScaler(), counter, Ridge())}, X, y, train_sizes=[10], n_repeats=3)
@@ -119,10 +119,10 @@ def test_only_drawn_rows_are_embedded(table):
     assert Counter.rows[1] == 10
 
 
-# -- shared between arms -----------------------------------------------------------------------------------------------
+# -- shared between models ---------------------------------------------------------------------------------------------
 
 
-def test_arms_share_equal_steps(table):
+def test_models_share_equal_steps(table):
     arms = {
         "short": make_pipeline(Add(1), Ridge()),
         "long": make_pipeline(Add(1), Add(2), Ridge()),
@@ -134,13 +134,13 @@ def test_arms_share_equal_steps(table):
     assert sorted(Add.log) == [(1, 20), (1, 80), (2, 20), (2, 80), (3, 20), (3, 80)]
 
 
-def test_the_same_steps_in_another_order_are_others(table):
+def test_steps_in_another_order_are_not_shared(table):
     arms = {"a": make_pipeline(Add(1), Add(2), Ridge()), "b": make_pipeline(Add(2), Add(1), Ridge())}
     label_efficiency(arms, *table, train_sizes=[80], n_repeats=1)
     assert len(Add.log) == 8
 
 
-def test_functions_without_a_name_are_told_apart(table):
+def test_different_lambdas_are_not_shared(table):
     X, y = table
     arms = {
         "near": make_pipeline(FunctionTransformer(lambda x: x[:, 1:]), Ridge()),
@@ -152,7 +152,7 @@ def test_functions_without_a_name_are_told_apart(table):
 
 
 class Opaque:
-    """A function that can be copied, but has no content that could be compared."""
+    """A callable that can be copied, but has no fingerprint."""
 
     def __reduce_ex__(self, protocol):
         raise TypeError("cannot pickle me")
@@ -165,7 +165,7 @@ class Opaque:
         return X
 
 
-def test_steps_that_cannot_be_compared_are_shared_by_identity(table, tmp_path):
+def test_steps_without_fingerprint_are_shared_by_identity(table, tmp_path):
     one, other = FunctionTransformer(Opaque()), FunctionTransformer(Opaque())
     maes({name: make_pipeline(step, Ridge()) for name, step in [("a", one), ("b", one), ("c", other)]}, *table)
     assert Add.log == [one.func] * 2 + [other.func] * 2
@@ -190,7 +190,7 @@ def test_unions_share_their_parts(table):
         assert_array_equal(found.query("arm == @arm")["mae"], plain["mae"])
 
 
-def test_unions_keep_their_container(table):
+def test_unions_keep_their_output_container(table):
     X, y = table
     seen = []
 
@@ -232,16 +232,16 @@ def featurize_and_count(structures):
 
 
 @pytest.mark.parametrize("kind", ["str", "Memory"])
-def test_memory_outlasts_the_call(table, tmp_path, kind):
+def test_memory_is_used_by_later_calls(table, tmp_path, kind):
     X, y = table
     memory = str(tmp_path) if kind == "str" else joblib.Memory(tmp_path, verbose=0)
     frozen = FrozenEstimator(make_pipeline(Counter().fit(X), StandardScaler().fit(X)))
     arms = {"a": make_pipeline(Add(1), Ridge()), "b": make_pipeline(frozen, Ridge())}
     found = maes(arms, X, y, memory=memory)
-    assert Add.log == [(1, 100)]  # all rows at once
+    assert Add.log == [(1, 100)]  # all rows
     assert Counter.rows == [100]
     assert_allclose(found, maes(arms, X, y))
-    # Other draws, other test rows, other arms, a copy of the frozen one: nothing is computed again.
+    # Other draws, other test rows, other models, a copy of the frozen step: nothing is computed again.
     Add.log.clear()
     Counter.rows.clear()
     arms["b"].steps[0] = ("copy", FrozenEstimator(pickle.loads(pickle.dumps(frozen.estimator))))
@@ -252,8 +252,8 @@ def test_memory_outlasts_the_call(table, tmp_path, kind):
     assert not Counter.rows
 
 
-def test_memory_skips_what_comes_before(table, tmp_path):
-    """Where the last output is kept, the steps before it are not even read."""
+def test_memory_skips_the_steps_before_a_cached_step(table, tmp_path):
+    """They are not even loaded."""
     arms = {"a": make_pipeline(Add(1), Add(2), Ridge())}
     maes(arms, *table, memory=str(tmp_path))
     kept = [path for path in tmp_path.rglob("output.pkl") if joblib.load(path)[0, 0] == 1]
@@ -266,7 +266,7 @@ def test_memory_skips_what_comes_before(table, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:X has feature names")
 @pytest.mark.parametrize("change", ["X", "X_test", "parameter", "fitted", "container"])
-def test_memory_knows_what_is_different(table, tmp_path, change):
+def test_memory_recomputes_what_changed(table, tmp_path, change):
     X, y = table
     frozen = FrozenEstimator(StandardScaler().fit(X))
     arms = {"a": make_pipeline(Add(1), frozen, Add(3), Ridge())}
@@ -286,18 +286,18 @@ def test_memory_knows_what_is_different(table, tmp_path, change):
         config = {"transform_output": "pandas"}
     with sklearn.config_context(**config):
         found = maes(arms, rows, y[:80], memory=str(tmp_path), **given)
-        wanted = {
+        calls = {
             "X": [(1, 80), (3, 80)],
             "X_test": [(1, 20), (3, 20)],
             "parameter": [(2, 80), (3, 80), (2, 20), (3, 20)],
             "fitted": [(3, 80), (3, 20)],
             "container": [(1, 80), (3, 80), (1, 20), (3, 20)],
         }
-        assert sorted(Add.log) == sorted(wanted[change])
+        assert sorted(Add.log) == sorted(calls[change])
         assert_array_equal(found, maes(arms, rows, y[:80], **given))
 
 
-def test_parts_of_unions_are_kept(table, tmp_path):
+def test_memory_keeps_parts_of_unions(table, tmp_path):
     X, y = table
     maes({"a": make_pipeline(make_union(Add(1), Add(2)), Ridge())}, X, y, memory=str(tmp_path))
     Add.log.clear()
@@ -306,7 +306,7 @@ def test_parts_of_unions_are_kept(table, tmp_path):
     assert Add.log == [(3, 100)]
 
 
-def test_crystals_and_vectors_are_kept(structures, y, tmp_path, monkeypatch):
+def test_memory_keeps_crystals_and_vectors(structures, y, tmp_path, monkeypatch):
     X = SiteNetFeaturizer().transform(structures)
     embedder = FrozenEstimator(DeepInfoMaxEmbedder(max_epochs=0, **SMALL).fit(X))
     arms = {
@@ -321,7 +321,7 @@ def test_crystals_and_vectors_are_kept(structures, y, tmp_path, monkeypatch):
 
 
 class Crystalline(DummyRegressor):
-    """Reads the crystals themselves."""
+    """Reads Crystals."""
 
     def fit(self, X, y):
         assert X.site_features

@@ -1,4 +1,4 @@
-"""What the summary of a comparison says, and the intervals of paired differences."""
+"""summarize and paired_difference."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from skdim.model_selection import paired_difference, summarize
 
 @pytest.fixture
 def frame():
-    """Arm "b" is 1 worse than "a" in each repeat, with much more between the repeats; "c" lacks repeats."""
+    """Model "b" is 1 worse than "a" in each repeat; repeats differ by much more; "c" lacks repeats."""
     level = np.array([1.0, 5.0, 9.0, 13.0])
     parts = [
         pd.DataFrame({"arm": arm, "n_labels": n, "repeat": repeats, "mae": level[repeats] / n + shift})
@@ -21,7 +21,7 @@ def frame():
     return pd.concat(parts, ignore_index=True)
 
 
-def test_summary(frame):
+def test_summary_has_medians_and_quartiles(frame):
     summary = summarize(frame)
     assert list(summary["arm"]) == ["b", "b", "a", "a", "c", "c"]
     assert list(summary["n_labels"]) == [1, 10] * 3
@@ -35,21 +35,21 @@ def test_summary(frame):
     assert_frame_equal(shuffled.sort_values(**order), summary.sort_values(**order))
 
 
-def test_paired_difference_sees_what_the_spread_hides(frame):
-    found = paired_difference(frame, "a", "b")
-    assert_allclose(found[["median_difference", "low", "high"]], -1)
-    assert list(found["share_better"]) == [1, 1]
+def test_paired_difference_removes_the_spread_between_repeats(frame):
+    difference = paired_difference(frame, "a", "b")
+    assert_allclose(difference[["median_difference", "low", "high"]], -1)
+    assert list(difference["share_better"]) == [1, 1]
     assert list(paired_difference(frame, "c", "a")["n_repeats"]) == [2, 2]
 
 
-def test_bootstrap_interval():
+def test_bootstrap_interval_has_the_expected_width():
     rng = np.random.default_rng(0)
     maes = {"a": 1 + rng.normal(0, 0.1, 200), "b": 1 + rng.normal(0.05, 0.1, 200)}
     parts = [pd.DataFrame({"arm": arm, "n_labels": 50, "repeat": range(200), "mae": mae}) for arm, mae in maes.items()]
     frame = pd.concat(parts)
-    found = paired_difference(frame, "a", "b", random_state=0)
-    assert_frame_equal(found, paired_difference(frame, "a", "b", random_state=0))
-    row = found.iloc[0]
+    difference = paired_difference(frame, "a", "b", random_state=0)
+    assert_frame_equal(difference, paired_difference(frame, "a", "b", random_state=0))
+    row = difference.iloc[0]
     assert row["low"] < row["median_difference"] < row["high"] < 0
     wider = paired_difference(frame, "a", "b", confidence=0.999).iloc[0]
     assert wider["low"] < row["low"] < row["high"] < wider["high"]
@@ -58,7 +58,7 @@ def test_bootstrap_interval():
 
 
 def with_seeds(n_seeds=4, n_repeats=6, between=0.0):
-    """Arm "a" is 1 better than "b", with a spread of 0.1 between repeats and ``between`` between seeds."""
+    """Model "a" is 1 better than "b", with a spread of 0.1 between repeats and ``between`` between seeds."""
     rng = np.random.default_rng(0)
     parts = []
     for seed in range(n_seeds):
@@ -71,28 +71,28 @@ def with_seeds(n_seeds=4, n_repeats=6, between=0.0):
 
 def test_seeds_are_pooled_and_paired():
     frame = with_seeds()
-    found = paired_difference(frame, "a", "b").iloc[0]
-    assert found["n_repeats"] == 24
-    assert -1.2 < found["low"] < found["median_difference"] < found["high"] < -0.8
+    difference = paired_difference(frame, "a", "b").iloc[0]
+    assert difference["n_repeats"] == 24
+    assert -1.2 < difference["low"] < difference["median_difference"] < difference["high"] < -0.8
     summary = summarize(frame)
     assert list(summary["n_repeats"]) == [24, 24]
     assert_allclose(summary["median"], [frame.query("arm == @arm")["mae"].median() for arm in "ab"])
 
 
-def test_the_interval_over_seeds_covers_their_spread():
+def test_the_interval_includes_the_spread_between_seeds():
     frame = with_seeds(n_seeds=8, between=1.0)
-    found = paired_difference(frame, "a", "b").iloc[0]
+    difference = paired_difference(frame, "a", "b").iloc[0]
     alike = paired_difference(frame.assign(repeat=frame["repeat"] + 10 * frame["seed"]).drop(columns="seed"), "a", "b")
-    assert found["median_difference"] == alike["median_difference"].item()
-    assert found["high"] - found["low"] > 1.5 * (alike["high"] - alike["low"]).item()
+    assert difference["median_difference"] == alike["median_difference"].item()
+    assert difference["high"] - difference["low"] > 1.5 * (alike["high"] - alike["low"]).item()
 
 
 def test_seeds_may_have_different_numbers_of_repeats():
     frame = with_seeds(n_seeds=2)
     frame = frame[(frame["seed"] == 0) | (frame["repeat"] < 2)]
-    found = paired_difference(frame, "a", "b").iloc[0]
-    assert found["n_repeats"] == 8
-    assert np.isfinite(found[["low", "high"]].astype(float)).all()
+    difference = paired_difference(frame, "a", "b").iloc[0]
+    assert difference["n_repeats"] == 8
+    assert np.isfinite(difference[["low", "high"]].astype(float)).all()
     one = frame.query("seed == 0")
     assert_frame_equal(paired_difference(one, "a", "b"), paired_difference(one.drop(columns="seed"), "a", "b"))
 
@@ -100,18 +100,18 @@ def test_seeds_may_have_different_numbers_of_repeats():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda f: summarize(f.assign(seed=np.nan)), r"missing values in the columns.*'seed'"),
+        (lambda f: summarize(f.assign(seed=np.nan)), r"missing values in columns.*'seed'"),
         (lambda f: summarize(pd.concat([f, f]).assign(seed=1)), "same arm, n_labels, seed, repeat"),
-        (lambda f: summarize(f.drop(columns="mae")), r"lacks the columns \['mae'\]"),
+        (lambda f: summarize(f.drop(columns="mae")), r"columns \['mae'\] are missing"),
         (lambda f: summarize(f[:0]), "no rows"),
-        (lambda f: summarize(None), "lacks the columns"),
-        (lambda f: summarize(f.assign(mae=f["mae"].where(f.index != 3))), r"missing values in the columns.*'mae'"),
-        (lambda f: summarize(pd.concat([f, f])), "a draw twice"),
-        (lambda f: paired_difference(f, "a", "z"), "'z' is no arm"),
+        (lambda f: summarize(None), "columns .* are missing"),
+        (lambda f: summarize(f.assign(mae=f["mae"].where(f.index != 3))), r"missing values in columns.*'mae'"),
+        (lambda f: summarize(pd.concat([f, f])), "has duplicate draws"),
+        (lambda f: paired_difference(f, "a", "z"), "'z' not found in column"),
         (lambda f: paired_difference(f, "a", "b", confidence=95), "between 0 and 1"),
-        (lambda f: paired_difference(f.query("arm != 'a' or repeat == 0"), "a", "c"), "no label draw in common"),
+        (lambda f: paired_difference(f.query("arm != 'a' or repeat == 0"), "a", "c"), "no common label draw"),
     ],
 )
-def test_bad_frames(frame, call, match):
+def test_bad_tables_are_refused(frame, call, match):
     with pytest.raises(ValueError, match=match):
         call(frame)

@@ -1,4 +1,4 @@
-"""AttentionDistanceDisplay: what is drawn is what was computed, and what is said where it cannot be."""
+"""AttentionDistanceDisplay: the artists have the values of the table; errors."""
 
 import sys
 
@@ -33,7 +33,7 @@ def table(embedder, crystals):
 
 
 def pairs_of_sites(rows):
-    """Rows repeated as often as there are such pairs of sites."""
+    """Repeat each row once per pair of sites."""
     return rows.loc[rows.index.repeat(rows["multiplicity"] * rows["count"])]
 
 
@@ -49,7 +49,7 @@ def legend_texts(axes):
 # -- one crystal -------------------------------------------------------------------------------------------------------
 
 
-def test_one_crystal_is_points_by_elements(embedder, crystals):
+def test_one_crystal_is_drawn_as_points_by_elements(embedder, crystals):
     one = crystals[5]
     table = embedder.attention(one)
     display = AttentionDistanceDisplay.from_estimator(embedder, one)
@@ -69,17 +69,17 @@ def test_one_crystal_is_points_by_elements(embedder, crystals):
         assert artists["even"].get_ydata()[0] == pytest.approx(1 / n_sites)
 
 
-def test_colour_is_the_neighbour_and_marker_the_site(embedder, crystals):
+def test_color_is_the_neighbour_and_marker_the_site(embedder, crystals):
     numbers = [set(crystals[k].numbers.tolist()) for k in range(len(crystals))]
-    ternary = next(k for k, found in enumerate(numbers) if len(found) == 3)
+    ternary = next(k for k, elements in enumerate(numbers) if len(elements) == 3)
     artists = AttentionDistanceDisplay.from_estimator(embedder, crystals[ternary]).artists_[0]
     elements = sorted({name.split(" → ")[0] for name in artists if " → " in name})
     assert len(artists) == 9 + 1
     colors = {e: {to_hex(artists[f"{s} → {e}"].get_facecolor()[0]) for s in elements} for e in elements}
-    assert all(len(found) == 1 for found in colors.values())
+    assert all(len(each) == 1 for each in colors.values())
     assert len(set().union(*colors.values())) == 3
     shapes = {e: {artists[f"{e} → {s}"].get_paths()[0].vertices.tobytes() for s in elements} for e in elements}
-    assert all(len(found) == 1 for found in shapes.values())
+    assert all(len(each) == 1 for each in shapes.values())
     assert len(set().union(*shapes.values())) == 3
 
 
@@ -90,10 +90,10 @@ def test_points_without_elements(table):
     assert legend_texts(display.axes_[1]) == ["even attention"]
 
 
-# -- a set -------------------------------------------------------------------------------------------------------------
+# -- many crystals -----------------------------------------------------------------------------------------------------
 
 
-def test_a_set_is_median_and_quartiles(table, tmp_path):
+def test_many_crystals_are_drawn_as_median_and_quartiles(table, tmp_path):
     edges = [0, 2, 4, 6, 8]
     display = AttentionDistanceDisplay.from_attention(table, bins=edges)
     for head, artists in enumerate(display.artists_):
@@ -109,10 +109,10 @@ def test_a_set_is_median_and_quartiles(table, tmp_path):
         assert_allclose(line.get_ydata(), [q[1] for q in expected.values()], rtol=1e-6)
         band = artists["quartiles"].get_paths()[0].vertices
         for x, (low, _, high) in expected.items():
-            found = band[band[:, 0] == x, 1]
-            assert_allclose([found.min(), found.max()], [low, high], rtol=1e-6)
-        own = rows.loc[rows["distance"] == 0, "weight"]
-        low, middle, high = np.quantile(own, [0.25, 0.5, 0.75], method="inverted_cdf")
+            ends = band[band[:, 0] == x, 1]
+            assert_allclose([ends.min(), ends.max()], [low, high], rtol=1e-6)
+        selves = rows.loc[rows["distance"] == 0, "weight"]
+        low, middle, high = np.quantile(selves, [0.25, 0.5, 0.75], method="inverted_cdf")
         assert artists["self"][0].get_ydata()[0] == pytest.approx(middle)
         assert_allclose(artists["self"][2][0].get_segments()[0][:, 1], [low, high])
         assert artists["even"].get_ydata()[0] == pytest.approx(
@@ -124,7 +124,7 @@ def test_a_set_is_median_and_quartiles(table, tmp_path):
     assert right <= display.figure_.bbox.x1
 
 
-def test_medians_are_the_same_without_merging(embedder, formation_crystals):
+def test_merging_equal_sites_does_not_change_medians(embedder, formation_crystals):
     lines = []
     for compress in (True, False):
         X = SiteNetFeaturizer(compress=compress).transform(formation_crystals[:8])
@@ -155,7 +155,7 @@ def test_medians_by_elements(table):
     assert artists[f"{a} → {b}"].get_ydata()[-1] == pytest.approx(expected)
 
 
-def test_density_of_each_distance_adds_up_to_one(table):
+def test_density_at_each_distance_sums_to_one(table):
     display = AttentionDistanceDisplay.from_attention(table, kind="density", bins=[0, 1, 3, 5, 7])
     meshes = [artists["density"] for artists in display.artists_]
     for mesh in meshes:
@@ -172,23 +172,23 @@ def test_density_of_each_distance_adds_up_to_one(table):
 
 
 @pytest.mark.parametrize("weights", [[1, 1, 1, 1], [3, 1, 2, 5], [1, 0, 0, 1]])
-def test_weighted_quantiles(weights):
+def test_weighted_quantiles_are_those_of_repeated_values(weights):
     values = np.array([4.0, 1.0, 3.0, 2.0])
-    found = weighted_quantiles(values, np.array(weights, dtype=float), [0, 0.25, 0.5, 0.75, 1])
-    kept = np.repeat(values, weights)
-    assert_array_equal(found[1:], np.quantile(kept, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
+    quantiles = weighted_quantiles(values, np.array(weights, dtype=float), [0.25, 0.5, 0.75, 1])
+    repeated = np.repeat(values, weights)
+    assert_array_equal(quantiles, np.quantile(repeated, [0.25, 0.5, 0.75, 1], method="inverted_cdf"))
 
 
-def test_bins_end_where_almost_all_pairs_are(table):
+def test_default_bins_hold_99_percent_of_the_pairs(table):
     end = np.quantile(pairs_of_sites(table)["distance"], ALMOST_ALL, method="inverted_cdf")
     display = AttentionDistanceDisplay.from_attention(table, kind="density", bins=10)
     assert_allclose(display.artists_[0]["density"].get_coordinates()[0, :, 0], np.linspace(0, end, 11))
 
 
-# -- where it comes from -----------------------------------------------------------------------------------------------
+# -- inputs ------------------------------------------------------------------------------------------------------------
 
 
-def test_pipelines_and_frozen_estimators(embedder, formation_crystals):
+def test_network_inside_pipelines_and_frozen_estimators_is_found(embedder, formation_crystals):
     structures = formation_crystals[:6]
     X = SiteNetFeaturizer().transform(structures)
     expected = embedder.attention(X)
@@ -203,7 +203,7 @@ def test_pipelines_and_frozen_estimators(embedder, formation_crystals):
     pd.testing.assert_frame_equal(AttentionDistanceDisplay.from_estimator(frozen, X).attention, expected)
 
 
-def test_a_regressor_of_several_blocks(crystals, tmp_path):
+def test_a_regressor_has_a_panel_for_each_head_of_each_block(crystals, tmp_path):
     model = SiteNetRegressor(**SMALL, n_blocks=2, n_heads=3, max_epochs=1).fit(crystals[:10], np.arange(10.0))
     display = AttentionDistanceDisplay.from_estimator(model, crystals[:10])
     assert [axes.get_title() for axes in display.axes_] == [f"Block {b}, head {h}" for b in (0, 1) for h in (0, 1, 2)]
@@ -213,7 +213,7 @@ def test_a_regressor_of_several_blocks(crystals, tmp_path):
     display.figure_.savefig(tmp_path / "figure.png")
 
 
-def test_a_random_share_of_many(embedder, crystals):
+def test_large_inputs_are_subsampled(embedder, crystals):
     one = AttentionDistanceDisplay.from_estimator(embedder, crystals, max_crystals=10).attention
     rows = one["crystal"].unique()
     assert len(rows) == 10
@@ -230,7 +230,7 @@ def test_a_random_share_of_many(embedder, crystals):
     assert every["crystal"].nunique() == len(crystals)
 
 
-def test_a_part_of_a_table_that_was_on_disk(table, tmp_path):
+def test_part_of_a_table_from_a_csv_file(table, tmp_path):
     table.to_csv(tmp_path / "attention.csv", index=False)
     read = pd.read_csv(tmp_path / "attention.csv", keep_default_na=False)
     part = read[(read["element"] == "O") & (read["neighbour_element"] != "O") & (read["head"] == 1)]
@@ -242,7 +242,7 @@ def test_a_part_of_a_table_that_was_on_disk(table, tmp_path):
     assert display.ax_.get_title() == ""
 
 
-def test_own_axes(table):
+def test_axes_of_the_user_are_used(table):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 3)
@@ -252,12 +252,12 @@ def test_own_axes(table):
     assert display.figure_ is figure
     assert not axes[2].lines
     assert display.ax_.get_legend() is None
-    with pytest.raises(ValueError, match="2 panels need as many axes; got 1"):
+    with pytest.raises(ValueError, match="one Axes for each of 2 panels; got 1"):
         display.plot(ax=axes[2])
     assert len(plt.get_fignums()) == 1
 
 
-def test_styles_differ_in_grey_too(table):
+def test_styles_differ_in_greyscale(table):
     assert len(set(MARKERS)) == len(MARKERS) == len(COLORS)
     grey = np.sort([np.dot(to_rgb(color), [0.299, 0.587, 0.114]) for color in _FEW])
     assert np.diff(grey).min() > 0.15
@@ -266,42 +266,42 @@ def test_styles_differ_in_grey_too(table):
     assert {line.get_color() for line in lines} == {"red", "blue"}
 
 
-def test_colours_as_numbers(table):
+def test_colors_may_be_arrays(table):
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 1, 3))
     display = AttentionDistanceDisplay.from_attention(table, elements=True, colors=colors)
     lines = [artist for name, artist in display.artists_[0].items() if "→" in name and not name.startswith("self")]
     assert {to_hex(line.get_color()) for line in lines} == {to_hex(color) for color in colors}
 
 
-# -- what cannot be drawn ----------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("change", "params", "error", "match"),
     [
         (lambda t: t.to_numpy(), {}, TypeError, "must be the DataFrame that an estimator's attention.X. returns"),
-        (lambda t: t.drop(columns="count"), {}, ValueError, r"lacks the columns \['count'\]"),
-        (lambda t: t[:0], {}, ValueError, "attention has no row"),
-        (lambda t: t.assign(attention=np.nan), {}, ValueError, "must be finite; it is not in the row 0"),
+        (lambda t: t.drop(columns="count"), {}, ValueError, r"has no columns \['count'\]"),
+        (lambda t: t[:0], {}, ValueError, "attention has no rows"),
+        (lambda t: t.assign(attention=np.nan), {}, ValueError, "must be finite; row 0 is not"),
         (lambda t: t, {"kind": "violin"}, ValueError, r"kind must be one of \('points', 'median', 'density'\)"),
         (lambda t: t, {"bins": 0}, ValueError, "bins must be a positive number of bins"),
         (lambda t: t, {"bins": 2.5}, ValueError, "bins must be a positive number of bins"),
         (lambda t: t, {"bins": [3, 2, 1]}, ValueError, "ascending edges"),
-        (lambda t: t, {"bins": [500, 600], "kind": "density"}, ValueError, "no pair of sites is between 500 and 600"),
+        (lambda t: t, {"bins": [500, 600], "kind": "density"}, ValueError, "no distance is between 500 and 600"),
     ],
 )
-def test_bad_input(table, change, params, error, match):
+def test_bad_input_is_refused(table, change, params, error, match):
     with pytest.raises(error, match=match):
         AttentionDistanceDisplay.from_attention(change(table), **params)
 
 
-def test_bad_estimators(embedder, crystals, formation_crystals):
+def test_bad_estimators_are_refused(embedder, crystals, formation_crystals):
     with pytest.raises(NotFittedError):
         AttentionDistanceDisplay.from_estimator(DeepInfoMaxEmbedder(), crystals)
-    with pytest.raises(TypeError, match="Ridge has no 'attention', nor has a step of it: pass a fitted"):
+    with pytest.raises(TypeError, match="neither Ridge nor its steps have 'attention': pass a fitted"):
         AttentionDistanceDisplay.from_estimator(Ridge().fit([[0], [1]], [0, 1]), crystals)
     pipeline = make_pipeline(StandardScaler(), "passthrough", Ridge()).fit([[0], [1]], [0, 1])
-    with pytest.raises(TypeError, match="Pipeline has no 'attention', nor has a step of it: pass a fitted"):
+    with pytest.raises(TypeError, match="neither Pipeline nor its steps have 'attention': pass a fitted"):
         AttentionDistanceDisplay.from_estimator(pipeline, crystals)
     with pytest.raises(TypeError, match="put a SiteNetFeaturizer before it"):
         AttentionDistanceDisplay.from_estimator(embedder, formation_crystals)
@@ -309,9 +309,9 @@ def test_bad_estimators(embedder, crystals, formation_crystals):
         AttentionDistanceDisplay.from_estimator(embedder, crystals, max_crystals=0)
 
 
-def test_without_matplotlib_the_extra_is_named(table, monkeypatch):
+def test_error_without_matplotlib_names_the_extra(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[plot\]"):
         AttentionDistanceDisplay.from_attention(table)
     with pytest.raises(ImportError, match=r"skdim-crystals\[plot\]"):
-        AttentionDistanceDisplay.from_estimator(None, None)  # before anything is embedded
+        AttentionDistanceDisplay.from_estimator(None, None)  # raised before anything is embedded

@@ -27,52 +27,52 @@ def vectors():
 
 
 def drawn(display, panel=0):
-    """Points of a panel in the order of the map, each with the value or colour that it has."""
+    """Index of each point of a panel, in the order of drawing, and its value or color."""
     scatter = display.scatters_[panel]
     offsets = np.asarray(scatter.get_offsets())
     places = {tuple(position): k for k, position in enumerate(display.positions)}
-    found = np.array([places[tuple(offset)] for offset in offsets])
+    points = np.array([places[tuple(offset)] for offset in offsets])
     values = scatter.get_array()
-    return found, values if values is not None else [to_hex(color) for color in scatter.get_facecolors()]
+    return points, values if values is not None else [to_hex(color) for color in scatter.get_facecolors()]
 
 
 # -- the map -----------------------------------------------------------------------------------------------------------
 
 
-def test_pca_is_that_of_the_standardised_vectors(vectors):
+def test_pca_is_of_standardised_vectors(vectors):
     display = EmbeddingDisplay.from_vectors(vectors, method="pca")
     expected = PCA(2, random_state=0).fit_transform(StandardScaler().fit_transform(vectors))
     assert_allclose(display.positions, expected, atol=1e-9)
     assert display.ax_.get_xlabel() == "principal component 1"
 
 
-def test_tsne_keeps_neighbours_and_is_the_same_again(vectors):
+def test_tsne_keeps_neighbours_and_is_reproducible(vectors):
     display = EmbeddingDisplay.from_vectors(vectors)
     assert trustworthiness(StandardScaler().fit_transform(vectors), display.positions, n_neighbors=5) > 0.9
     assert_array_equal(EmbeddingDisplay.from_vectors(vectors).positions, display.positions)
     assert display.ax_.get_ylabel() == "t-SNE 2"
 
 
-def test_few_rows(vectors):
+def test_five_rows_are_enough_for_tsne(vectors):
     assert EmbeddingDisplay.from_vectors(vectors[:5]).positions.shape == (5, 2)
 
 
-def test_own_estimator_is_cloned(vectors):
-    own = TSNE(perplexity=5, random_state=1)
-    display = EmbeddingDisplay.from_vectors(vectors, method=own)
-    assert not hasattr(own, "embedding_")
+def test_projection_of_the_user_is_cloned(vectors):
+    tsne = TSNE(perplexity=5, random_state=1)
+    display = EmbeddingDisplay.from_vectors(vectors, method=tsne)
+    assert not hasattr(tsne, "embedding_")
     assert_allclose(
         display.positions, TSNE(perplexity=5, random_state=1).fit_transform(StandardScaler().fit_transform(vectors))
     )
     assert display.ax_.get_xlabel() == "TSNE 1"
 
 
-def test_umap_is_asked_for_the_same_map(vectors, monkeypatch):
-    asked = {}
+def test_umap_is_called_with_a_seed_and_one_thread(vectors, monkeypatch):
+    arguments = {}
 
     class UMAP:
         def __init__(self, **params):
-            asked.update(params)
+            arguments.update(params)
 
         def fit_transform(self, X):
             assert_allclose(X.std(axis=0), 1)
@@ -80,20 +80,20 @@ def test_umap_is_asked_for_the_same_map(vectors, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=UMAP))
     display = EmbeddingDisplay.from_vectors(vectors[:10], method="umap", random_state=3)
-    assert asked == {"n_components": 2, "n_neighbors": 9, "random_state": 3, "n_jobs": 1}
+    assert arguments == {"n_components": 2, "n_neighbors": 9, "random_state": 3, "n_jobs": 1}
     assert display.ax_.get_xlabel() == "UMAP 1"
 
 
-def test_umap_itself(vectors):
+def test_umap_is_reproducible_and_separates_groups(vectors):
     pytest.importorskip("umap", reason="umap-learn is an extra: pip install 'skdim-crystals[umap]'")
     apart = vectors[:40] + np.repeat([0, 50], 20)[:, None]
     first, again = (EmbeddingDisplay.from_vectors(apart, method="umap", random_state=3).positions for _ in range(2))
     assert_array_equal(first, again)
     distance = np.linalg.norm(first[:, None] - first, axis=2) + np.diag([np.inf] * 40)
-    assert_array_equal(distance.argmin(axis=1) < 20, np.arange(40) < 20)  # the nearest is of the same half
+    assert_array_equal(distance.argmin(axis=1) < 20, np.arange(40) < 20)  # the nearest point is in the same half
 
 
-def test_from_estimator(formation_data):
+def test_from_estimator_embeds_the_crystals(formation_data):
     crystals = SiteNetFeaturizer().transform(formation_data.structures[:40])
     y = formation_data.target[:40]
     embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(crystals)
@@ -104,7 +104,7 @@ def test_from_estimator(formation_data):
     assert display.colorbars_[0].ax.get_ylabel() == "eV/atom"
 
 
-def test_rows_without_a_vector_are_left_out(vectors):
+def test_rows_with_nan_are_not_on_the_map(vectors):
     holes = vectors.copy()
     holes[[3, 50], 2:] = np.nan
     y = np.arange(90.0)
@@ -116,7 +116,7 @@ def test_rows_without_a_vector_are_left_out(vectors):
     assert_array_equal(display.rows[points], values)
 
 
-def test_a_random_share_of_many(vectors):
+def test_large_inputs_are_subsampled(vectors):
     y = np.arange(90.0)
     display = EmbeddingDisplay.from_vectors(vectors, y, method="pca", max_points=20)
     assert len(np.unique(display.rows)) == 20
@@ -141,7 +141,7 @@ def test_points_have_their_values_and_are_drawn_in_random_order(vectors):
     assert display.colorbars_[0].ax.get_ylabel() == "gap (eV)"
 
 
-def test_outliers_do_not_use_up_the_colours(vectors):
+def test_outliers_do_not_stretch_the_colour_range(vectors):
     y = np.r_[np.linspace(0, 1, 89), 1000.0]
     display = EmbeddingDisplay.from_vectors(vectors, y, method="pca")
     assert_allclose(display.scatters_[0].get_clim(), np.quantile(y, [0.02, 0.98]))
@@ -153,7 +153,7 @@ def test_outliers_do_not_use_up_the_colours(vectors):
     assert display.colorbars_[0].extend == "neither"
 
 
-def test_the_colours_get_lighter_steadily_and_survive_colour_blindness():
+def test_colors_differ_in_lightness():
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 1, 20))[:, :3]
     lightness = shades @ [0.299, 0.587, 0.114]
     assert (np.diff(lightness) > 0).all()
@@ -162,7 +162,7 @@ def test_the_colours_get_lighter_steadily_and_survive_colour_blindness():
 
 
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series, pd.Categorical])
-def test_categories(vectors, kind):
+def test_categories_have_a_color_each(vectors, kind):
     labels = kind(["b"] * 30 + ["a"] * 40 + ["c"] * 20)
     display = EmbeddingDisplay.from_vectors(vectors, labels, method="pca")
     assert display.colorbars_ == [None]
@@ -173,7 +173,7 @@ def test_categories(vectors, kind):
 
 
 @pytest.mark.parametrize("kind", [tuple, np.array])
-def test_colours_as_numbers(vectors, kind):
+def test_colors_may_be_arrays(vectors, kind):
     numbers = kind(matplotlib.colormaps["viridis"](np.linspace(0, 1, 3)).tolist())
     labels = ["a"] * 30 + ["b"] * 30 + ["c"] * 20 + ["d"] * 10
     display = EmbeddingDisplay.from_vectors(vectors, labels, method="pca", colors=numbers)
@@ -182,19 +182,19 @@ def test_colours_as_numbers(vectors, kind):
     assert_array_equal(colors, expected[points])
 
 
-def test_more_categories_than_colours(vectors):
+def test_rare_categories_are_grey_and_below(vectors):
     labels = pd.Series([f"{k:02d}" for k in range(30)] + ["often"] * 40 + ["rather"] * 20, name="prototype")
     display = EmbeddingDisplay.from_vectors(vectors, labels, method="pca", colors=["red", "blue"])
     legend = display.ax_.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["often", "rather", "30 others"]
     assert legend.get_title().get_text() == "prototype"
     points, colors = drawn(display)
-    assert set(colors[:30]) == {GREY.lower()}  # beneath the others
+    assert set(colors[:30]) == {GREY.lower()}  # below the others
     assert_array_equal(np.sort(points[:30]), np.arange(30))
 
 
 @pytest.mark.parametrize("y", [np.r_[[np.nan] * 10, np.arange(80)], [None] * 10 + ["a"] * 40 + ["b"] * 40])
-def test_missing_values_are_grey_and_beneath(vectors, y):
+def test_missing_values_are_grey_and_below(vectors, y):
     display = EmbeddingDisplay.from_vectors(vectors, y, method="pca")
     first = display.ax_.collections[0]
     grey = [to_hex(color) for color in first.get_facecolors()]
@@ -209,7 +209,7 @@ def test_booleans_are_categories(vectors):
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["False", "True"]
 
 
-def test_a_constant_target(vectors, tmp_path):
+def test_a_constant_target_can_be_drawn(vectors, tmp_path):
     display = EmbeddingDisplay.from_vectors(vectors, np.ones(90), method="pca")
     display.figure_.savefig(tmp_path / "figure.png")
     assert display.colorbars_[0].extend == "neither"
@@ -233,7 +233,7 @@ def test_several_targets_share_the_map(vectors, kind, tmp_path):
     assert 5_000 < (tmp_path / "figure.pdf").stat().st_size < 1_000_000
 
 
-def test_own_axes(vectors):
+def test_axes_of_the_user_are_used(vectors):
     import matplotlib.pyplot as plt
 
     fig, axes = plt.subplots(1, 2)
@@ -241,14 +241,14 @@ def test_own_axes(vectors):
     assert display.axes_ == list(axes)
     assert display.figure_ is fig
     assert display.plot(ax=axes) is display
-    with pytest.raises(ValueError, match="2 panels need as many axes; got 1"):
+    with pytest.raises(ValueError, match="one Axes for each of 2 panels; got 1"):
         display.plot(ax=axes[0])
     one = EmbeddingDisplay.from_vectors(vectors, method="pca", ax=axes[1])
     assert one.ax_ is axes[1]
     assert len(plt.get_fignums()) == 1
 
 
-def test_a_map_of_ones_own():
+def test_positions_can_be_given():
     positions = np.random.default_rng(0).normal(size=(8, 2))
     display = EmbeddingDisplay(positions, np.arange(8)).plot()
     points, values = drawn(display)
@@ -257,7 +257,7 @@ def test_a_map_of_ones_own():
         EmbeddingDisplay(positions, [1, 2, 3]).plot()
 
 
-# -- what cannot be drawn ----------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -267,11 +267,11 @@ def test_a_map_of_ones_own():
         ({"gap": np.arange(90), "energy": np.arange(3)}, "the target 'energy' has 3 values for 90 rows"),
         (np.ones((90, 2)), "y has more than one column; pass a DataFrame, or a dict"),
         (np.r_[np.arange(89), np.inf], "y has infinite values, the first in row 89"),
-        (np.full(90, np.nan), "y has no value: all are missing"),
-        (pd.DataFrame(np.ones((90, 2)), columns=["a", "a"]), r"y has several columns of the same name: \['a'\]"),
+        (np.full(90, np.nan), "y has only missing values"),
+        (pd.DataFrame(np.ones((90, 2)), columns=["a", "a"]), r"y has duplicate column names: \['a'\]"),
     ],
 )
-def test_bad_targets(vectors, y, match):
+def test_bad_targets_are_refused(vectors, y, match):
     with pytest.raises(ValueError, match=match):
         EmbeddingDisplay.from_vectors(vectors, y, method="pca")
 
@@ -284,28 +284,28 @@ def test_bad_targets(vectors, y, match):
         (lambda v: v * np.nan, {}, "got 0 of 6"),
         (lambda v: np.where(v == v.max(), np.inf, v), {}, "vectors contains infinity"),
         (lambda v: v[0], {}, "Expected 2D array"),
-        (lambda v: v[[0] * 90], {}, "all 90 vectors are the same"),
+        (lambda v: v[[0] * 90], {}, "all 90 vectors are equal"),
         (lambda v: v, {"max_points": 2}, "max_points must be at least 5, or None; got 2"),
         (lambda v: v, {"method": "mds"}, r"method must be one of \('tsne', 'umap', 'pca'\) or an estimator"),
         (lambda v: v, {"method": 3}, "method must be one of"),
-        (lambda v: v, {"method": PCA(3)}, "PCA must give two finite numbers for each of 90 rows"),
+        (lambda v: v, {"method": PCA(3)}, "PCA must return two finite numbers for each of 90 rows"),
         (lambda v: v, {"method": "pca", "quantiles": (0.9, 0.1)}, "quantiles must be two ascending numbers"),
     ],
 )
-def test_bad_input(vectors, change, params, match):
+def test_bad_input_is_refused(vectors, change, params, match):
     with pytest.raises(ValueError, match=match):
         EmbeddingDisplay.from_vectors(change(vectors), **params)
 
 
-def test_without_umap_the_extra_is_named(vectors, monkeypatch):
+def test_error_without_umap_names_the_extra(vectors, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[umap\]"):
         EmbeddingDisplay.from_vectors(vectors, method="umap")
     with pytest.raises(ImportError, match=r"skdim-crystals\[umap\]"):
-        EmbeddingDisplay.from_estimator(None, None, method="umap")  # before anything is embedded
+        EmbeddingDisplay.from_estimator(None, None, method="umap")  # raised before anything is embedded
 
 
-def test_without_matplotlib_the_extra_is_named(vectors, monkeypatch):
+def test_error_without_matplotlib_names_the_extra(vectors, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[plot\]"):
         EmbeddingDisplay.from_vectors(vectors)

@@ -1,4 +1,4 @@
-"""PretrainingHistoryDisplay: which losses are drawn, and what is said where there are none."""
+"""PretrainingHistoryDisplay: lines have the losses of the history; errors."""
 
 import sys
 
@@ -29,14 +29,14 @@ def make_history(n_epochs=4, valid=True):
 
 
 def assert_draws(display, history):
-    """Every line has the losses of the history against the epoch."""
+    """Check that every line has the losses of the history against the epoch."""
     for part, lines in display.lines_.items():
         for prefix, line in lines.items():
             assert_array_equal(line.get_ydata(), [record[f"{prefix}_{part}"] for record in history])
             assert_array_equal(line.get_xdata(), [record["epoch"] for record in history])
 
 
-def test_all_parts_of_training_and_validation(embedder, tmp_path):
+def test_every_part_has_a_panel_with_both_losses(embedder, tmp_path):
     display = PretrainingHistoryDisplay.from_estimator(embedder)
     assert list(display.lines_) == ["loss", "local", "global", "kl", "descriptors"]
     assert all(list(lines) == ["train", "valid"] for lines in display.lines_.values())
@@ -52,7 +52,7 @@ def test_all_parts_of_training_and_validation(embedder, tmp_path):
     assert legends[2].get_window_extent().x1 <= display.figure_.bbox.x1
 
 
-def test_the_losses_add_up_as_the_docstring_says(embedder):
+def test_parts_add_up_to_the_loss_as_documented(embedder):
     last = {
         part: lines["valid"].get_ydata()[-1]
         for part, lines in PretrainingHistoryDisplay.from_estimator(embedder).lines_.items()
@@ -61,14 +61,14 @@ def test_the_losses_add_up_as_the_docstring_says(embedder):
     assert last["loss"] == pytest.approx(total, rel=1e-5)
 
 
-def test_weights_that_were_loaded(embedder, tmp_path):
+def test_history_of_saved_weights(embedder, tmp_path):
     embedder.save_pretrained(tmp_path / "weights")
     display = PretrainingHistoryDisplay.from_estimator(DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights"))
     assert_draws(display, embedder.history_)
     assert len(display.lines_) == 5
 
 
-def test_shipped_weights():
+def test_history_of_shipped_weights():
     embedder = DeepInfoMaxEmbedder.from_pretrained()
     display = PretrainingHistoryDisplay.from_estimator(embedder)
     assert_draws(display, embedder.history_)
@@ -84,7 +84,7 @@ def test_a_regressor_has_one_panel(crystals):
     assert_draws(display, model.history_)
 
 
-def test_pipelines_and_frozen_estimators(embedder):
+def test_network_inside_pipelines_and_frozen_estimators_is_found(embedder):
     for estimator in (
         FrozenEstimator(embedder),
         make_pipeline(SiteNetFeaturizer(), embedder),
@@ -94,7 +94,7 @@ def test_pipelines_and_frozen_estimators(embedder):
 
 
 @pytest.mark.parametrize("kind", [list, pd.DataFrame])
-def test_from_history(kind):
+def test_lowest_validation_loss_is_marked(kind):
     history = make_history()
     display = PretrainingHistoryDisplay.from_history(kind(history))
     assert list(display.lines_) == ["loss", "local", "global"]
@@ -104,14 +104,14 @@ def test_from_history(kind):
     assert [line.get_xdata()[0] for line in marks] == [1 + int(np.argmin(valid))]
 
 
-def test_epochs_are_counted_where_they_are_not_given():
+def test_missing_epochs_are_numbered():
     history = [{"train_loss": 2.0}, {"train_loss": 1.0}]
     display = PretrainingHistoryDisplay.from_history(history)
     assert_array_equal(display.lines_["loss"]["train"].get_xydata(), [[1, 2], [2, 1]])
     assert history == [{"train_loss": 2.0}, {"train_loss": 1.0}]
 
 
-def test_parts_and_own_axes():
+def test_parts_are_drawn_on_axes_of_the_user():
     import matplotlib.pyplot as plt
 
     history = make_history()
@@ -122,18 +122,18 @@ def test_parts_and_own_axes():
     assert display.axes_ == list(axes)
     assert display.figure_ is figure
     assert_draws(display, history)
-    with pytest.raises(ValueError, match="3 panels need as many axes; got 2"):
+    with pytest.raises(ValueError, match="one Axes for each of 3 panels; got 2"):
         display.plot(ax=axes)
     assert list(display.plot(parts="local").lines_) == ["local"]
 
 
-def test_panels_fill_their_rows():
+def test_panels_fill_rows_evenly():
     history = [{"train_loss": 1.0, "train_local": 1.0, "train_global": 1.0, "train_kl": 1.0}] * 2
     places = [axes.get_subplotspec() for axes in PretrainingHistoryDisplay.from_history(history).axes_]
     assert [(p.rowspan.start, p.colspan.start) for p in places] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
-def test_training_and_validation_differ_in_grey_too():
+def test_training_and_validation_differ_in_greyscale():
     line, other = PretrainingHistoryDisplay.from_history(make_history()).lines_["loss"].values()
     assert line.get_linestyle() != other.get_linestyle()
     assert line.get_marker() != other.get_marker()
@@ -150,28 +150,28 @@ def test_long_runs_have_no_markers(n_epochs, marker):
 @pytest.mark.parametrize(
     ("history", "params", "match"),
     [
-        ([], {}, "the history holds no epoch: nothing was trained"),
-        ([{"epoch": 1, "dur": 0.1}], {}, r"neither 'train_loss' nor 'valid_loss', but \['epoch', 'dur'\]"),
+        ([], {}, "the history has no epochs: nothing was trained"),
+        ([{"epoch": 1, "dur": 0.1}], {}, r"neither 'train_loss' nor 'valid_loss'; it has \['epoch', 'dur'\]"),
         ([1.0, 2.0], {}, "history must be a list of records"),
         (make_history(), {"parts": ["kl"]}, r"parts must be some of \['loss', 'local', 'global'\]; got \['kl'\]"),
         (make_history(), {"parts": []}, "parts must be some of"),
     ],
 )
-def test_bad_history(history, params, match):
+def test_bad_history_is_refused(history, params, match):
     with pytest.raises(ValueError, match=match):
         PretrainingHistoryDisplay.from_history(history, **params)
 
 
-def test_bad_estimators(untrained):
+def test_bad_estimators_are_refused(untrained):
     with pytest.raises(NotFittedError):
         PretrainingHistoryDisplay.from_estimator(DeepInfoMaxEmbedder())
-    with pytest.raises(TypeError, match="Ridge has no 'history_', nor has a step of it"):
+    with pytest.raises(TypeError, match="neither Ridge nor its steps have 'history_'"):
         PretrainingHistoryDisplay.from_estimator(Ridge().fit([[0], [1]], [0, 1]))
     with pytest.raises(ValueError, match="nothing was trained"):
         PretrainingHistoryDisplay.from_estimator(untrained)
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch):
+def test_error_without_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[plot\]"):
         PretrainingHistoryDisplay.from_history(make_history())

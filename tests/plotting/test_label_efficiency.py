@@ -1,4 +1,4 @@
-"""LabelEfficiencyDisplay: what is drawn, and what is said where it cannot be."""
+"""LabelEfficiencyDisplay: boxes have the errors of the table; errors."""
 
 import sys
 
@@ -30,7 +30,7 @@ def points(display):
     return [line for line in display.ax_.lines if line.get_linestyle() == "None" and line.get_marker() == "o"]
 
 
-def test_from_results():
+def test_boxes_have_the_medians_of_the_results():
     results = make_results()
     display = LabelEfficiencyDisplay.from_results(results, units="eV/atom")
     assert display.results is results
@@ -44,7 +44,7 @@ def test_from_results():
         assert_allclose(medians(display, arm), expected)
 
 
-def test_draws_of_several_seeds_share_a_box():
+def test_boxes_are_over_the_draws_of_all_seeds():
     parts = {seed: make_results(n_repeats=3 + seed) for seed in range(2)}
     results = pd.concat(parts, names=["seed"]).reset_index("seed")
     display = LabelEfficiencyDisplay.from_results(results)
@@ -53,7 +53,7 @@ def test_draws_of_several_seeds_share_a_box():
     assert {len(line.get_xdata()) for line in points(display)} == {7}
 
 
-def test_from_estimators_takes_up_a_file(tmp_path):
+def test_from_estimators_passes_on_results_file_and_memory(tmp_path):
     X, y = make_regression(60, 3, random_state=0)
     options = {"train_sizes": [10], "n_repeats": 3, "results_file": tmp_path / "results.jsonl", "memory": str(tmp_path)}
     first = LabelEfficiencyDisplay.from_estimators({"ridge": Ridge()}, X, y, **options)
@@ -61,7 +61,7 @@ def test_from_estimators_takes_up_a_file(tmp_path):
     pd.testing.assert_frame_equal(first.results, again.results)
 
 
-def test_from_estimators_is_label_efficiency_and_plot():
+def test_from_estimators_plots_label_efficiency():
     X, y = make_regression(60, 3, random_state=0)
     arms = {"mean": DummyRegressor(), "ridge": Ridge()}
     options = {"train_sizes": [10, 20], "n_repeats": 3, "test_size": 0.3}
@@ -72,7 +72,7 @@ def test_from_estimators_is_label_efficiency_and_plot():
     assert display.ax_.get_ylabel().endswith("(K)")
 
 
-def test_boxes_stand_side_by_side_in_order():
+def test_boxes_of_a_size_are_side_by_side_in_order():
     display = LabelEfficiencyDisplay.from_results(make_results())
     places = {arm: [np.mean(line.get_xdata()) for line in display.boxes_[arm]["medians"]] for arm in "bac"}
     for k in range(3):
@@ -81,7 +81,7 @@ def test_boxes_stand_side_by_side_in_order():
         assert k - 0.5 < row[0] < row[-1] < k + 0.5
 
 
-def test_own_axes():
+def test_axes_of_the_user_are_used():
     import matplotlib.pyplot as plt
 
     fig, (left, right) = plt.subplots(1, 2)
@@ -93,7 +93,7 @@ def test_own_axes():
     assert len(plt.get_fignums()) == 1
 
 
-def test_arms_keep_their_style():
+def test_style_does_not_depend_on_the_models_shown():
     results = make_results()
     every = LabelEfficiencyDisplay.from_results(results)
     one = LabelEfficiencyDisplay.from_results(results, arms=["c"], legend=False)
@@ -104,7 +104,7 @@ def test_arms_keep_their_style():
     assert one.ax_.get_legend() is None
 
 
-def test_styles_differ_in_grey_or_hatch():
+def test_styles_differ_in_greyscale_or_hatch():
     def lightness(color):
         return np.dot(matplotlib.colors.to_rgb(color), [0.299, 0.587, 0.114])
 
@@ -114,7 +114,7 @@ def test_styles_differ_in_grey_or_hatch():
 
 
 @pytest.mark.parametrize(("n_repeats", "shown"), [(12, True), (13, False)])
-def test_points_where_draws_are_few(n_repeats, shown):
+def test_up_to_12_draws_are_points(n_repeats, shown):
     display = LabelEfficiencyDisplay.from_results(make_results(n_repeats=n_repeats))
     assert bool(points(display)) == shown
     if shown:
@@ -122,19 +122,19 @@ def test_points_where_draws_are_few(n_repeats, shown):
     assert not points(LabelEfficiencyDisplay.from_results(make_results(n_repeats=n_repeats), points=False))
 
 
-def test_an_arm_may_lack_a_size():
+def test_a_model_may_lack_a_size():
     results = make_results().query("arm != 'a' or n_labels == 100")
     display = LabelEfficiencyDisplay.from_results(results)
     assert len(display.boxes_["a"]["boxes"]) == 1
     assert 0.5 < np.mean(display.boxes_["a"]["medians"][0].get_xdata()) < 1.5
 
 
-def test_many_arms_and_a_file(tmp_path):
-    arms = [f"an arm with a rather long name {k}" for k in range(10)]
+def test_legend_of_many_models_is_above_the_axes(tmp_path):
+    arms = [f"a model with a rather long name {k}" for k in range(10)]
     display = LabelEfficiencyDisplay.from_results(make_results(arms=arms))
     display.figure_.savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
-    # The legend stands above the axes and within the figure.
+    # Above the axes and inside the figure.
     renderer = display.figure_.canvas.get_renderer()
     legend, axes = display.ax_.get_legend().get_window_extent(renderer), display.ax_.get_window_extent(renderer)
     assert legend.y0 >= axes.y1 - 1
@@ -142,7 +142,7 @@ def test_many_arms_and_a_file(tmp_path):
     assert legend.y1 <= display.figure_.bbox.y1
 
 
-def test_results_survive_a_csv(tmp_path):
+def test_results_can_be_read_from_a_csv_file(tmp_path):
     results = make_results()
     results.to_csv(tmp_path / "draws.csv", index=False)
     display = LabelEfficiencyDisplay.from_results(pd.read_csv(tmp_path / "draws.csv"))
@@ -152,17 +152,17 @@ def test_results_survive_a_csv(tmp_path):
 @pytest.mark.parametrize(
     ("change", "params", "match"),
     [
-        (lambda f: f.drop(columns="repeat"), {}, r"lacks the columns \['repeat'\]"),
+        (lambda f: f.drop(columns="repeat"), {}, r"columns \['repeat'\] are missing"),
         (lambda f: f, {"arms": ["z"]}, r"arms must be some of \['b', 'a', 'c'\]"),
         (lambda f: f, {"arms": []}, "arms must be some of"),
     ],
 )
-def test_bad_results(change, params, match):
+def test_bad_results_are_refused(change, params, match):
     with pytest.raises(ValueError, match=match):
         LabelEfficiencyDisplay.from_results(change(make_results()), **params)
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch):
+def test_error_without_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[plot\]"):
         LabelEfficiencyDisplay.from_results(make_results())

@@ -177,5 +177,5 @@ def test_known_by_its_weights_in_a_table_of_results(source, X, y, other_property
     assert (errors["transfer"] != errors["scratch"]).all()
     assert_frame_equal(table(copy), frame, check_exact=True)
     other = clone(source).set_params(random_state=5).fit(X, other_property).set_params(random_state=0)
-    with pytest.raises(ValueError, match=r"arm 'transfer' of .* had other fitted values"):
+    with pytest.raises(ValueError, match=r"model 'transfer' in .* had other fitted values"):
         table(other)

@@ -1,4 +1,4 @@
-"""No proxy, and a folder of its own for each test."""
+"""No proxy, and a new data folder for each test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The files that the servers of these tests hold, and ways to fetch them."""
+"""Files on the test servers, and shortcuts to download them."""
 
 import hashlib
 import os

@@ -1,11 +1,11 @@
-"""Fetching files from a server that does what a server should."""
+"""Downloads from a well-behaved server."""
 
 from skdim.datasets import fetch_file, get_data_home
 from tests.datasets.fetch.server_files import CONTENT, SHA256, assert_fetched, fetch, names
 from tests.helpers.loopback import Server, begin, rest, whole
 
 
-def test_fetched_once(folder):
+def test_a_file_is_downloaded_once(folder):
     with Server(whole(CONTENT)) as server:
         assert_fetched(fetch(server), folder)
         assert_fetched(fetch(server, sha256=SHA256.upper()), folder)
@@ -16,7 +16,7 @@ def test_fetched_once(folder):
     assert "range" not in headers
 
 
-def test_size_not_told(folder):
+def test_response_without_content_length(folder):
     def until_closed(handler):
         begin(handler, 200)
         handler.wfile.write(CONTENT)
@@ -25,7 +25,7 @@ def test_size_not_told(folder):
         assert_fetched(fetch(server), folder)
 
 
-def test_chunked(folder):
+def test_chunked_response(folder):
     def chunked(handler):
         handler.protocol_version = "HTTP/1.1"
         begin(handler, 200, Transfer_Encoding="chunked")
@@ -49,12 +49,12 @@ def test_redirects_are_followed(folder):
     assert [path for path, _ in server.requests] == ["/data/crystals.json.gz", "/elsewhere/1"]
 
 
-def test_put_there_by_hand(folder):
+def test_a_file_provided_by_hand_is_used(folder):
     (folder / "crystals.json.gz").write_bytes(CONTENT)
     assert_fetched(fetch_file("https://example.org/crystals.json.gz", sha256=SHA256, download_if_missing=False), folder)
 
 
-def test_progress(folder, capsys):
+def test_progress_bar_is_shown_on_request(folder, capsys):
     with Server(whole(CONTENT)) as server:
         fetch(server)
         assert capsys.readouterr() == ("", "")
@@ -62,13 +62,13 @@ def test_progress(folder, capsys):
     assert "again.gz: 300k of 300kB" in capsys.readouterr().err
 
 
-def test_names(folder):
+def test_filename_from_url_or_argument(folder):
     with Server(whole(CONTENT)) as server:
         assert fetch(server, filename="mine.bin").name == "mine.bin"
         assert fetch_file(f"{server.url}/a%20b.json?c=d", sha256=SHA256).name == "a b.json"
 
 
-def test_data_home(monkeypatch, tmp_path):
+def test_data_home_from_argument_or_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SKDIM_DATA", raising=False)
     assert get_data_home() == tmp_path / "home" / "skdim_data"

@@ -1,4 +1,4 @@
-"""No network; and a small task in the place of one of Matbench."""
+"""No network; a small task instead of one of Matbench."""
 
 import gzip
 import hashlib
@@ -20,7 +20,7 @@ def _no_network(monkeypatch, tmp_path):
 
 @pytest.fixture
 def small_task(monkeypatch):
-    """Make a task a small one: a server with a table of 23 crystals, and the facts that belong to it."""
+    """Replace a task by a small one: a server with a table of 23 crystals, and matching facts."""
     servers = []
 
     def make(task, target=Y, **facts):

@@ -1,4 +1,4 @@
-"""A small table, and a server to fetch it from."""
+"""A small table of crystals, and a server for it."""
 
 import gzip
 import hashlib

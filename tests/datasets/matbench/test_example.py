@@ -1,4 +1,4 @@
-"""The example that writes a record of Matbench."""
+"""examples/matbench_folds.py writes a record of Matbench."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def run_example(monkeypatch, *arguments):
 
 
 def check_record(path, task, data):
-    """What Matbench's own from_dict and validate ask of a record with all five folds."""
+    """Check what Matbench's from_dict and validate require of a record with all five folds."""
     record = json.loads(path.read_text())
     digest = record.pop("hash")
     assert digest == hashlib.sha256(json.dumps(sort_all(record)).encode()).hexdigest()
@@ -55,7 +55,7 @@ def sort_all(value):
     return {key: sort_all(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
-def test_example_of_numbers(small_task, monkeypatch, tmp_path, capsys):
+def test_record_of_a_regression_task(small_task, monkeypatch, tmp_path, capsys):
     server = small_task("jdft2d")
     monkeypatch.setenv("SKDIM_MATBENCH_URL", server.url)
     path = tmp_path / "results" / "record.json"
@@ -86,9 +86,9 @@ def test_example_of_numbers(small_task, monkeypatch, tmp_path, capsys):
         run_example(monkeypatch, *options, "--seed", 1)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # two iterations are asked for
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # only two iterations
 @pytest.mark.parametrize("task", ["mp_is_metal", "phonons"])
-def test_example_of_vectors(small_task, monkeypatch, tmp_path, task):
+def test_record_of_models_on_vectors(small_task, monkeypatch, tmp_path, task):
     classes = np.arange(23) % 2 == 0
     if task == "phonons":
         server = small_task(task)
@@ -101,7 +101,7 @@ def test_example_of_vectors(small_task, monkeypatch, tmp_path, task):
     check_record(tmp_path / f"matbench_{task}_vectors.json", task, fetch_matbench(task))
 
 
-def test_example_explains_its_options(monkeypatch, capsys):
+def test_help_lists_the_options(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="0"):
         run_example(monkeypatch, "--help")
     printed = capsys.readouterr().out
@@ -111,5 +111,5 @@ def test_example_explains_its_options(monkeypatch, capsys):
         run_example(monkeypatch, "--task", "mp_is_metal", "--model", "transfer")
 
 
-def test_example_knows_all_tasks():
+def test_all_tasks_can_be_chosen():
     assert set(runpy.run_path(str(EXAMPLE))["TASKS"]) == set(_matbench.TASKS)

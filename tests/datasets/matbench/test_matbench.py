@@ -1,4 +1,4 @@
-"""Matbench: its published facts and folds, and small tasks from a server on this machine."""
+"""fetch_matbench: published facts and folds, and small tasks from a server on localhost."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ from tests.datasets.matbench.tables import STRUCTURES, Y, digest_of
 from tests.helpers.loopback import Server, whole
 
 
-def test_facts_are_those_that_matminer_publishes():
+def test_facts_are_those_published_by_matminer():
     found = importlib.util.find_spec("matminer")
     if found is None:
         pytest.skip("the extra 'baselines' is not installed")
@@ -30,22 +30,22 @@ def test_facts_are_those_that_matminer_publishes():
 
 
 @pytest.mark.parametrize("task", sorted(set(_matbench.TASKS) - {"mp_is_metal"}))
-def test_folds_are_those_that_matbench_publishes(task):
-    """By the digest of its own file of splits. (Those of mp_is_metal need its classes, which are not here.)"""
+def test_folds_are_those_published_by_matbench(task):
+    """By the sha256 of Matbench's file of splits, except mp_is_metal, whose folds depend on its classes."""
     facts = _matbench.TASKS[task]
     folds = _matbench._folds(np.zeros(facts.n_rows), facts)
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(facts.n_rows))
-    with pytest.raises(ValueError, match="not those of Matbench"):
+    with pytest.raises(ValueError, match="does not reproduce the folds of Matbench"):
         _matbench._folds(np.zeros(facts.n_rows - 1), facts)
 
 
-def test_first_rows_of_a_fold():
-    """As Matbench's file has them: mb-dielectric-0008, -0010, -0019, -0025."""
+def test_first_test_rows_of_a_fold():
+    """In Matbench's file: mb-dielectric-0008, -0010, -0019, -0025."""
     assert _matbench._folds(np.zeros(4764), _matbench.TASKS["dielectric"])[0][1][:4].tolist() == [7, 9, 18, 24]
 
 
 @pytest.mark.parametrize("name", ["jdft2d", "matbench_jdft2d"])
-def test_fetch_matbench(small_task, name):
+def test_task_has_crystals_targets_and_ids(small_task, name):
     server = small_task("jdft2d")
     data = fetch_matbench(name, base_url=f"{server.url}/mirror/")
     again = fetch_matbench(name, download_if_missing=False)
@@ -65,14 +65,14 @@ def test_fetch_matbench(small_task, name):
     np.testing.assert_array_equal(target, Y)
 
 
-def test_folds_are_a_cv(small_task, monkeypatch):
+def test_folds_can_be_passed_as_cv(small_task, monkeypatch):
     monkeypatch.setenv("SKDIM_MATBENCH_URL", small_task("phonons").url)
     data = fetch_matbench("phonons")
     scores = cross_val_score(DummyRegressor(), np.zeros((23, 1)), data.target, cv=data.folds)
     assert len(scores) == 5
 
 
-def test_one_fold(small_task, monkeypatch):
+def test_train_and_test_rows_of_one_fold(small_task, monkeypatch):
     monkeypatch.setenv("SKDIM_MATBENCH_URL", small_task("phonons").url)
     for fold in (0, 3, np.int64(4)):
         data = fetch_matbench("phonons", fold)
@@ -82,13 +82,13 @@ def test_one_fold(small_task, monkeypatch):
 
 
 @pytest.mark.parametrize("fold", [5, -1, "0", None, 0.5, True])
-def test_no_such_fold(fold):
-    with pytest.raises(ValueError, match="Matbench has the folds 0 to 4; fold was"):
+def test_unknown_folds_are_refused(fold):
+    with pytest.raises(ValueError, match="fold must be an integer from 0 to 4; got"):
         fetch_matbench("phonons", fold)
 
 
 @pytest.mark.parametrize("kind", [bool, int])
-def test_classes(small_task, kind):
+def test_targets_of_classification_are_booleans(small_task, kind):
     classes = np.arange(23) % 3 == 0
     folds = StratifiedKFold(5, shuffle=True, random_state=18012019).split(classes, classes)
     server = small_task("mp_is_metal", classes.astype(kind), folds_sha256=digest_of(folds, 23))
@@ -100,24 +100,24 @@ def test_classes(small_task, kind):
     np.testing.assert_array_equal(data.target, classes)
 
 
-def test_another_number_of_rows(small_task):
+def test_wrong_number_of_rows_is_refused(small_task):
     server = small_task("phonons", n_rows=24)
-    with pytest.raises(ValueError, match="has 23 rows, and Matbench's phonons has 24"):
+    with pytest.raises(ValueError, match="has 23 rows, but Matbench's phonons has 24"):
         fetch_matbench("phonons", base_url=server.url)
 
 
-def test_larger_than_the_task_can_be(small_task):
+def test_files_too_large_for_the_task_are_refused(small_task):
     small_task("phonons")
-    with Server(whole(bytes(2**21))) as server, pytest.raises(OSError, match="offers 2097152 bytes, more than"):
+    with Server(whole(bytes(2**21))) as server, pytest.raises(OSError, match="has 2097152 bytes, more than"):
         fetch_matbench("phonons", base_url=server.url)
 
 
 @pytest.mark.parametrize("task", ["steels", "matbench_expt_gap", "", None])
-def test_no_such_task(task):
-    with pytest.raises(ValueError, match=r"no task .* with structures; its tasks are dielectric, jdft2d"):
+def test_unknown_tasks_are_refused(task):
+    with pytest.raises(ValueError, match=r"no task .* with structures; available: dielectric, jdft2d"):
         fetch_matbench(task)
 
 
-def test_no_network():
-    with pytest.raises(OSError, match=r"Could not fetch matbench_jdft2d\.json\.gz from https://127.*By hand"):
+def test_error_without_network_explains_what_to_do():
+    with pytest.raises(OSError, match=r"Could not download matbench_jdft2d\.json\.gz from https://127.*By hand"):
         fetch_matbench("jdft2d", n_retries=0)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Species, Structure
 
@@ -14,7 +15,7 @@ from tests.datasets.matbench.tables import ROWS, STRUCTURES, Y, changed, fetch, 
 
 
 @pytest.mark.parametrize("pack", [str.encode, lambda text: gzip.compress(text.encode())])
-def test_table(pack):
+def test_table_of_structures_and_targets(pack):
     data = fetch(pack(table()))
     assert data.structures == STRUCTURES
     assert all(type(structure) is Structure for structure in data.structures)
@@ -31,7 +32,7 @@ def test_return_X_y():
     np.testing.assert_array_equal(target, Y)
 
 
-def test_other_columns_and_their_order():
+def test_other_columns_are_in_the_frame():
     rows = [[f"mp-{k}", None, row[0], bool(k % 2)] for k, row in enumerate(ROWS)]
     data = fetch(table(rows, ("id", "note", "cell", "y")), structure="cell")
     assert data.structures == STRUCTURES
@@ -40,14 +41,14 @@ def test_other_columns_and_their_order():
     assert fetch(table(rows, ("id", "note", "cell", "y")), structure="cell", target=None).target is None
 
 
-def test_parts_in_any_order():
+def test_keys_may_have_any_order():
     parts = json.loads(table())
     data = fetch(json.dumps({name: parts[name] for name in ("data", "index", "columns")}, indent=2))
     assert data.structures == STRUCTURES
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_text_in_small_pieces(size, monkeypatch):
+def test_text_is_parsed_in_pieces_of_any_size(size, monkeypatch):
     monkeypatch.setattr(_tables, "_CHUNK", size)
     rows = [[row[0], 1.25e2] for row in ROWS[:3]]
     text = table(rows).replace("125.0", " 1.25e2 ").removeprefix("{")
@@ -57,8 +58,7 @@ def test_text_in_small_pieces(size, monkeypatch):
     assert data.target.tolist() == [125, 125, 125]
 
 
-def test_as_matminer_writes_and_reads_it(tmp_path):
-    pd = pytest.importorskip("pandas")
+def test_files_of_matminer_are_read_as_matminer_does(tmp_path):
     io = pytest.importorskip("matminer.utils.io", reason="the extra 'baselines' is not installed")
     decorated = STRUCTURES[0].copy(site_properties={"magmom": np.arange(len(STRUCTURES[0])) * 0.5})
     decorated.add_oxidation_state_by_site(np.arange(len(decorated)).tolist())
@@ -76,7 +76,7 @@ def test_as_matminer_writes_and_reads_it(tmp_path):
 
 @pytest.fixture
 def trap(tmp_path, monkeypatch):
-    """A module on the path that leaves a file when it is imported, and another when its class is made."""
+    """A module that creates a file when it is imported or its class is instantiated."""
     (tmp_path / "trap.py").write_text(
         "from pathlib import Path\n"
         f"mark = Path({str(tmp_path / 'sprung')!r})\n"
@@ -90,7 +90,7 @@ def trap(tmp_path, monkeypatch):
     assert "trap" not in sys.modules
 
 
-def test_the_trap_would_spring(tmp_path, trap):
+def test_monty_would_run_the_code_of_the_trap(tmp_path, trap):
     from monty.json import MontyDecoder
 
     MontyDecoder().process_decoded(trap)
@@ -99,13 +99,13 @@ def test_the_trap_would_spring(tmp_path, trap):
     del sys.modules["trap"]
 
 
-def test_other_classes_are_not_made(trap):
+def test_other_classes_are_refused(trap):
     rows = [[ROWS[0][0], 1.0], [trap, 2.0]]
     with pytest.raises(ValueError, match=r"row 1: an object of class 'Structure' from 'trap'; only pymatgen's"):
         fetch(table(rows))
 
 
-def test_objects_inside_a_structure_are_not_made(trap):
+def test_objects_inside_a_structure_are_ignored(trap):
     def change(structure):
         structure["properties"] = trap
         structure["sites"][0]["properties"] = {"magmom": trap}
@@ -116,7 +116,7 @@ def test_objects_inside_a_structure_are_not_made(trap):
 
 
 @pytest.mark.parametrize("place", ["lattice", "sites"])
-def test_objects_as_parts_of_a_structure(trap, place):
+def test_objects_instead_of_lattice_or_sites_are_refused(trap, place):
     with pytest.raises(ValueError, match="row 3: the structure lacks"):
         fetch(changed(lambda structure: structure.update({place: trap})))
 
@@ -131,7 +131,7 @@ def test_objects_as_parts_of_a_structure(trap, place):
         (["Structure"], "pymatgen.core.structure"),
     ],
 )
-def test_other_names(name, module):
+def test_other_module_and_class_names_are_refused(name, module):
     with pytest.raises(ValueError, match="row 3: an object of class"):
         fetch(changed(lambda structure: structure.update({"@class": name, "@module": module})))
 
@@ -157,7 +157,7 @@ def species(*entries):
         (lambda s: s["lattice"].update(pbc=[True, True]), "pbc is"),
         (lambda s: s["lattice"].update(pbc="all"), "pbc is"),
         (lambda s: s.update(sites=[]), "no sites"),
-        (lambda s: s.update(sites=["Na"]), "or some that are not objects"),
+        (lambda s: s.update(sites=["Na"]), "or a site is not an object"),
         (lambda s: s["sites"][0].pop("abc"), "lacks 'abc'"),
         (site(abc=[0, 0]), "coordinates must be finite"),
         (site(abc=[0, 0, float("inf")]), "coordinates must be finite"),
@@ -165,16 +165,16 @@ def species(*entries):
         (site(species="Na"), "lacks 'species'"),
         (species(), "a site is empty"),
         (species("Na"), "species is not an object"),
-        (species({"element": "Xx", "occu": 1}), "'Xx', which is no element"),
-        (species({"element": None, "occu": 1}), "no element"),
+        (species({"element": "Xx", "occu": 1}), "'Xx', which is not an element"),
+        (species({"element": None, "occu": 1}), "not an element"),
         (species({"element": "Na"}), "the occupancy None of Na"),
         (species({"element": "Na", "occu": 2}), "the occupancy 2 of Na"),
         (species({"element": "Na", "occu": True}), "the occupancy True of Na"),
-        (species({"element": "Na", "occu": 0.8}, {"element": "K", "occu": 0.8}), "more than 1 together"),
+        (species({"element": "Na", "occu": 0.8}, {"element": "K", "occu": 0.8}), "sum to more than 1"),
         (species({"element": "Na", "occu": 1, "oxidation_state": "I"}), "oxidation state 'I'"),
     ],
 )
-def test_bad_structures(change, message):
+def test_bad_structures_are_refused(change, message):
     with pytest.raises(ValueError, match=rf"mine\.json\.gz is not a table of crystals: row 3: .*{message}"):
         fetch(changed(change))
 
@@ -185,36 +185,36 @@ def test_bad_structures(change, message):
         ("", "'{' is missing"),
         ("[]", "'{' is missing"),
         ("<html>Log in</html>", "'{' is missing"),
-        ("{", "ends early"),
+        ("{", "truncated"),
         ('{"data"', "':' is missing"),
-        ('{"data": [', "ends early"),
-        ('{"data": [[1]', "ends early"),
+        ('{"data": [', "truncated"),
+        ('{"data": [[1]', "truncated"),
         ('{"data": {}}', r"'\[' is missing"),
         ('{"data": [{}]}', "row 0 is not a list"),
-        ('{"data": [[[1]]]}', "row 0: a list where"),
+        ('{"data": [[[1]]]}', "row 0: a list instead of"),
         ('{"data": [[tru]]}', "Expecting value"),
-        ('{"data": []}', "needs the parts"),
-        ('{"columns": ["a"]}', "needs the parts"),
-        ('{"columns": [1], "data": []}', "needs the parts"),
+        ('{"data": []}', "needs the keys"),
+        ('{"columns": ["a"]}', "needs the keys"),
+        ('{"columns": [1], "data": []}', "needs the keys"),
         ('{"columns": ["a", "a"], "data": []}', "not unique"),
-        ('{"columns": ["a"], "data": [], "data": []}', "'data' comes twice"),
+        ('{"columns": ["a"], "data": [], "data": []}', "'data' is repeated"),
         ('{"columns": ["a"], "data": [[1, 2]]}', "row 0 has 2 values for the 1 columns"),
-        ('{"columns": ["a"], "data": []} {}', "something follows"),
+        ('{"columns": ["a"], "data": []} {}', "text after its end"),
         ('{"data": [' + "[" * 100_000, "recursion"),
         ('{"data": [[' + "9" * 5000 + "]]}", "Exceeds the limit"),
         (gzip.compress(table().encode())[:-500], "end-of-stream"),
         (gzip.compress(table().encode())[:200] + b"?" * 500, "invalid|incorrect|distance"),
         (b"\x1f\x8bmore", "compression method|Not a gzipped file|end-of-stream"),
         (b'{"\xff": 1}', "utf-8"),
-        (gzip.compress(b"{" + b" " * 10**8), "inflates to more than 100 times"),
+        (gzip.compress(b"{" + b" " * 10**8), "decompresses to more than 100 times"),
     ],
 )
-def test_bad_tables(text, message):
+def test_bad_tables_are_refused(text, message):
     with pytest.raises(ValueError, match=rf"mine\.json\.gz is not a table of crystals: .*({message})"):
         fetch(text.encode() if isinstance(text, str) else text)
 
 
-def test_a_value_without_end(monkeypatch):
+def test_an_endless_value_is_given_up(monkeypatch):
     monkeypatch.setattr(_tables, "_CHUNK", 100)
     monkeypatch.setattr(_tables, "_MAX_VALUE", 1000)
     read = []
@@ -237,6 +237,6 @@ def test_a_value_without_end(monkeypatch):
         ([ROWS[0][0], 1.0], {"structure": "cell"}, "no column 'cell'"),
     ],
 )
-def test_bad_columns(row, options, message):
+def test_bad_columns_are_refused(row, options, message):
     with pytest.raises(ValueError, match=message):
         fetch(table([*ROWS, row]), **options)

@@ -1,4 +1,4 @@
-"""Fetching files after a break, after a kill, and by several processes at once."""
+"""Downloads after an interruption or a kill, and by several processes."""
 
 import errno
 import hashlib
@@ -14,16 +14,16 @@ from tests.datasets.fetch.server_files import CONTENT, OTHER, SHA256, assert_fet
 from tests.helpers.loopback import Server, begin, broken, rest, stalling, status, whole
 
 
-def test_goes_on_after_a_break(folder):
+def test_a_broken_download_is_resumed(folder):
     with Server(broken(CONTENT, 100_000, ETag='"a"'), rest(CONTENT, '"a"')) as server:
         assert_fetched(fetch(server), folder)
     assert server.ranges == [None, "bytes=100000-"]
     assert server.requests[1][1]["if-range"] == '"a"'
 
 
-def test_a_later_call_goes_on(folder):
+def test_a_later_call_resumes_the_download(folder):
     with Server(broken(CONTENT, 100_000, Last_Modified="Thu, 01 Jan 2026 00:00:00 GMT"), rest(CONTENT)) as server:
-        with pytest.raises(OSError, match=r"after 100000 of 300000 bytes \(1 try\)\. 100000 bytes of it are kept"):
+        with pytest.raises(OSError, match=r"after 100000 of 300000 bytes \(1 try\)\. 100000 bytes are kept"):
             fetch(server, n_retries=0)
         assert names(folder) == ["crystals.json.gz.part", "crystals.json.gz.part.json"]
         assert_fetched(fetch(server, n_retries=0), folder)
@@ -31,8 +31,8 @@ def test_a_later_call_goes_on(folder):
     assert server.requests[1][1]["if-range"] == "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
-def test_each_try_brings_some_of_it(folder):
-    """As many tries as that takes; but a server that begins anew each time is given up."""
+def test_tries_that_make_progress_are_not_counted(folder):
+    """But a server that restarts each time is given up."""
     content = CONTENT * 20
     size = 11 * len(CONTENT) // 3
 
@@ -53,7 +53,7 @@ def test_each_try_brings_some_of_it(folder):
     assert len(server.requests) == 2
 
 
-def test_a_weak_etag_is_no_promise(folder):
+def test_a_weak_etag_is_not_used(folder):
     with Server(broken(CONTENT, 100_000, ETag='W/"a"'), rest(CONTENT)) as server:
         assert_fetched(fetch(server), folder)
     assert "if-range" not in server.requests[1][1]
@@ -62,22 +62,22 @@ def test_a_weak_etag_is_no_promise(folder):
 @pytest.mark.parametrize(
     ("now", "n_requests"),
     [
-        (whole(CONTENT), 2),  # knows no ranges
-        (rest(CONTENT, '"b"'), 2),  # sees by If-Range that the file has changed
-        (rest(CONTENT, '"b"', heeds_if_range=False), 3),  # does not, but says which file it sends a part of
-        (rest(CONTENT, heeds_if_range=False), 3),  # says nothing: only the sha256 shows that two files are mixed
-        (rest(CONTENT[:90_000], heeds_if_range=False), 3),  # has no such range
+        (whole(CONTENT), 2),  # does not support ranges
+        (rest(CONTENT, '"b"'), 2),  # supports If-Range
+        (rest(CONTENT, '"b"', heeds_if_range=False), 3),  # ignores If-Range, but sends the ETag
+        (rest(CONTENT, heeds_if_range=False), 3),  # sends no ETag: only the sha256 shows the mixture
+        (rest(CONTENT[:90_000], heeds_if_range=False), 3),  # does not have this range
     ],
 )
-def test_the_file_has_changed_meanwhile(folder, now, n_requests):
+def test_a_file_that_changed_is_downloaded_as_a_whole(folder, now, n_requests):
     with Server(broken(OTHER, 100_000, ETag='"a"'), now, whole(CONTENT)) as server:
         assert_fetched(fetch(server, n_retries=1), folder)
     assert len(server.requests) == n_requests
 
 
 @pytest.mark.parametrize("size", ["300000", "*"])
-def test_less_than_the_whole_rest(folder, size):
-    """A server may send a range in pieces, and need not know the size of the file."""
+def test_servers_may_send_a_part_of_the_range(folder, size):
+    """And may not know the size of the file."""
 
     def some(handler):
         start = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
@@ -92,7 +92,7 @@ def test_less_than_the_whole_rest(folder, size):
 
 
 @pytest.mark.parametrize("span", ["bytes 0-299999/300000", "bytes 99999-299999/300000", "100000-", "bytes */300000"])
-def test_another_range_than_asked_for(folder, span):
+def test_another_range_than_requested_is_not_used(folder, span):
     def wrong(handler):
         begin(handler, 206, Content_Range=span, Content_Length=200_000)
         handler.wfile.write(CONTENT[100_000:])
@@ -103,17 +103,17 @@ def test_another_range_than_asked_for(folder, span):
 
 
 @pytest.mark.parametrize("answer", [status(206, Content_Range="bytes 0-9/10"), status(416)])
-def test_an_answer_to_what_was_not_asked(folder, answer):
+def test_partial_responses_without_request_are_refused(folder, answer):
     with (
         Server(answer) as server,
-        pytest.raises(OSError, match=r"answers (206|416) to a request for the whole file \(2 tries"),
+        pytest.raises(OSError, match=r"answered (206|416) to a request for the whole file \(2 tries"),
     ):
         fetch(server, n_retries=1)
     assert len(server.requests) == 2
     assert names(folder) == []
 
 
-def test_a_part_from_elsewhere_is_not_used(folder):
+def test_a_part_of_another_url_is_not_used(folder):
     with Server(broken(OTHER, 1000)) as server, pytest.raises(OSError, match="are kept"):
         fetch(server, n_retries=0)
     with Server(rest(CONTENT)) as server:
@@ -131,13 +131,13 @@ def test_a_part_of_unknown_origin_is_not_used(folder, note):
     assert server.ranges == [None]
 
 
-def test_a_part_that_is_complete_needs_no_server(folder):
-    """The process was killed before the file got its name."""
+def test_a_complete_part_needs_no_server(folder):
+    """The process was killed before renaming it."""
     (folder / "crystals.json.gz.part").write_bytes(CONTENT)
     assert_fetched(fetch_file("https://example.org/crystals.json.gz", sha256=SHA256), folder)
 
 
-def test_killed(folder):
+def test_a_killed_download_is_resumed(folder):
     part = folder / "crystals.json.gz.part"
     with Server(stalling(CONTENT, 200_000, ETag='"a"'), rest(CONTENT, '"a"')) as server:
         process = start_fetch(server, folder)
@@ -153,7 +153,7 @@ def test_killed(folder):
     assert server.ranges == [None, f"bytes={size}-"]
 
 
-def test_processes_at_once(folder):
+def test_one_of_several_processes_downloads(folder):
     def slow(handler):
         begin(handler, 200, Content_Length=len(CONTENT))
         for start in range(0, len(CONTENT), 50_000):
@@ -185,7 +185,7 @@ def at_once(function, n):
     return results
 
 
-def test_the_second_goes_on_where_the_first_fails(folder):
+def test_the_next_process_resumes_if_the_first_fails(folder):
     with Server(broken(CONTENT, 100_000), rest(CONTENT)) as server:
         results = at_once(lambda: fetch(server, n_retries=0), 4)
     assert sum(isinstance(result, OSError) for result in results) == 1
@@ -195,8 +195,8 @@ def test_the_second_goes_on_where_the_first_fails(folder):
 
 
 @pytest.mark.parametrize("lock", [None, "refused"])
-def test_without_locks(folder, monkeypatch, lock):
-    """As on Windows, and on some file systems: each has its own part, and leaves none."""
+def test_without_locks_each_process_has_its_part(folder, monkeypatch, lock):
+    """As on Windows and some file systems; no part is left."""
     if lock is None:
         monkeypatch.setattr(_locks, "fcntl", None)
     else:

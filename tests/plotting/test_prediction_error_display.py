@@ -1,4 +1,4 @@
-"""scikit-learn's own PredictionErrorDisplay draws the predictions of networks on crystals."""
+"""scikit-learn's PredictionErrorDisplay works with models on crystals."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def estimators():
 
 
 @pytest.mark.parametrize("name", estimators())
-def test_from_estimator(name, crystals, formation_crystals):
+def test_parity_plot_of_models_on_crystals(name, crystals, formation_crystals):
     X = formation_crystals if name == "from structures" else crystals
     y = np.array([structure.density for structure in formation_crystals])
     estimator = estimators()[name].fit(X[:40], y[:40])
@@ -31,7 +31,7 @@ def test_from_estimator(name, crystals, formation_crystals):
     assert display.ax_.get_xlabel() == "Predicted values"
 
 
-def test_a_share_of_the_crystals(crystals, formation_crystals):
+def test_subsample_of_crystals(crystals, formation_crystals):
     y = np.array([structure.density for structure in formation_crystals])
     model = estimators()["regressor"].fit(crystals, y)
     display = PredictionErrorDisplay.from_estimator(model, crystals, y, subsample=20, random_state=0)
