@@ -62,7 +62,14 @@ def _featurize(raw, row, options, remarks):
             raw = raw.load()
         except ValueError as error:
             raise StructureError(row, None, str(error)) from error
-    structure = read_structure(raw, row, disordered=options["disordered"], remarks=remarks)
+    structure = read_structure(
+        raw,
+        row,
+        disordered=options["disordered"],
+        oxidation_states=options["oxidation_states"] == "species",
+        strict_cif=options["strict_cif"],
+        remarks=remarks,
+    )
     numbers = site_numbers(structure)
     if options["oxidation_states"] is None:
         oxidation = np.zeros(len(numbers), dtype=np.float32)

@@ -60,6 +60,9 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         compressed form is several times smaller and faster.
     disordered : {"raise", "majority"}, default="raise"
         What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+    strict_cif : bool, default=False
+        Whether a CIF that contradicts itself is an error instead of a warning: its formula, Z, formula weight, density,
+        cell volume or multiplicities are not those of the crystal that was read.
     on_error : {"raise", "warn"}, default="raise"
         What to do with a structure that cannot be featurized. "warn" keeps its row, empty: it embeds as NaN, and
         ``Crystals.errors_`` says why.
@@ -98,6 +101,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         "symprec": [Interval(Real, 0, None, closed="neither")],
         "compress": ["boolean"],
         "disordered": [StrOptions({"raise", "majority"})],
+        "strict_cif": ["boolean"],
         "on_error": [StrOptions({"raise", "warn"})],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -115,6 +119,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         symprec=1e-3,
         compress=True,
         disordered="raise",
+        strict_cif=False,
         on_error="raise",
         n_jobs=None,
         verbose=0,
@@ -128,6 +133,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         self.symprec = symprec
         self.compress = compress
         self.disordered = disordered
+        self.strict_cif = strict_cif
         self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -250,7 +256,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             path,
             site_features=features,
             settings=self._settings(),
-            identity={"guess_time_limit": self.guess_time_limit},
+            identity={"guess_time_limit": self.guess_time_limit, "strict_cif": bool(self.strict_cif)},
             chunk_size=chunk_size,
             verbose=self.verbose,
         )
@@ -262,6 +268,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         options = {
             **self._settings(),
             "guess_time_limit": self.guess_time_limit,
+            "strict_cif": self.strict_cif,
             "keep_errors": self.on_error == "warn",
         }
         n_jobs = effective_n_jobs(self.n_jobs)

@@ -27,6 +27,12 @@ class StructureError(ValueError):
         return f"row {self.row}{f' ({self.formula})' if self.formula else ''}: {self.reason}"
 
 
+def join_names(names, most=6):
+    """Join names for a message; of many, only the first."""
+    names = list(dict.fromkeys(names))
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def describe(error):
     """Name an error of another library in a few words."""
     return f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._chemistry.formulas import reduced_formula
-from .cif import read_cif
+from .cif import looks_like_cif, read_cif
 from .containers import ROWS
 from .errors import ReadError, StructureError, describe
 from .files import read_text_file
@@ -28,11 +28,11 @@ _MAX_EDGE = 1e4
 _MAX_CELLS = 1e6
 
 
-def read_structure(raw, row, *, disordered="raise", remarks=None):
+def read_structure(raw, row, *, disordered="raise", oxidation_states=False, strict_cif=False, remarks=None):
     """Read one row into an ordered pymatgen Structure and check its elements, cell and coordinates.
 
     Sites keep their order and none is added or removed, so that results a site map back onto the input. (The sites
-    of a CIF are in the order in which pymatgen returns them: sorted by electronegativity.)
+    of a CIF are in the order of its atom rows, each with its images.)
 
     Parameters
     ----------
@@ -40,12 +40,16 @@ def read_structure(raw, row, *, disordered="raise", remarks=None):
         A pymatgen structure, an ASE Atoms periodic in all directions, a CIF file name, CIF text, or a dict made by
         ``Structure.as_dict()``; never changed. Of several crystals in a CIF the first is read, with a warning.
     row : int
-        Position in X, for the messages: the StructureError, and one warning with all that pymatgen remarks on a CIF.
+        Position in X, for the messages: the StructureError, and one warning with all that is to be known of a CIF.
     disordered : {"raise", "majority"}
         What to do where a site is shared by several species or partly vacant: raise, or take the species with the
         largest occupancy (of equal ones the lightest element). A site that is mostly vacant stays, fully occupied.
+    oxidation_states : bool, default=False
+        Whether oxidation states are used. If not, a site shared by one element in several states is an ordered one.
+    strict_cif : bool, default=False
+        Raise if a CIF contradicts itself: formula, Z, weight, density, volume or multiplicities.
     remarks : list, default=None
-        What pymatgen remarks is appended to it, as (row, formula, text), and no warning is raised.
+        What is to be known of a CIF is appended to it, as (row, formula, text), and no warning is raised.
 
     Returns
     -------
@@ -56,8 +60,8 @@ def read_structure(raw, row, *, disordered="raise", remarks=None):
         raise ValueError(f"disordered must be 'raise' or 'majority', got {disordered!r}")
     structure = None
     try:
-        structure = _to_structure(raw, row, remarks)
-        return _ordered(structure, disordered)
+        structure = _to_structure(raw, row, remarks, strict_cif)
+        return _ordered(structure, disordered, oxidation_states)
     except ReadError as problem:
         formula = formula_of(raw if structure is None else structure)
         raise StructureError(row, formula, str(problem)) from problem.__cause__
@@ -87,7 +91,7 @@ def site_numbers(structure):
     return np.array([next(iter(site.species)).Z for site in structure.sites], dtype=np.uint8)
 
 
-def _to_structure(raw, row, remarks):
+def _to_structure(raw, row, remarks, strict_cif):
     """Convert by type; a Structure is returned as it is."""
     from pymatgen.core import IMolecule, IStructure, Site, Structure
 
@@ -98,7 +102,7 @@ def _to_structure(raw, row, remarks):
     if isinstance(raw, Structure):
         return raw
     if isinstance(raw, str | os.PathLike):
-        return _from_cif(raw, row, remarks)
+        return _from_cif(raw, row, remarks, strict_cif)
     if isinstance(raw, IStructure | dict) or is_atoms:
         try:
             if isinstance(raw, IStructure):
@@ -145,15 +149,15 @@ def _from_atoms(atoms):
     return Structure(atoms.cell[:], species, atoms.positions, coords_are_cartesian=True)
 
 
-def _from_cif(raw, row, remarks):
+def _from_cif(raw, row, remarks, strict_cif):
     """Read CIF text or a CIF file, with one remark of all that there is to say."""
-    if isinstance(raw, str) and "data_" in raw and "_cell_length" in raw:
+    if isinstance(raw, str) and looks_like_cif(raw):
         name, text = "the CIF text", raw
     elif isinstance(raw, str) and "\n" in raw:
         raise ReadError("the text is not CIF (which has 'data_' and '_cell_length' in it), nor a file name")
     else:
         name, text = f"'{os.fspath(raw)}'", read_text_file(raw)
-    structure, said = read_cif(text, name)
+    structure, said = read_cif(text, name, strict=strict_cif)
     if said:
         remark = row, formula_of(structure), f"reading {name}: {'; '.join(said)}"
         if remarks is None:
@@ -187,7 +191,7 @@ def _from_dict(raw):
     return Structure.from_dict(bare)
 
 
-def _ordered(structure, disordered):
+def _ordered(structure, disordered, oxidation_states):
     """Check a structure and settle its disordered sites; one that has none is returned as it is."""
     from pymatgen.core import DummySpecies, Structure
 
@@ -226,9 +230,20 @@ def _ordered(structure, disordered):
             changed = True
             if not shares.num_atoms > 0:
                 raise ReadError(f"site {index} is empty, or its occupancy is not a number")
-            if disordered == "raise" and (len(shares) > 1 or abs(shares.num_atoms - 1) > OCCUPANCY_TOL):
+            if len(shares) > 1 and not oxidation_states:
+                shares = _by_element(shares)
+            if disordered == "raise" and (len(shares) > 1 or abs(site.species.num_atoms - 1) > OCCUPANCY_TOL):
                 found = ", ".join(f"{species} {share:.4g}" for species, share in shares.items())
                 raise ReadError(f"site {index} is disordered or partly vacant ({found}); pass disordered='majority'")
             shares = [min(shares, key=lambda s: (-shares[s], s.Z, getattr(s, "oxi_state", None) or 0))]
         ordered.append(next(iter(shares)))
     return Structure(lattice, ordered, structure.frac_coords) if changed else structure
+
+
+def _by_element(shares):
+    """Join isotopes and oxidation states of one element, under the species with the largest occupancy."""
+    joined: dict = {}
+    for species, share in sorted(shares.items(), key=lambda item: (-item[1], getattr(item[0], "oxi_state", None) or 0)):
+        first = next((other for other in joined if other.Z == species.Z), species)
+        joined[first] = joined.get(first, 0) + share
+    return joined

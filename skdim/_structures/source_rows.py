@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .cif import looks_like_cif
 from .limits import MAX_SITES
 
 
@@ -65,7 +66,7 @@ class Text(NamedTuple):
                 return _without_properties(json.loads(self.text))
             except (ValueError, RecursionError) as error:
                 raise ValueError(f"the text begins like JSON and is none ({error})") from error
-        if "data_" not in self.text or "_cell_length" not in self.text:
+        if not looks_like_cif(self.text):
             # Any other text in the place of a structure would be taken for the name of a file.
             hint = ""
             if self.text.strip().lower().endswith(".cif") and "\n" not in self.text.strip():

@@ -71,7 +71,7 @@ def check_sources(sources, args=None):
         raise ValueError(f"{stores[0]} is a store of featurized crystals: give it alone")
     if not stores:
         return open_sources(sources)
-    for option in ("max_sites", "disordered"):
+    for option in ("max_sites", "disordered", "strict_cif"):
         if getattr(args, option, None) is not None:
             raise ValueError(
                 f"--{option.replace('_', '-')} is for reading structures, and {stores[0]} is a store, of structures "
@@ -90,7 +90,7 @@ def featurizer_of(args, embedder=None):
     from .. import SiteNetFeaturizer
 
     settings = {} if embedder is None else _settings(embedder.featurizer_settings_, embedder.site_features_)
-    for name in ("max_sites", "disordered"):
+    for name in ("max_sites", "disordered", "strict_cif"):
         if getattr(args, name) is not None:
             settings[name] = getattr(args, name)
     return SiteNetFeaturizer(**settings, n_jobs=args.jobs, on_error="warn", verbose=1)

@@ -106,6 +106,13 @@ def add_featurizing(parser, *, max_sites_default):
         "(default: raise)",
     )
     group.add_argument(
+        "--strict-cif",
+        action="store_true",
+        default=None,
+        help="let CIFs fail that contradict themselves in formula, Z, weight, density, volume or multiplicities "
+        "(default: a warning)",
+    )
+    group.add_argument(
         "--jobs",
         type=jobs,
         default=1,

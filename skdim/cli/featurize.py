@@ -51,7 +51,7 @@ def run(args):
     for path in args.sources:
         if is_store(path):
             raise ValueError(f"{path} is a store of featurized crystals already")
-    settings = {k: v for k in ("max_sites", "disordered") if (v := getattr(args, k)) is not None}
+    settings = {k: v for k in ("max_sites", "disordered", "strict_cif") if (v := getattr(args, k)) is not None}
     featurizer = SiteNetFeaturizer(
         **settings, oxidation_states=args.oxidation_states, n_jobs=args.jobs, on_error="warn", verbose=1
     )

@@ -31,7 +31,7 @@ from tests.helpers.small_estimators import SMALL
 DOCUMENTED = (ValueError,)
 
 PLAIN_CIF = """data_NaCl
-_symmetry_space_group_name_H-M 'F m -3 m'
+_symmetry_space_group_name_H-M 'P 1 1 2/m'
 _cell_length_a 5.64(1)
 _cell_length_b 5.64
 _cell_length_c 5.64
@@ -47,7 +47,8 @@ loop_
 _symmetry_equiv_pos_as_xyz
 'x,y,z'
 '-x,-y,z'
-'x,y,z+1/2'
+'-x,-y,-z'
+'x,y,-z'
 loop_
 _atom_site_label
 _atom_site_type_symbol
@@ -56,7 +57,7 @@ _atom_site_fract_y
 _atom_site_fract_z
 _atom_site_occupancy
 Na1 Na+ 0 0 0 1
-Cl1 Cl- 0.5 0.5 0.25 1
+Cl1 Cl- 0.5 0.5 0.5 1
 """
 
 

@@ -1,4 +1,4 @@
-"""Reading CIFs: what is remarked, and what cannot be read."""
+"""Reading CIFs: what is warned of, and what cannot be read."""
 
 import contextlib
 import re
@@ -19,11 +19,14 @@ from tests.helpers.small_structures import cif_of, pair, sorted_numbers
         (lambda cif: cif.replace("_atom_site_fract_x", "_atom_site_foo"), "it lacks '_atom_site_fract_x'"),
         (
             lambda cif: cif.replace("_cell_angle_beta   90", "_cell_angle_beta   ninety"),
-            "ValueError: could not convert",
+            "_cell_angle_beta is 'ninety.*', which is not a number",
         ),
         (lambda cif: cif[: cif.index("loop_")], "has no data block with both a cell and atoms"),
         (lambda cif: "Na Cl", "not CIF.*Structure.from_file"),
-        (lambda cif: cif.replace("_cell_length_c   4.1", "_cell_length_c   0.0"), "LinAlgError: Singular|volume of 0"),
+        (
+            lambda cif: cif.replace("_cell_length_c   4.1", "_cell_length_c   0.0"),
+            "its edge c is 0: correct _cell_length_c",
+        ),
     ],
 )
 def test_unreadable_cif_names_row_file_and_fault(tmp_path, spoil, match):
@@ -35,7 +38,7 @@ def test_unreadable_cif_names_row_file_and_fault(tmp_path, spoil, match):
 
 
 def test_unreadable_cif_text_knows_its_formula():
-    with pytest.raises(StructureError, match=r"row 4 \(CsCl\): pymatgen cannot read the CIF text"):
+    with pytest.raises(StructureError, match=r"row 4 \(CsCl\): cannot read the CIF text: "):
         read_structure(cif_of(pair()).replace("_atom_site_fract_x", "_atom_site_foo"), 4)
 
 
@@ -53,11 +56,13 @@ def test_rounded_fractions_raise_no_warning():
     np.testing.assert_allclose(read.frac_coords, structure.frac_coords, atol=1e-12)
 
 
-def test_remarks_of_pymatgen_become_one_warning_with_the_row():
+def test_all_warnings_are_one_with_the_row():
     cif = cif_of(pair())
     spoilt = cif[: cif.index("loop_\n _symmetry")] + cif[cif.index("loop_\n _atom") :]
     spoilt = spoilt.replace("_symmetry_Int_Tables_number   1\n", "").replace("_symmetry_space_group_name_H-M", "_foo")
-    with pytest.warns(UserWarning, match=r"row 5 \(CsCl\): reading the CIF text: .*Defaulting to P1") as caught:
+    with pytest.warns(
+        UserWarning, match=r"row 5 \(CsCl\): reading the CIF text: .*gives no symmetry, and is read as P 1"
+    ) as caught:
         read_structure(spoilt, 5)
     assert len(caught) == 1
 
@@ -98,7 +103,7 @@ def test_disordered_cif():
 
 
 def test_negative_occupancies():
-    """pymatgen leaves such atoms out; those of none are none."""
+    """They are refused; atoms with an occupancy of 0 are left out and named."""
     lines = cif_of(pair()).splitlines()
     (k,) = [k for k, line in enumerate(lines) if line.split()[:1] == ["Cl"]]
     assert lines[k].split()[-1] == "1"
@@ -107,9 +112,11 @@ def test_negative_occupancies():
         return "\n".join([*lines[:k], lines[k][: lines[k].rindex("1")] + occupancy, *lines[k + 1 :], ""])
 
     for occupancy in ("-1", "-0.5", "-.25(3)"):
-        with pytest.raises(StructureError, match=f"row 4.*has an occupancy of {re.escape(occupancy)}, of the atom in"):
+        with pytest.raises(StructureError, match=f"row 4.*atom 'Cl1' has an occupancy of {re.escape(occupancy)}"):
             read_structure(cif(occupancy), 4)
     for occupancy in ("-0", "-0.0", "0"):
-        with pytest.warns(UserWarning, match="Missing elements Cl"):
+        with pytest.warns(
+            UserWarning, match="left out as atoms with an occupancy of 0: Cl1.*gives Cs1 Cl1.*Cs1 was read"
+        ):
             assert sorted_numbers(read_structure(cif(occupancy), 4)) == [55]
     assert sorted_numbers(read_structure(cif("1.0(1)"), 4)) == [17, 55]

@@ -374,8 +374,9 @@ def test_many_atoms_under_the_operations_of_a_named_group():
     structure = Structure(Lattice.cubic(60), ["Na"] * 800, coords)
     text = cif_of(structure)
     text = text[: text.index("loop_\n _symmetry_equiv")] + text[text.index("loop_\n _atom_site_type") :]
-    with pytest.warns(UserWarning, match="Spacegroup from _symmetry_space_group_name_H-M used"):
-        assert len(read_structure(text, 0)) == 800
+    assert len(read_structure(text, 0)) == 800
     text = re.sub("_symmetry_Int_Tables_number.*\n", "", text).replace("'P 1'", "'F m -3 m'")
-    with pytest.raises(StructureError, match="lists 800 atoms under 192 symmetry operations, too many to be read"):
+    with pytest.raises(
+        StructureError, match="lists 800 atoms under 192 symmetry operations, which give more than 10000"
+    ):
         read_structure(text, 0)

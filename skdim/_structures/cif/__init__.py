@@ -1,0 +1,12 @@
+"""CIF files and texts -> pymatgen Structures.
+
+``text`` finds the data blocks and the values of the data names, ``numbers`` and ``species`` read these, ``atoms`` the
+atom rows. ``operations`` checks lists of symmetry operations, ``settings`` knows the space groups by name, and
+``symmetry`` decides what a file means. ``expand`` applies the operations, ``claims`` holds the result against what the
+file says of itself, and ``reader`` does one after the other. gemmi parses the CIF syntax and knows the space groups.
+"""
+
+from .reader import read_cif, split_cif
+from .text import looks_like_cif
+
+__all__ = ["looks_like_cif", "read_cif", "split_cif"]

@@ -1,0 +1,53 @@
+"""Numbers of a CIF: decimals with a standard uncertainty, and fractions."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+_NUMBER = re.compile(r"([+-]?(?:\d+\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d{1,3}))?)(\(\d+\.?\d*\))?")
+_FRACTION = re.compile(r"([+-]?)(\d{1,4})/(\d{1,4})")
+
+
+class Number(NamedTuple):
+    """A number as it is written.
+
+    Attributes
+    ----------
+    value : float
+    unit : float
+        One unit of its last digit; 0 for a fraction, which is exact.
+    refined : bool
+        Whether it has a standard uncertainty.
+    """
+
+    value: float
+    unit: float
+    refined: bool
+
+
+@lru_cache(maxsize=2**14)
+def number(text):
+    """Read a number that is written out completely.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Number or None
+        None where the text is anything else.
+    """
+    text = text.strip()
+    found = _NUMBER.fullmatch(text)
+    if found:
+        value = float(found[1])
+        decimals = len(found[2] or found[3] or "") - int(found[4] or 0)
+        return Number(value, 10.0**-decimals, found[5] is not None) if math.isfinite(value) else None
+    found = _FRACTION.fullmatch(text)
+    if found and int(found[3]):
+        return Number(int(found[1] + found[2]) / int(found[3]), 0.0, False)
+    return None

@@ -1,0 +1,285 @@
+"""One data block of a CIF -> a pymatgen Structure, with all that a user should know of how it was read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import gemmi
+import numpy as np
+
+from ..errors import ReadError, join_names
+from .atoms import read_atoms
+from .claims import compare, mass_of, read_claims
+from .expand import expand
+from .numbers import number
+from .settings import Setting
+from .symmetry import symmetry_of
+from .text import crystal_blocks, tags_of
+
+#: Share of the sum of two covalent radii that no bond falls below.
+_SHORTEST_BOND = 0.6
+#: Sites up to which the distances of a crystal may decide between settings.
+_MOST_COMPARED = 1000
+
+
+class Crystal(NamedTuple):
+    """A crystal in one of the settings that a file may mean."""
+
+    setting: Setting
+    cell: object
+    counts: dict
+    verdict: object
+
+
+def read_cif(text, name, *, strict=False):
+    """Read the first crystal of a CIF.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        What is read, for messages: "the CIF text", or a file's name in quotes.
+    strict : bool, default=False
+        Raise if the file contradicts itself (formula, Z, weight, density, volume, multiplicities).
+
+    Returns
+    -------
+    structure : Structure
+        Its sites are in the order of the atom rows.
+    warnings : list of str
+        What a user should know of how it was read.
+
+    Raises
+    ------
+    ReadError
+        If it contains no crystal, or one that cannot be read with certainty.
+    """
+    try:
+        blocks = crystal_blocks(text)
+        structure, warnings = _read_block(blocks[0], strict)
+    except ReadError as error:
+        raise ReadError(f"cannot read {name}: {error}") from error.__cause__
+    if len(blocks) > 1:
+        warnings.append(f"it holds {len(blocks)} structures, of which the first is used")
+    return structure, warnings
+
+
+def split_cif(text, name):
+    """Split a CIF into one text for each crystal.
+
+    Raises
+    ------
+    ReadError
+        If it contains no crystal.
+    """
+    try:
+        return crystal_blocks(text)
+    except ReadError as error:
+        raise ReadError(f"cannot read {name}: {error}") from None
+
+
+def _read_block(block, strict):
+    tags = tags_of(block)
+    lattice = _lattice(tags)
+    matrix = np.array(lattice.matrix)
+    claims = read_claims(tags)
+    atoms, warnings = read_atoms(tags, frozenset(claims.formula or ()), _oxidation_numbers(tags))
+    symmetry = symmetry_of(tags, matrix)
+    crystals = _crystals(symmetry.settings, atoms, claims, matrix)
+    crystal = _choose(crystals, symmetry, atoms, matrix)
+    warnings += symmetry.warnings + crystal.cell.warnings
+    if len(crystals) > 1 and not symmetry.is_listed:
+        warnings.append(f"the space group has several settings; {crystal.setting.name} was used, which fits the file")
+    contradictions = crystal.verdict.mismatches + _multiplicities(atoms, crystal)
+    inexact = [f"'{atom.name}'" for atom in atoms if not atom.kind.is_exact]
+    if inexact and not crystal.verdict.has_formula:
+        raise ReadError(
+            f"atoms {join_names(inexact)} have labels that do not begin with the symbol of an element, and their "
+            "first letters do not give the formula of the file: add _atom_site_type_symbol"
+        )
+    if inexact:
+        warnings.append(
+            f"the elements of atoms {join_names(inexact)} are those of their first letters, as the formula has them"
+        )
+    if contradictions and strict:
+        raise ReadError(f"it contradicts itself: {'; '.join(contradictions)}. Correct it, or pass strict_cif=False")
+    return _structure(atoms, crystal.cell, lattice), warnings + contradictions
+
+
+def _lattice(tags):
+    from pymatgen.core import Lattice
+
+    modulated = tags.first("_cell_modulation_dimension")[1]
+    if modulated is not None and modulated.strip("0 "):
+        raise ReadError("it is a modulated structure, which no cell repeats: pass a supercell of it (an approximant)")
+    lengths = [_cell_value(tags, f"_cell_length_{axis}", None) for axis in "abc"]
+    angles = [_cell_value(tags, f"_cell_angle_{name}", 90.0) for name in ("alpha", "beta", "gamma")]
+    for name, length in zip("abc", lengths, strict=True):
+        if not length > 0:
+            raise ReadError(f"its edge {name} is {length:g}: correct _cell_length_{name}")
+    cosines = np.cos(np.deg2rad(angles))
+    squared = 1 - (cosines**2).sum() + 2 * cosines.prod()
+    if not (min(angles) > 0 and max(angles) < 180 and squared > 1e-12):
+        raise ReadError(
+            f"its angles {angles[0]:g}, {angles[1]:g} and {angles[2]:g} are not those of a cell: correct them"
+        )
+    return Lattice.from_parameters(*lengths, *angles)
+
+
+def _cell_value(tags, name, default):
+    column = tags.column(name)
+    text = column[0] if column else None
+    if text is None:
+        if default is None:
+            raise ReadError(f"it lacks '{name}': add it")
+        return default
+    value = number(text)
+    if value is None:
+        raise ReadError(f"{name} is '{text[:30]}', which is not a number: correct it")
+    return value.value
+
+
+def _crystals(settings, atoms, claims, matrix):
+    """The crystal in each setting; those settings that the atoms contradict are left out, if any remains."""
+    crystals, errors = [], []
+    for setting in settings:
+        try:
+            cell = expand(atoms, setting.group, matrix)
+        except ReadError as error:
+            errors.append(error)
+            continue
+        counts: dict[str, float] = {}
+        mass = 0.0
+        for rows in cell.rows:
+            for row in rows:
+                atom = atoms[row]
+                counts[atom.kind.symbol] = counts.get(atom.kind.symbol, 0) + atom.occupancy
+                mass += atom.occupancy * mass_of(atom.kind)
+        verdict = compare(claims, counts, mass, abs(np.linalg.det(matrix)))
+        crystals.append(Crystal(setting, cell, counts, verdict))
+    if not crystals:
+        raise errors[0]
+    return crystals
+
+
+def _choose(crystals, symmetry, atoms, matrix):
+    """The crystal that agrees with the file, and has sane distances, if this is one only."""
+    if len(crystals) == 1:
+        return crystals[0]
+    agreeing = [c for c in crystals if c.verdict.has_counts]
+    if symmetry.is_listed:
+        return _listed_or_named(crystals, agreeing, symmetry, atoms, matrix)
+    left = agreeing or [c for c in crystals if not c.verdict.mismatches] or crystals
+    if len(left) > 1:
+        left = [c for c in left if _is_sane(c, atoms, matrix)] or left
+    if len(left) == 1 or all(_is_same(left[0], other, matrix) for other in left[1:]):
+        return left[0]
+    names = join_names([f"'{c.setting.name}'" for c in left])
+    raise ReadError(
+        f"its symmetry, {symmetry.source}, has several settings that agree with its atoms: write which, as in {names}, "
+        "or list the symmetry operations"
+    )
+
+
+def _listed_or_named(crystals, agreeing, symmetry, atoms, matrix):
+    """Settle a list of operations that is not of the space group that the file names."""
+    listed, *named = crystals
+    if listed in agreeing or listed.setting.name != symmetry.settings[0].name:
+        return listed
+    if named and all(_is_same(listed, other, matrix) for other in named):
+        return listed
+    if len(listed.setting.group) == 1 or any(other in agreeing for other in named):
+        contents = f"; {listed.verdict.mismatches[0]}" if listed.verdict.mismatches else ""
+        raise ReadError(
+            f"it lists {len(listed.setting.group)} of the {len(symmetry.settings[1].group)} symmetry operations of its "
+            f"space group, {symmetry.source}{contents}: list all operations, or remove the list"
+        )
+    symmetry.warnings.append(
+        f"the symmetry operations of the file were used, which are not those of its space group, {symmetry.source}"
+    )
+    return listed
+
+
+def _is_sane(crystal, atoms, matrix):
+    """Whether no two full atoms are nearer than bonded atoms are."""
+    full = [k for k, rows in enumerate(crystal.cell.rows) if sum(atoms[row].occupancy for row in rows) > 0.9]
+    if len(full) > _MOST_COMPARED or not full:
+        return True
+    coords = crystal.cell.coords[full]
+    radii = np.array([_radius(atoms[crystal.cell.rows[k][0]].kind.symbol) for k in full])
+    shifts = coords[:, None] - coords
+    shifts -= np.rint(shifts)
+    least = np.full(shifts.shape[:2], np.inf)
+    for step in np.ndindex(3, 3, 3):
+        squares = np.square((shifts + np.array(step) - 1) @ matrix).sum(axis=2)
+        if step == (1, 1, 1):
+            np.fill_diagonal(squares, np.inf)
+        np.minimum(least, squares, out=least)
+    return bool((np.sqrt(least) >= _SHORTEST_BOND * (radii[:, None] + radii)).all())
+
+
+@lru_cache
+def _radius(symbol):
+    return gemmi.Element(symbol).covalent_r
+
+
+def _is_same(one, other, matrix):
+    """Whether two crystals are the same sites, apart from a shift of the origin that the rows show."""
+    if one.counts.keys() != other.counts.keys() or len(one.cell.rows) != len(other.cell.rows):
+        return False
+    if len(one.cell.rows) > _MOST_COMPARED or one.cell.orbit_sizes != other.cell.orbit_sizes:
+        return False
+    kinds = np.array([rows[0] for rows in one.cell.rows])
+    other_kinds = np.array([rows[0] for rows in other.cell.rows])
+    first = np.flatnonzero(kinds == kinds[0])[0]
+    for start in np.flatnonzero(other_kinds == kinds[0]):
+        shift = other.cell.coords[start] - one.cell.coords[first]
+        gaps = (one.cell.coords + shift)[:, None] - other.cell.coords
+        gaps -= np.rint(gaps)
+        near = np.square(gaps @ matrix).sum(axis=2) < 1e-4
+        if (near & (kinds[:, None] == other_kinds)).any(axis=1).all():
+            return True
+    return False
+
+
+def _multiplicities(atoms, crystal):
+    """Rows whose multiplicity is not that of the file; some programs write the order of the site symmetry instead."""
+    order = len(crystal.setting.group)
+    given = [(atom, size) for atom, size in zip(atoms, crystal.cell.orbit_sizes, strict=True) if atom.multiplicity]
+    if all(atom.multiplicity * size == order for atom, size in given):
+        return []
+    odd = [f"'{atom.name}' {atom.multiplicity} and {size}" for atom, size in given if atom.multiplicity != size]
+    return [f"multiplicities in the file, and as read: {join_names(odd, 3)}"] if odd else []
+
+
+def _oxidation_numbers(tags):
+    symbols, states = tags.column("_atom_type_symbol"), tags.column("_atom_type_oxidation_number")
+    if not symbols or not states or len(symbols) != len(states):
+        return {}
+    read = {symbol: number(state) for symbol, state in zip(symbols, states, strict=True) if symbol and state}
+    return {symbol: state.value for symbol, state in read.items() if state is not None}
+
+
+def _structure(atoms, cell, lattice):
+    from pymatgen.core import Structure
+
+    species = {}
+    for rows in cell.rows:
+        key = tuple(rows)
+        if key not in species:
+            species[key] = _composition(tuple((atoms[row].kind, atoms[row].occupancy) for row in rows))
+    labels = [atoms[rows[0]].name for rows in cell.rows]
+    return Structure(lattice, [species[tuple(rows)] for rows in cell.rows], cell.coords, labels=labels)
+
+
+@lru_cache(maxsize=2048)
+def _composition(shares):
+    """The species of a site, with their occupancies; isotopes of an element are one species."""
+    from pymatgen.core import Composition, Element, Species
+
+    content: dict = {}
+    for kind, occupancy in shares:
+        species = Element(kind.symbol) if kind.charge is None else Species(kind.symbol, kind.charge)
+        content[species] = content.get(species, 0) + occupancy
+    return Composition(content)

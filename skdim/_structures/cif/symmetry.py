@@ -1,0 +1,123 @@
+"""The symmetry of a CIF: listed operations, else a Hall symbol, a Hermann-Mauguin symbol or a number."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import ReadError
+from .operations import listed_group, magnetic_group
+from .settings import Setting, hall_group, number_of_symbol, settings_of_number, settings_of_symbol
+from .text import HALL_NAMES, MAGNETIC_NAMES, NUMBER_NAMES, OPERATION_NAMES, SYMBOL_NAMES
+
+
+class Symmetry(NamedTuple):
+    """What a file says of its symmetry.
+
+    Attributes
+    ----------
+    settings : list of Setting
+        All that it may mean. Of listed operations the first is these, and others follow where the symbol or the number
+        is of a group of another size.
+    is_listed : bool
+        Whether operations are listed.
+    source : str
+        The symbol or the number, for messages.
+    warnings : list of str
+    """
+
+    settings: list
+    is_listed: bool
+    source: str
+    warnings: list
+
+
+def symmetry_of(tags, lattice):
+    """Read the symmetry.
+
+    Parameters
+    ----------
+    tags : Tags
+    lattice : ndarray of shape (3, 3)
+
+    Returns
+    -------
+    Symmetry
+
+    Raises
+    ------
+    ReadError
+        If operations are no group, or do not fit the cell; or if nothing that the file names fits it.
+    """
+    magnetic = tags.operations(MAGNETIC_NAMES[0])
+    if magnetic:
+        group = magnetic_group(tuple(magnetic), tuple(tags.operations(MAGNETIC_NAMES[1])))
+        group.check_metric(lattice)
+        return Symmetry([Setting("the magnetic operations", group)], True, "", [])
+    operations = tags.operations(*OPERATION_NAMES)
+    if not operations:
+        settings, source = _named(tags, lattice)
+        if settings:
+            return Symmetry(settings, False, source, [])
+        nothing = Setting("P 1", listed_group(("x,y,z",)))
+        return Symmetry([nothing], False, "P 1", ["it gives no symmetry, and is read as P 1"])
+    group = listed_group(tuple(operations))
+    group.check_metric(lattice)
+    listed = Setting("the listed operations", group)
+    try:
+        settings, source = _named(tags, lattice)
+    except ReadError:  # the list decides
+        settings, source = [], ""
+    if any(len(setting.group) == len(group) for setting in settings):
+        settings = []
+    return Symmetry([listed, *settings], True, source, [])
+
+
+def _named(tags, lattice):
+    """The settings that symbols and the number may mean and that fit the cell, and what names them."""
+    hall, symbol, number = (tags.first(*names)[1] for names in (HALL_NAMES, SYMBOL_NAMES, NUMBER_NAMES))
+    code = tags.first("_space_group_it_coordinate_system_code")[1]
+    if hall is not None:
+        setting = hall_group(hall)
+        _check_agreement(setting, symbol, code)
+        setting.group.check_metric(lattice)
+        return [setting], f"the Hall symbol '{hall}'"
+    tiers, source = [], f"number {number}"
+    if symbol is not None:
+        try:
+            tiers, source = settings_of_symbol(symbol, code), f"'{symbol}'"
+        except ReadError:
+            if number is None:
+                raise
+    if tiers and number is not None and number.isdecimal() and int(number) != number_of_symbol(symbol):
+        raise ReadError(f"its space group is {source}, and number {number} is another: correct one of them")
+    if not tiers and number is not None:
+        tiers = [settings_of_number(number)]
+    for settings in tiers:
+        fitting = [setting for setting in settings if setting.group.changes_metric(lattice) is None]
+        if fitting:
+            return _distinct(fitting), source
+    for settings in tiers:
+        settings[0].group.check_metric(lattice)
+    return [], ""
+
+
+def _check_agreement(setting, symbol, code):
+    """Refuse a Hall symbol and a Hermann-Mauguin symbol of different point groups."""
+    if symbol is None:
+        return
+    try:
+        named = settings_of_symbol(symbol, code)[0][0]
+    except ReadError:  # not known: the Hall symbol decides
+        return
+    if named.group.n_rotations != setting.group.n_rotations:
+        raise ReadError(f"its space group is '{symbol}', and its {setting.name} is of another one: correct one of them")
+
+
+def _distinct(settings):
+    """Settings of different operations; some are one group under two names."""
+    kept = {}
+    for setting in settings:
+        shifts = (setting.group.translations * 24).round().astype(int).tolist()
+        rotations = setting.group.rotations.reshape(-1, 9).tolist()
+        kept.setdefault(frozenset((*r, *t) for r, t in zip(rotations, shifts, strict=True)), setting)
+    return list(kept.values())
