@@ -32,7 +32,7 @@ def not_finite():
 # Rows that no setting of the featurizer's defaults takes, and the message after "row 1".
 BAD = {
     "no such file": ("absent.cif", ": cannot open 'absent.cif'"),
-    "broken CIF": ("data_x\n_cell_length_a 4\nloop_\n_atom_site_label\nNa1\n", ": pymatgen cannot read the CIF text"),
+    "broken CIF": ("data_x\n_cell_length_a 4\nloop_\n_atom_site_label\nNa1\n", ": cannot read the CIF text: it lacks"),
     "no CIF": ("hello\nworld", ": the text is not CIF"),
     "missing": (None, r": the structure is missing \(None\)"),
     "number": (3, ": cannot use a int"),
