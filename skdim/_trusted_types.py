@@ -17,8 +17,9 @@ _TYPES = (
     "skdim._training.callbacks._silent",  # with early_stopping
     "skdim._training.checkpoint.Checkpoint",
     "skdim._training.net.CrystalNet",
-    "skdim._training.net.InfoMaxCriterion",
-    "skdim._training.net.WeightedLoss",
+    "skdim._embedder.infomax_net.InfoMaxCriterion",
+    "skdim._regressor.targets.TargetScaling",
+    "skdim._regressor.weighted_loss.WeightedLoss",
     "skdim.baselines._magpie.MagpieFeatures",
     "skdim.baselines._orbital_field.OrbitalFieldMatrix",
     "skdim.baselines._xrd.XRDPattern",

@@ -54,14 +54,9 @@ def main(argv=None):
         verbose=1,
     )
     try:
-        with warnings.catch_warnings():
-            # An estimator keeps what Ctrl-C leaves; here it would be saved as if it was whole.
-            warnings.filterwarnings("error", "training was interrupted")
-            embedder.fit(train)
-    except UserWarning as warning:
-        raise SystemExit(f"{str(warning).split(';')[0]}; the same command goes on") from None
-    if embedder.n_iter_ < embedder.max_epochs and not embedder.early_stopping:
-        raise SystemExit(f"training was interrupted after {embedder.n_iter_} epochs; the same command goes on")
+        embedder.fit(train)
+    except KeyboardInterrupt as interrupt:
+        raise SystemExit(f"{str(interrupt) or 'training was interrupted'}; the same command resumes it") from None
     untrained = clone(embedder).set_params(max_epochs=0, checkpoint=None, verbose=0).fit(train)
     loss, untrained_loss = -embedder.score(valid), -untrained.score(valid)
     print(f"held-out loss: {loss:.4f} pre-trained, {untrained_loss:.4f} untrained")

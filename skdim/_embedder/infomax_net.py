@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 
+from torch import nn
+
 from .._crystals.blocks import copied_rows
-from .._training.net import InfoMaxCriterion
 from .._training.train import encoder_settings, make_crystal_net
 from ..nn.choices import NEGATIVES
 from ..nn.infomax import DeepInfoMax
 
 #: Number of crystals that the scale of the descriptors is computed from; more would not change it.
 _N_FOR_SCALE = 5000
+
+
+class InfoMaxCriterion(nn.Module):
+    """Return the total loss, which the module computes together with its parts."""
+
+    def forward(self, losses, targets=None):
+        return losses["loss"]
 
 
 def module_settings(embedder, site_features):

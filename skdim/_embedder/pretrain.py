@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 
 from .._crystals.checks import check_crystals
 from .._training.checkpoint import checkpoint_of
-from .._training.net import seed_of
+from .._training.net import draw_seed
 from .._training.ranks import ranks_of
 from .._training.train import dataset, hold_out, refuse_changes, starts_warm, train
 from .infomax_net import loss_parts, module_settings, net_maker
@@ -21,8 +21,8 @@ def pretrain(embedder, crystals, rows):
     ranks = ranks_of(embedder.device)
     rng = check_random_state(embedder.random_state)
     if ranks is not None:
-        rng = ranks.of_first(lambda: rng)
-    seed = seed_of(rng)
+        rng = ranks.call_on_first(lambda: rng)
+    seed = draw_seed(rng)
     training, validation = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
     make_net = net_maker(embedder, crystals.site_features, seed, crystals, training)
     sets = dataset(crystals, training), dataset(crystals, validation)

@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from .._shared.files import as_json, new_folder, refuse_existing
-from .._training.checkpoint import epoch_records, restored_history
+from .._training.history import epoch_records, history_of
 from .._training.train import refuse_changes, run_options, untrained_net
 from .._version import __version__
 from .infomax_net import loss_parts, module_settings, net_maker
@@ -87,7 +87,7 @@ def load_weights(cls, path, params):
     make_net = net_maker(embedder, features, config["seed"])
     net = untrained_net(embedder, make_net, loss_parts(embedder), **run_options(embedder))
     net.module_.load_state_dict(weights)
-    net.history = restored_history(config["training"]["history"])
+    net.history = history_of(config["training"]["history"])
     embedder.net_, embedder.history_, embedder.n_iter_ = net, net.history, len(net.history)
     embedder.site_features_ = features
     embedder.featurizer_settings_ = config["featurizer"]

@@ -1,4 +1,4 @@
-"""The supervised Site-Net: labels, training from scratch, and transfer from a pre-trained network.
+"""The supervised Site-Net: estimator, checks and units of the targets, transfer from a pre-trained encoder.
 
-It imports from ``_embedder``, ``_training``, ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
+May import ``_embedder``, ``_training``, ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
 """

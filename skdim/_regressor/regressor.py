@@ -1,4 +1,4 @@
-"""SiteNetRegressor: the supervised Site-Net, from random weights or from a pre-trained encoder."""
+"""SiteNetRegressor: the supervised Site-Net, trained from random weights or from a pre-trained encoder."""
 
 from __future__ import annotations
 
@@ -14,88 +14,90 @@ from .._crystals.checks import check_crystals
 from .._embedder.embedder import DeepInfoMaxEmbedder
 from .._training.attention import AttentionMixin
 from .._training.parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
-from .labels import check_labels
+from .checks import check_sample_weight, check_y
 
 
 class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
-    """A supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, all weights trained.
+    """Supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, trained end to end.
 
-    Started from random weights it is the paper's "supervised" arm; with ``pretrained`` it is "transfer", from
-    structures alone or from another property.
+    Trained from random weights it is the supervised model of the paper; with ``pretrained`` it is transfer learning
+    from an embedder, or from a regressor of another property.
 
     Parameters
     ----------
     pretrained : DeepInfoMaxEmbedder, SiteNetRegressor, FrozenEstimator of either, or None, default=None
-        A fitted estimator whose encoder training starts from: pre-trained without labels, or supervised on another
-        property of which more is known. ``clone``, and so every search and cross-validation, empties a bare one: give
-        ``FrozenEstimator(embedder)`` there. Its encoder settings must equal this estimator's.
+        Fitted estimator whose encoder training starts from. ``clone``, and therefore every search and
+        cross-validation, resets an estimator that is passed directly: use ``FrozenEstimator(embedder)`` there. Its
+        encoder settings must be those of this estimator.
     freeze : {"local", "encoder"} or None, default=None
-        Weights to keep as they were pre-trained: those that local vectors come from, or the whole encoder.
+        Pre-trained weights that are not trained: those that the local vectors depend on, or the whole encoder.
     hidden_layer_sizes : tuple of int, default=(64,)
-        Hidden layers of the head.
+        Widths of the hidden layers of the head.
     output_activation : {"identity", "trelu", "softplus"}, default="identity"
-        Acts on predictions in the labels' units. "trelu" clamps at 0 with the gradient of the identity and "softplus"
-        is smooth: both for targets that cannot be negative, such as band gaps.
+        Activation of predictions in the units of y. "trelu" is max(x, 0) with the gradient of the identity, "softplus"
+        is smooth; both are for non-negative targets such as band gaps.
     loss : {"absolute_error", "squared_error", "huber"}, default="absolute_error"
-        On standardised targets; "huber" is quadratic up to one standard deviation. With "absolute_error" the test error
-        (MAE) of transfer measures 0.38 and 0.30 eV/atom at 50 and 100 labels, with "huber" 0.41 and 0.33 (bundled
-        formation energies, formulas held out of the training rows, median of 10 draws).
+        Loss of standardised targets; "huber" is quadratic up to one standard deviation. With "absolute_error", the test
+        MAE of transfer learning is 0.38 and 0.30 eV/atom at 50 and 100 labels, with "huber" 0.41 and 0.33 (bundled
+        formation energies, test formulas not in the training rows, median of 10 draws).
     representation : {"both", "global", "local"}, default="both"
-        What the head reads: the crystal's vector, mean and standard deviation of the local vectors, or both. It is
-        standardised by its values on the training crystals before the first step. The paper's head reads "global".
+        Input of the head: the global vector, the mean and standard deviation of the local vectors, or all of these. It
+        is standardised over the training crystals before the first step. The paper uses "global".
     n_components, local_dim, n_blocks, n_heads, encoder_params
-        The encoder, as in :class:`DeepInfoMaxEmbedder`.
+        Settings of the encoder, as in :class:`DeepInfoMaxEmbedder`.
     encoder_rate : float, default=1.0
-        Learning rate of the encoder as a share of the head's. Smaller rates keep closer to pre-trained weights; on the
-        bundled formation energies 0.1 and 0.3 measured no better than 1 (held-out training rows, 50 to 250 labels).
+        Learning rate of the encoder relative to that of the head. Smaller values keep the encoder closer to the
+        pre-trained weights; 0.1 and 0.3 performed no better than 1 on the bundled formation energies (held-out training
+        rows, 50 to 250 labels).
     max_epochs : int, default=50
-        Passes over the labelled crystals: a fixed schedule, as 50 labels leave none to choose a checkpoint by.
+        Number of epochs. It is fixed by default, as 50 labels leave too few to choose an epoch by.
     batch_sites : int, default=200
-        Upper limit of the primitive sites in a batch.
+        Maximum number of primitive sites in a batch.
     learning_rate_init : float, default=1e-3
-        Learning rate of AdamW; with "one_cycle" its peak.
+        Learning rate of AdamW; the maximum with "one_cycle".
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
-        "one_cycle" rises over the first fifth of the epochs and falls to almost nothing over the rest.
+        Learning rate schedule. "one_cycle" increases the rate over the first fifth of the epochs and decreases it to
+        nearly zero over the others.
     weight_decay : float, default=1e-2
-        Of AdamW.
+        Weight decay of AdamW.
     early_stopping : bool, default=False
-        Hold out labelled crystals (at least 10, or it is refused), stop when their loss has not improved for
+        Whether to hold out labelled crystals (at least 10), stop when their loss has not improved for
         ``n_iter_no_change`` epochs, and keep the best weights.
     validation_fraction : float, default=0.2
-        Share of the labelled crystals held out with ``early_stopping``.
+        Fraction of the labelled crystals to hold out for ``early_stopping``.
     n_iter_no_change : int, default=20
-        Epochs to wait with ``early_stopping``.
+        Number of epochs without improvement before ``early_stopping`` ends training.
     callbacks : list of skorch callbacks, default=None
-        Copied, then given to the net.
+        Copies of them are passed to the net.
     device : str, default="auto"
-        A torch device; "auto" takes CUDA where there is one.
+        A torch device. "auto" is CUDA if available, else the CPU.
     n_jobs : int, default=None
-        Threads of the CPU; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are one
-        and a half times as fast with the extra ``[fast]``, a fifth faster without. With one, results are the same on
-        every number of cores.
+        Number of CPU threads; None means 1 and -1 all cores. The networks are small: two threads on two idle cores are
+        1.5 times as fast as one with the extra ``[fast]``, 1.2 times without. With one thread, results do not depend
+        on the number of cores.
     random_state : int, RandomState instance or None, default=None
-        Weights of what is not pre-trained, and the order of the crystals.
+        Determines the initial weights that are not pre-trained, and the order of the crystals.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights of the last one, for ``max_epochs`` more. Parameters that make another
-        network must then be as they were.
+        Whether ``fit`` continues from the weights of the previous fit, for ``max_epochs`` more epochs. Parameters of
+        the network must not have changed.
     verbose : int, default=0
-        1 shows a progress bar (in a log file: a line an epoch), 2 and more a table of the losses.
+        1 shows a progress bar (one line per epoch in a log file), 2 or more a table of the losses.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
-        The trained net; ``net_.module_`` holds ``encoder`` and ``head``.
+        The trained net; ``net_.module_`` has the parts ``encoder`` and ``head``.
     history_ : skorch History
-        One record an epoch, with "train_loss" and under early stopping "valid_loss".
+        One record per epoch, with "train_loss" and, with early stopping, "valid_loss".
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
     n_outputs_ : int
-        Targets.
+        Number of targets.
     site_features_ : tuple of str
         Site features that the encoder reads.
     featurizer_settings_ : dict
-        Settings of the :class:`SiteNetFeaturizer` that made the crystals. Those to predict should share ``max_sites``
-        and ``supercell``; a warning says where they do not.
+        Settings of the :class:`SiteNetFeaturizer` that made the crystals. Crystals to predict should have the same
+        ``max_sites`` and ``supercell``; otherwise a warning is raised.
 
     See Also
     --------
@@ -190,19 +192,20 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
 
     @classmethod
     def sitenet_2023(cls, **params):
-        """The supervised Site-Net of 2023 (Moran et al., 10.1039/D3DD00005B), as a setting of the same encoder.
+        """The supervised Site-Net of 2023 (Moran et al., 10.1039/D3DD00005B), as settings of the same encoder.
 
-        Two blocks of three heads, a learnt vector for each element, log-Coulomb pairs, no bottleneck. Featurize with
-        ``max_sites`` of 100 or 500 for it.
+        It has two blocks of three heads, a learned vector for each element, log-Coulomb pair features, and no
+        bottleneck. Featurize with ``max_sites`` of 100 or 500.
 
         Parameters
         ----------
         **params
-            Override single settings of it.
+            Parameters that override these settings.
 
         Returns
         -------
         SiteNetRegressor
+            Unfitted.
         """
         settings = {
             "n_blocks": 2,
@@ -241,9 +244,9 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         ----------
         X : Crystals of shape (n_crystals,)
         y : array-like of shape (n_crystals,) or (n_crystals, n_targets)
-            Standardised inside.
+            Targets; they are standardised internally.
         sample_weight : array-like of shape (n_crystals,), default=None
-            Weight of each crystal in the loss. A crystal of weight 0 is as if it was not there.
+            Weight of each crystal in the loss. Crystals with weight 0 are ignored.
 
         Returns
         -------
@@ -251,8 +254,9 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         """
         self._validate_params()
         X = check_crystals(X, "SiteNetRegressor")
-        y, weight = check_labels(X, y, sample_weight)
-        from .supervise import supervise  # torch takes seconds to import, and only what trains needs it
+        y = check_y(X, y)
+        weight = check_sample_weight(sample_weight, y)
+        from .supervise import supervise  # imports torch, which takes seconds
 
         return supervise(self, X, y, weight, (DeepInfoMaxEmbedder, SiteNetRegressor))
 
@@ -266,14 +270,13 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray of float64 of shape (n_crystals,) or (n_crystals, n_targets)
-            In the units of the labels; NaN for rows that failed to featurize.
+            In the units of y; NaN for rows that failed to featurize.
         """
         check_is_fitted(self)
         X = check_crystals(X, "SiteNetRegressor", like=self)
         prediction = np.full((len(X), self.n_outputs_), np.nan)
-        good = ~X.failed
-        if good.any():
-            parts = self.net_.map_batches(lambda module, batch: module(batch), X, np.flatnonzero(good))
-            prediction[good] = np.concatenate(list(parts))
-        prediction += self._offset
-        return prediction[:, 0] if self._one_dimensional else prediction
+        usable = np.flatnonzero(~X.failed)
+        if len(usable):
+            parts = self.net_.map_batches(lambda module, batch: module(batch), X, usable)
+            prediction[usable] = np.concatenate(list(parts))
+        return self._target_scaling.invert(prediction)

@@ -1,4 +1,4 @@
-"""Transfer: how a supervised Site-Net starts from a pre-trained encoder."""
+"""Transfer learning: start a supervised Site-Net from a pre-trained encoder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from ..nn.sitenet import embed
 
 
 def pretrained_source(regressor, crystals, kinds):
-    """The fitted estimator, of one of these kinds, whose encoder a regressor is to start from, or None.
+    """The fitted estimator, of one of these kinds, whose encoder a regressor starts from, or None.
 
     Raises
     ------
+    TypeError
+        If ``pretrained`` is another kind of estimator.
     ValueError
-        If it is not fitted (as after ``clone``), or its encoder has another shape than this estimator asks for.
+        If it is not fitted (as after ``clone``), or its encoder has other settings than the regressor.
     """
     source = regressor.pretrained
     while isinstance(source, FrozenEstimator):
@@ -31,25 +33,26 @@ def pretrained_source(regressor, crystals, kinds):
         raise TypeError(f"pretrained must be a fitted {names}, or a FrozenEstimator of one, not {name}")
     if not hasattr(source, "net_"):
         raise ValueError(
-            f"the {name} given as pretrained is not fitted. If you fitted it, scikit-learn's clone (in "
-            "cross-validation and searches) has emptied it: pass it as pretrained=FrozenEstimator(...), with "
+            f"the {name} passed as pretrained is not fitted. If it was fitted, scikit-learn's clone (in "
+            "cross-validation and searches) has reset it: pass it as pretrained=FrozenEstimator(...), with "
             "FrozenEstimator from sklearn.frozen"
         )
     check_crystals(crystals, f"the pretrained {name}", like=source)
-    # What it was trained with, whatever set_params has made of its parameters since.
-    theirs, ours = source.net_.get_params_for("module")["encoder"], encoder_settings(regressor, crystals.site_features)
-    different = [name for name in ours if theirs[name] != ours[name]]
+    # The settings that it was trained with, which set_params does not change.
+    trained = source.net_.get_params_for("module")["encoder"]
+    current = encoder_settings(regressor, crystals.site_features)
+    different = [name for name in current if trained[name] != current[name]]
     if different:
-        wanted = ", ".join(f"{name}={theirs[name]!r} (here {ours[name]!r})" for name in different)
+        differences = ", ".join(f"{name}={trained[name]!r} (here {current[name]!r})" for name in different)
         raise ValueError(
-            f"the pretrained encoder has another shape: {wanted}. Give SiteNetRegressor the same settings, "
-            "so that a start from it and a start from random weights train the same model"
+            f"the pretrained encoder has other settings: {differences}. Pass SiteNetRegressor the same settings, "
+            "so that transfer learning and training from random weights use the same model"
         )
     return source
 
 
 def start_from(module, device_batches, source, frozen, crystals, rows, weight):
-    """Before the first step: load the encoder, freeze what is to stay, standardise what the head sees."""
+    """Before training: load the encoder of ``source``, standardise the inputs of the head, freeze weights."""
     encoder = module.encoder
     if source is not None:
         encoder.load_state_dict(source.net_.module_.encoder.state_dict())
@@ -61,7 +64,7 @@ def start_from(module, device_batches, source, frozen, crystals, rows, weight):
 
 
 def freeze(encoder, frozen):
-    """Freeze what the parameter ``freeze`` names, and nothing else."""
+    """Freeze the part of an encoder that the parameter ``freeze`` names, and unfreeze the others."""
     encoder.requires_grad_(True)
     for part in {"local": encoder.local_modules(), "encoder": [encoder], None: []}[frozen]:
         part.requires_grad_(False)

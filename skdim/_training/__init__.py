@@ -1,4 +1,4 @@
-"""How both estimators train: batches, the skorch net, callbacks, checkpoints, devices, threads and processes.
+"""Training, shared by both estimators: batches, the skorch net, callbacks, checkpoints, devices, threads, processes.
 
-It imports from ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``, and from no estimator.
+May import ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
 """

@@ -1,4 +1,4 @@
-"""The attention that the sites of crystals pay to their neighbours, as a table."""
+"""Attention weights between the sites of crystals, as a table."""
 
 from __future__ import annotations
 
@@ -16,18 +16,34 @@ if TYPE_CHECKING:
     from .net import CrystalNet
 
 
+_COLUMNS = (
+    "crystal",
+    "block",
+    "head",
+    "site",
+    "neighbour",
+    "element",
+    "neighbour_element",
+    "distance",
+    "multiplicity",
+    "count",
+    "supercell_sites",
+    "attention",
+)
+
+
 class AttentionMixin:
-    """The method of a fitted estimator with a Site-Net encoder, which has these attributes."""
+    """Method ``attention`` of estimators with a Site-Net encoder."""
 
     net_: CrystalNet
     site_features_: tuple[str, ...]
     featurizer_settings_: dict
 
     def attention(self, X):
-        """How much attention each site pays to its neighbours.
+        """Attention weights of each site for its neighbours.
 
-        A row is a distinct pair of sites in one head of one block. Neighbours of one class at one distance are one pair
-        that stands for ``count`` of them. A site is its own neighbour too, at distance 0.
+        A row is a distinct pair of sites in one head of one block. Equivalent neighbours at the same distance are one
+        pair with a ``count``. Each site is also a neighbour of itself, at distance 0.
 
         Parameters
         ----------
@@ -35,30 +51,29 @@ class AttentionMixin:
 
         Returns
         -------
-        DataFrame of (number of pairs) * ``n_blocks`` * ``n_heads`` rows, with the columns
+        DataFrame with (number of pairs) * ``n_blocks`` * ``n_heads`` rows and the columns
             crystal
-                Row of X. Rows that failed to featurize have no sites and are not there.
+                Row of X. Rows that failed to featurize are omitted.
             block, head
                 Counted from 0.
             site, neighbour
-                Which sites, counted from 0 in the structure that was featurized; of equal sites the first.
+                Site indices in the input structure, counted from 0; the first of equivalent sites.
             element, neighbour_element
-                Their symbols, categories.
+                Their element symbols, as categories.
             distance
                 In angstrom.
             multiplicity
-                How many sites of the primitive cell are such a site.
+                Number of equivalent sites in the primitive cell.
             count
-                How many sites of the supercell are such a neighbour.
+                Number of equivalent neighbours in the supercell.
             supercell_sites
-                How many sites the supercell has. A site that minds all alike pays each 1 / supercell_sites.
+                Number of sites in the supercell. Uniform attention is 1 / supercell_sites for each of them.
             attention
-                Of all ``count`` neighbours together: over the rows of a site it adds up to 1 in each head of a block.
+                Sum over the ``count`` neighbours. In each head of a block, the rows of a site sum to 1.
 
         Notes
         -----
-        The networks run batch by batch; the table takes 42 bytes a row. Of very many crystals ask for some at a
-        time: ``embedder.attention(X[:1000])``.
+        The table takes 42 bytes per row. For very many crystals, call it on parts: ``embedder.attention(X[:1000])``.
 
         Examples
         --------
@@ -75,15 +90,13 @@ class AttentionMixin:
         X = check_crystals(X, type(self).__name__, like=self)
         encoder = self.net_.module_.encoder
         n_blocks, n_heads = len(encoder.blocks), encoder.blocks[0].n_heads
-        weights, good = np.zeros((0, n_blocks * n_heads), dtype=np.float32), np.flatnonzero(~X.failed)
-        if len(good):
-            parts = self.net_.map_batches(lambda module, batch: module.encoder.attention(batch), X, good)
+        weights, usable = np.zeros((0, n_blocks * n_heads), dtype=np.float32), np.flatnonzero(~X.failed)
+        if len(usable):
+            parts = self.net_.map_batches(lambda module, batch: module.encoder.attention(batch), X, usable)
             weights = np.concatenate(list(parts))
-        # Failed rows have no pairs, so pairs count the same with and without them.
+        # Failed rows have no pairs, so that pairs are counted alike with and without them.
         pairs = {name: np.repeat(values, n_blocks * n_heads) for name, values in _pairs(X).items()}
         blocks, heads = np.divmod(np.arange(n_blocks * n_heads, dtype=np.int32), n_heads)
-        what = ("crystal", "block", "head", "site", "neighbour", "element", "neighbour_element", "distance")
-        columns = (*what, "multiplicity", "count", "supercell_sites", "attention")
         table = {
             **pairs,
             "block": np.tile(blocks, len(weights)),
@@ -91,38 +104,38 @@ class AttentionMixin:
             **_symbols(pairs["element"], pairs["neighbour_element"]),
             "attention": weights.ravel(),
         }
-        return pd.DataFrame({name: table[name] for name in columns})
+        return pd.DataFrame({name: table[name] for name in _COLUMNS})
 
 
 def _pairs(X):
-    """The distinct pairs of Crystals in order, column by column; elements as atomic numbers."""
+    """The distinct pairs of Crystals, in order, as columns; elements as atomic numbers."""
     n_classes = np.diff(X.class_offsets)
     crystal = np.repeat(np.arange(len(X)), n_classes)
-    # The first input site of each class. Later assignments win, so the first one comes last.
-    of_site = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
-    first = np.zeros(len(X.numbers), dtype=np.int32)
-    place = np.arange(len(of_site)) - X.site_offsets[of_site]
-    first[(X.class_offsets[of_site] + X.site_class)[::-1]] = place[::-1]
+    # The first input site of each class: the last assignment to an index is kept, so sites are assigned in reverse.
+    crystal_of_site = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
+    first_site = np.zeros(len(X.numbers), dtype=np.int32)
+    site = np.arange(len(crystal_of_site)) - X.site_offsets[crystal_of_site]
+    first_site[(X.class_offsets[crystal_of_site] + X.site_class)[::-1]] = site[::-1]
 
-    row = np.repeat(np.arange(len(X.numbers)), np.diff(X.pair_offsets))
-    near = X.class_offsets[crystal[row]] + X.neighbour
+    site_class = np.repeat(np.arange(len(X.numbers)), np.diff(X.pair_offsets))
+    neighbour_class = X.class_offsets[crystal[site_class]] + X.neighbour
     total = offsets_of(X.count)
     n_sites = total[X.pair_offsets[1:]] - total[X.pair_offsets[:-1]]
     return {
-        "crystal": crystal[row].astype(np.int32),
-        "site": first[row],
-        "neighbour": first[near],
-        "element": X.numbers[row],
-        "neighbour_element": X.numbers[near],
+        "crystal": crystal[site_class].astype(np.int32),
+        "site": first_site[site_class],
+        "neighbour": first_site[neighbour_class],
+        "element": X.numbers[site_class],
+        "neighbour_element": X.numbers[neighbour_class],
         "distance": np.array(X.distance),
-        "multiplicity": X.multiplicity[row].astype(np.int32),
+        "multiplicity": X.multiplicity[site_class].astype(np.int32),
         "count": X.count.astype(np.int32),
-        "supercell_sites": n_sites[row].astype(np.int32),
+        "supercell_sites": n_sites[site_class].astype(np.int32),
     }
 
 
 def _symbols(element, neighbour_element):
-    """Atomic numbers as categories, the same for both columns, in the order of the periodic table."""
+    """Element symbols as categories, the same for both columns, in the order of the periodic table."""
     present = np.unique(element)
     categories = [SYMBOLS[z] for z in present]
     return {

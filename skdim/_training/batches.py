@@ -1,6 +1,8 @@
-"""Crystals -> batches: which rows go together, and their tensors."""
+"""Crystals -> batches: which rows form a batch, and their tensors."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,27 +12,27 @@ from .._crystals.blocks import release_pages, rows_within
 from .._crystals.columns import offsets_fault, values_fault
 from ..nn.batch import Batch
 
-#: Bytes of crystals that are shuffled among each other, at most: 100 000 and more, of at most 50 sites.
-_WINDOW = 2**28
+#: Maximum size in bytes of a window of rows that are shuffled together: over 100 000 crystals of at most 50 sites.
+_WINDOW_BYTES = 2**28
 
 
 def make_batch(crystals):
-    """All rows of a Crystals as one Batch of float32 tensors on the CPU.
+    """Convert all rows of Crystals to one Batch of float32 tensors on the CPU.
 
     Raises
     ------
     ValueError
-        If a row failed to featurize, and so has no sites; or if the store that the rows are mapped from is damaged.
+        If a row failed to featurize, or if the store that the rows are mapped from is damaged.
     """
     if fault := offsets_fault(crystals) or values_fault(crystals):
-        # The compiled loops would follow a wrong index to anywhere in memory.
-        raise ValueError(f"the crystals are damaged: {fault}; Crystals.load(path, verify=True) tells more of a store")
+        # The compiled loops do not check indices: an invalid one would read arbitrary memory.
+        raise ValueError(f"the crystals are damaged: {fault}; for a store, see Crystals.load(path, verify=True)")
     n_classes = np.diff(crystals.class_offsets)
     if not n_classes.all():
-        raise ValueError(f"row {int(np.argmin(n_classes))} holds no sites: it could not be featurized")
+        raise ValueError(f"row {int(np.argmin(n_classes))} has no sites: it could not be featurized")
     first_class = np.repeat(crystals.class_offsets[:-1], n_classes)
     row = np.repeat(np.arange(len(crystals.numbers)), np.diff(crystals.pair_offsets))
-    # Neighbours are counted within their crystal; here, within the batch.
+    # Crystals count neighbours within each crystal, a batch within the batch.
     neighbour = crystals.neighbour + first_class[row]
     return Batch(
         site_inputs=torch.from_numpy(np.ascontiguousarray(site_inputs(crystals))),
@@ -47,15 +49,16 @@ def make_batch(crystals):
 
 
 def split_by_sites(n_sites, batch_sites, min_crystals=1):
-    """Cut consecutive rows into batches of at most ``batch_sites`` primitive sites.
+    """Split consecutive rows into batches of at most ``batch_sites`` primitive sites.
 
     Parameters
     ----------
     n_sites : ndarray of int of shape (n,)
+        Number of primitive sites of each row.
     batch_sites : int
     min_crystals : int, default=1
-        Deep InfoMax needs 2. Where the limit would leave a batch with fewer, it takes the next row although that
-        passes the limit; where it would leave too few for the last batch, the one before hands rows on.
+        Minimum number of crystals in a batch, which takes precedence over ``batch_sites``. Deep InfoMax needs 2. If too
+        few rows remain for the last batch, it takes rows from the one before.
 
     Returns
     -------
@@ -75,14 +78,14 @@ def split_by_sites(n_sites, batch_sites, min_crystals=1):
 
 
 def shuffled(n, window, generator=None):
-    """Rows 0 to n - 1 in random order, such that any ``window`` of them in turn are read from few places.
+    """Rows 0 to n - 1 in random order, such that each ``window`` of consecutive entries reads few parts of a file.
 
     Parameters
     ----------
     n : int
     window : int
-        Where all rows fit in it, every order is as likely as any other. Otherwise blocks of consecutive rows, 64 to a
-        window, are put in random order, and then the rows of each window of blocks.
+        If n <= window, all permutations are equally likely. Otherwise, blocks of consecutive rows (64 per window) are
+        shuffled, and then the rows within each window of blocks.
     generator : torch.Generator, default=None
 
     Returns
@@ -101,10 +104,10 @@ def shuffled(n, window, generator=None):
 
 
 class RaggedLoader:
-    """Iterate over (batch, targets) of a dataset of crystals, at most ``batch_sites`` sites at a time.
+    """Iterate over (batch, targets) of a dataset of crystals, with at most ``batch_sites`` sites per batch.
 
-    Takes the place of torch's DataLoader in skorch: what is batched is a slice of flat arrays, not a list of items.
-    Of crystals that are mapped from files, what was read is given back after each window of rows.
+    Replaces torch's DataLoader in skorch: a batch is a slice of flat arrays, not a list of items. Memory-mapped pages
+    are released after each window of rows.
 
     Parameters
     ----------
@@ -113,9 +116,9 @@ class RaggedLoader:
     min_crystals : int
     shuffle : bool
     generator : torch.Generator or None
-        Orders the rows when ``shuffle``.
+        Determines the order of the rows if ``shuffle``.
     window : int
-        Rows to shuffle among each other; None takes those of 128 to 256 MB.
+        Number of rows that are shuffled together; None takes as many as 128 to 256 MB hold.
     """
 
     def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None, window=None):
@@ -124,7 +127,7 @@ class RaggedLoader:
         self.min_crystals = min_crystals
         self.shuffle = shuffle
         self.generator = generator
-        self.window = rows_within(dataset.crystals, _WINDOW) if window is None else window
+        self.window = rows_within(dataset.crystals, _WINDOW_BYTES) if window is None else window
 
     def __iter__(self):
         crystals, targets, rows = self.dataset.crystals, self.dataset.targets, self.dataset.rows
@@ -134,37 +137,58 @@ class RaggedLoader:
             rows, n_sites = rows[order], n_sites[order]
         else:
             window = max(1, window // 64)
-        read = 0
+        n_windows_read = 0
         for part in split_by_sites(n_sites, self.batch_sites, self.min_crystals):
-            if part.start // window > read:
-                read = part.start // window
+            if part.start // window > n_windows_read:
+                n_windows_read = part.start // window
                 release_pages(crystals)
-            chosen = rows[part]
-            yield make_batch(crystals[chosen]), targets[chosen]
+            batch_rows = rows[part]
+            yield make_batch(crystals[batch_rows]), None if targets is None else targets.take(batch_rows)
         release_pages(crystals)
 
 
+class Targets(NamedTuple):
+    """Targets of crystals and their sample weights.
+
+    Parameters
+    ----------
+    y : Tensor of float32 of shape (n, n_targets)
+    weight : Tensor of float32 of shape (n,)
+    """
+
+    y: torch.Tensor
+    weight: torch.Tensor
+
+    def take(self, rows):
+        """Targets of some rows."""
+        return Targets(self.y[rows], self.weight[rows])
+
+    def to(self, device):
+        """Targets on a device."""
+        return Targets(self.y.to(device), self.weight.to(device))
+
+
 class CrystalDataset(torch.utils.data.Dataset):
-    """Rows of crystals with their targets, none of them copied.
+    """Rows of crystals with their targets; nothing is copied.
 
     Parameters
     ----------
     crystals : Crystals of shape (n,)
     rows : ndarray of int of shape (k,), default=None
-        Those that belong to the data set; None takes all.
-    targets : Tensor of shape (n, ...), default=None
-        Of all crystals.
+        Rows of ``crystals`` in the dataset; None takes all.
+    targets : Targets of n crystals, default=None
+        Targets of all ``crystals``, not only of ``rows``; None for training without labels.
     """
 
     def __init__(self, crystals, rows=None, targets=None):
         self.crystals = crystals
         self.rows = np.arange(len(crystals)) if rows is None else rows
-        self.targets = torch.zeros(len(crystals)) if targets is None else targets
+        self.targets = targets
 
     def __len__(self):
         return len(self.rows)
 
     @property
     def n_sites(self):
-        """Sites of each primitive cell, ndarray of int64 of shape (k,)."""
+        """Number of sites of each primitive cell, ndarray of int64 of shape (k,)."""
         return self.crystals.n_sites[self.rows]

@@ -1,4 +1,4 @@
-"""Callbacks that the estimators train with: learning-rate schedule and progress bar."""
+"""Callbacks that the estimators train with: learning rate schedule, early stopping, progress bar."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
 
 from .._shared.progress import progress
 
-#: Learning rate at the first and the last step of a one-cycle schedule, as a share of the peak.
+#: Learning rate at the first and the last step of a one-cycle schedule, as a fraction of the maximum.
 _FIRST, _LAST = 0.04, 1e-4
-#: Name of the callback that ``early_stopping`` stands for.
+#: Name of the callback made for ``early_stopping=True``.
 STOP = "early_stopping"
 
 
 class OneCycle(Callback):
-    """Learning rate up to its peak over the first part of the run, then down to almost nothing, both as a cosine.
+    """One-cycle learning rate: up to the maximum, then down to nearly zero, both along a cosine.
 
-    The schedule follows the share of the planned epochs that is done, counted in batches, so that it fits a run of any
-    length. (Smith and Topin 2018, arXiv:1708.07120.)
+    The rate depends on the completed fraction of the planned epochs, counted in batches. (Smith and Topin 2018,
+    arXiv:1708.07120.)
 
     Parameters
     ----------
     warm_up : float
-        Share of the run over which the rate rises.
+        Fraction of the run in which the rate increases.
     """
 
     def __init__(self, warm_up=0.2):
@@ -45,20 +45,27 @@ class OneCycle(Callback):
         epoch = len(net.history) - 1 - self.first_epoch_
         done = (epoch + min(1.0, self.batch_ / self.n_batches_)) / net.max_epochs
         self.batch_ += 1
-        rising = done < self.warm_up
-        share = done / self.warm_up if rising else (1 - done) / (1 - self.warm_up)
-        low = _FIRST if rising else _LAST
-        factor = low + (1 - low) * 0.5 * (1 - math.cos(math.pi * share))
+        increasing = done < self.warm_up
+        fraction = done / self.warm_up if increasing else (1 - done) / (1 - self.warm_up)
+        low = _FIRST if increasing else _LAST
+        factor = low + (1 - low) * 0.5 * (1 - math.cos(math.pi * fraction))
         for group, peak in zip(net.optimizer_.param_groups, self.peaks_, strict=True):
             group["lr"] = peak * factor
 
 
 class EpochBar(Callback):
-    """A progress bar over the epochs, with the latest losses beside it."""
+    """Progress bar over the epochs, with the latest losses.
+
+    Parameters
+    ----------
+    description : str
+    done : int
+        Number of epochs that the resumed run has completed.
+    """
 
     def __init__(self, description, done=0):
         self.description = description
-        self.done = done  # epochs that an earlier, broken run has trained
+        self.done = done
 
     def on_train_begin(self, net, **kwargs):
         options = {"total": net.max_epochs, "initial": self.done, "unit": "epoch"}
@@ -71,21 +78,27 @@ class EpochBar(Callback):
         self.bar_.update()
 
     def close(self):
-        """Take the bar off the screen; a bar left open could not be pickled with the net."""
+        """Close the bar, which could not be pickled with the net."""
         if hasattr(self, "bar_"):
             self.bar_.close()
             del self.bar_
 
 
 def close_bars(net):
-    """Close the progress bar of a net, if it has one. skorch calls no callback when training raises."""
+    """Close the progress bar of a net, if any. skorch calls no callback when training raises."""
     for _, callback in net.callbacks_:
         if isinstance(callback, EpochBar):
             callback.close()
 
 
+def stopped_early(net):
+    """Whether early stopping, of the estimator or among the user's callbacks, ended the run."""
+    stops = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
+    return any(stop.misses_ >= stop.patience for stop in stops)
+
+
 def make_callbacks(estimator, description, verbose, loss_parts=(), has_validation=False, checkpoint=None):
-    """skorch callbacks of an estimator: recording, schedule, early stopping, progress, and copies of the user's own."""
+    """skorch callbacks: recording, schedule, early stopping, progress, checkpoint, and copies of the user's."""
     callbacks = []
     for part in loss_parts:
         for prefix in ("train", "valid") if has_validation else ("train",):
@@ -101,15 +114,18 @@ def make_callbacks(estimator, description, verbose, loss_parts=(), has_validatio
     if verbose == 1:
         callbacks.append(("bar", EpochBar(description, checkpoint.n_done if checkpoint else 0)))
     if checkpoint is not None:
-        # After those whose state it keeps.
+        # After the callbacks whose state it saves.
         callbacks.append(("checkpoint", checkpoint))
-    own = estimator.callbacks
-    if own is not None:
-        # Copies: training changes a callback, and a parameter must stay as it was given.
-        named = isinstance(own, tuple) and len(own) == 2 and isinstance(own[0], str)
-        callbacks += copy.deepcopy(list(own) if isinstance(own, (list, tuple)) and not named else [own])
-    return callbacks
+    return callbacks + _copies(estimator.callbacks)
+
+
+def _copies(callbacks):
+    """Copies of the user's callbacks: training changes a callback, and fit must not change parameters."""
+    if callbacks is None:
+        return []
+    is_named = isinstance(callbacks, tuple) and len(callbacks) == 2 and isinstance(callbacks[0], str)
+    return copy.deepcopy(list(callbacks) if isinstance(callbacks, (list, tuple)) and not is_named else [callbacks])
 
 
 def _silent(*args, **kwargs):
-    """A sink for messages of a callback."""
+    """Sink that discards the messages of a callback."""

@@ -1,4 +1,4 @@
-"""A training run on disk: what one needs to take it up after a kill and end with the same weights to the bit."""
+"""Checkpoints: a training run in a file, from which it resumes to bitwise identical weights."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import zipfile
 import numpy as np
 import torch
 from skorch.callbacks import Callback, EarlyStopping, PassthroughScoring
-from skorch.history import History
 
 from .._crystals.blocks import blocks
 from .._crystals.columns import COLUMNS
 from .._shared.files import as_json, replaced_file
 from .._shared.headers import FileFormat
-from .callbacks import STOP, OneCycle
+from .callbacks import STOP, OneCycle, stopped_early
+from .history import epoch_records, history_of
 
-#: 2 has another fingerprint of the crystals.
 FORMAT = FileFormat(
-    "skdim.checkpoint", 2, "a checkpoint of skdim", "pass another path as checkpoint or remove the file"
+    "skdim.checkpoint", 3, "a checkpoint of skdim", "pass another path as checkpoint or remove the file"
 )
-#: Parameters of an estimator that do not change its weights, or not more than rounding does.
+#: Parameters that may differ in the resumed run: they change the weights by rounding at most.
 _FREE = {"callbacks", "checkpoint", "device", "n_jobs", "representation", "verbose", "warm_start"}
-#: What the callbacks know beside the history.
+#: Attributes of callbacks to save.
 _STATE = {
     OneCycle: ("first_epoch_", "peaks_"),
     EarlyStopping: ("misses_", "dynamic_threshold_", "best_epoch_"),
@@ -35,47 +34,47 @@ _STATE = {
 
 
 class Checkpoint(Callback):
-    """Keeps a run in one file, rewritten after every epoch, and restores it.
+    """Save a run to one file after every epoch, and restore it.
 
-    skorch's own Checkpoint writes weights, optimiser and history one after another, so that a kill may leave three that
-    do not fit, and knows nothing of other callbacks. Batches are drawn from generators seeded anew at each epoch
-    (:meth:`CrystalNet.seed_epoch`), so that their state need not be kept.
+    skorch's Checkpoint writes weights, optimiser and history to three files, which do not match if the process is
+    killed between them, and does not save the state of other callbacks. Generators are seeded at each epoch
+    (:meth:`CrystalNet.seed_epoch`) and need not be saved.
 
     Parameters
     ----------
     path : str
     run : dict
-        What makes the run this one; a file of another run is refused.
+        Identifies the run by its settings and crystals; the file of another run is refused.
     ranks : Ranks or None
-        Where several processes train together: the first one reads and writes for all.
+        The processes that train together, of which the first one reads and writes the file.
     """
 
     def __init__(self, path, run, ranks=None):
         self.path = path
         self.run = run
         self.ranks = ranks
-        self.state_ = self._found() if ranks is None else ranks.of_first(self._found)
+        self.state_ = self._read_if_exists() if ranks is None else ranks.call_on_first(self._read_if_exists)
 
     @property
     def n_done(self):
-        """Epochs of this run that the file holds."""
+        """Number of epochs of this run in the file."""
         return self.state_["n_done"] if self.state_ else 0
 
     def restore(self, net):
-        """Restore weights, optimiser and history from the file; return how many epochs are done."""
+        """Restore weights, optimiser and history from the file; return the number of epochs done."""
         self.first_epoch_ = len(net.history)
         if self.state_ is None:
             return 0
-        settings = [group.keys() for group in net.optimizer_.param_groups]
+        expected = [group.keys() for group in net.optimizer_.param_groups]
         try:
             net.module_.load_state_dict(self.state_["module"])
             net.optimizer_.load_state_dict(self.state_["optimizer"])
             loaded = [group.keys() for group in net.optimizer_.param_groups]
-            if not all(ours <= theirs for ours, theirs in zip(settings, loaded, strict=True)):
-                raise ValueError("the optimiser lacks settings")
-        except Exception as error:  # torch looks at what it loads as it goes along
+            if not all(names <= loaded_names for names, loaded_names in zip(expected, loaded, strict=True)):
+                raise ValueError("settings of the optimiser are missing")
+        except Exception as error:  # torch raises errors of many types
             raise self._damaged(error) from error
-        net.history = restored_history(self.state_["history"])
+        net.history = history_of(self.state_["history"])
         return net.max_epochs if self.state_["stopped"] else self.n_done
 
     def on_train_begin(self, net, **kwargs):
@@ -85,35 +84,31 @@ class Checkpoint(Callback):
             vars(callback).update(self.state_["callbacks"].get(name, {}))
             if name == STOP:
                 callback.best_model_weights_ = self.state_["best"]
-        # A pickle of the net needs no second copy of the weights.
-        self.state_ = None
+        self.state_ = None  # a pickle of the net must not contain the weights twice
 
     def on_epoch_end(self, net, **kwargs):
         self._write(net, stopped=False)
 
     def on_train_end(self, net, **kwargs):
-        # Early stopping ends an epoch before on_epoch_end comes here. An interrupt may end it anywhere: what it leaves
-        # is no state to go on from.
-        stops = [callback for _, callback in net.callbacks_ if isinstance(callback, EarlyStopping)]
-        if any(stop.misses_ >= stop.patience for stop in stops):
+        if stopped_early(net):  # which prevents on_epoch_end of later callbacks
             self._write(net, stopped=True)
 
-    def _found(self):
+    def _read_if_exists(self):
         return self._read() if os.path.exists(self.path) else None
 
     def _write(self, net, stopped):
-        if self.ranks is not None and not self.ranks.first:
+        if self.ranks is not None and not self.ranks.is_first:
             return
         callbacks, best = {}, None
         for name, callback in net.callbacks_:
             for kind, attributes in _STATE.items():
                 if isinstance(callback, kind):
                     callbacks[name] = {attribute: getattr(callback, attribute) for attribute in attributes}
-            if name == STOP:  # not one of the user's own
+            if name == STOP:  # not early stopping among the user's callbacks
                 best = callback.best_model_weights_
         content = {
             **FORMAT.header(),
-            # As texts: JSON has no trouble with NumPy's numbers, and can hold nothing but numbers and names.
+            # As JSON, which converts NumPy's numbers; torch's weights_only does not load them.
             "run": json.dumps(self.run),
             "history": json.dumps(epoch_records(net.history)),
             "callbacks": json.dumps(as_json(callbacks)),
@@ -123,114 +118,105 @@ class Checkpoint(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "best": best,
         }
-        whole = io.BytesIO()
-        torch.save(content, whole)  # not into the file: of a disk that is full, torch tells nothing but a position
+        buffer = io.BytesIO()
+        torch.save(content, buffer)  # not to the file: torch's error for a full disk does not say so
         with replaced_file(self.path) as file:
-            file.write_bytes(whole.getvalue())
+            file.write_bytes(buffer.getvalue())
 
     def _read(self):
         if not os.path.isfile(self.path):
-            raise ValueError(f"checkpoint={self.path!r} is no file: give it the path of one")
+            raise ValueError(f"checkpoint={self.path!r} is not a file")
         with open(self.path, "rb") as file:
             content = io.BytesIO(file.read())
         try:
-            with zipfile.ZipFile(content) as parts:  # torch compares no checksums
+            with zipfile.ZipFile(content) as parts:  # torch does not verify checksums
                 if name := parts.testzip():
                     raise ValueError(f"the checksum of {name} is wrong")
             content.seek(0)
-            # With weights_only nothing but tensors and plain containers is read, and no code is run.
+            # weights_only reads tensors and plain containers and runs no code.
             state = torch.load(content, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, zipfile.BadZipFile):
-            # torch's message says how to read it all the same, and that is by running what it holds.
-            raise self._damaged("it is no file of tensors and numbers") from None
-        except Exception as error:  # of zipfile, or of torch, which looks at what it reads as it goes along
+            # torch's message recommends weights_only=False, which runs code.
+            raise self._damaged("it is not a file of tensors and numbers") from None
+        except Exception as error:  # zipfile and torch raise errors of many types
             raise self._damaged(error) from error
         FORMAT.check(state, self.path)
         try:
             run = json.loads(state["run"])
             state["history"], state["callbacks"] = json.loads(state["history"]), json.loads(state["callbacks"])
             different = _differences(run, self.run)
-            whole = all(isinstance(record, dict) for record in state["history"]) and "best" in state
-            whole = whole and {"module", "optimizer", "stopped"} <= state.keys() and state["n_done"] > 0
+            complete = all(isinstance(record, dict) for record in state["history"]) and state["n_done"] > 0
+            complete = complete and {"module", "optimizer", "stopped", "best"} <= state.keys()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._damaged(error) from error
-        if not whole:
-            raise self._damaged("it lacks entries")
+        if not complete:
+            raise self._damaged("entries are missing")
         if different:
             raise ValueError(
                 f"the checkpoint {self.path} is of another run: {'; '.join(different)}. Fit with its settings and "
-                "crystals to go on with it; to train anew, give checkpoint another path or remove the file"
+                "crystals to resume it; to start a new run, pass another path as checkpoint or remove the file"
             )
         return state
 
     def _damaged(self, error):
-        return ValueError(f"the checkpoint {self.path} is damaged ({error}): remove it to train anew")
+        return ValueError(f"the checkpoint {self.path} is damaged ({error}): remove it to start a new run")
 
 
 def checkpoint_of(estimator, seed, *datasets, ranks=None):
-    """The checkpoint that ``estimator.checkpoint`` names, for a fit on these datasets, or None.
+    """Checkpoint of an estimator for a fit on these datasets; None if its parameter ``checkpoint`` is None.
 
     Raises
     ------
     ValueError
-        If there is a file that is damaged or of another run, if no later fit could be the same run, or if the processes
-        that are to train together are about to fit different things.
+        If the file is damaged or of another run, if there is no ``random_state``, or if the processes of ``ranks`` have
+        different settings or crystals.
     """
     if estimator.checkpoint is None and ranks is None:
         return None
     if estimator.checkpoint is not None and estimator.random_state is None:
         raise ValueError(
-            "checkpoint needs a random_state: with None every fit starts from other weights, and none could go on with "
-            "another's; pass an integer"
+            "checkpoint needs a random_state: with None every fit starts from different weights, and a run cannot be "
+            "resumed; pass an integer"
         )
     settings = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _FREE | {"random_state"}}
     warm = estimator.warm_start and hasattr(estimator, "net_")
     run = {
         "settings": as_json({**settings, "random_state (seed)": seed}),
-        "crystals": [digest_of(dataset) for dataset in datasets],
+        "crystals": [dataset_digest(dataset) for dataset in datasets],
         "start": weights_digest(estimator.net_.module_) if warm else "",
     }
     if ranks is not None:
-        first, *others = ranks.all_of(run)
+        first, *others = ranks.gather(run)
         for number, other in enumerate(others, 1):
             if different := _differences(first, other):
                 raise ValueError(
-                    f"the processes of a launch have to fit the same, but process 0's fit is another one than that of "
+                    f"launched processes must fit the same model to the same crystals, but process 0 differs from "
                     f"process {number}: {'; '.join(different)}"
                 )
     return Checkpoint(os.fspath(estimator.checkpoint), run, ranks) if estimator.checkpoint is not None else None
 
 
-def epoch_records(history):
-    """A history as JSON has it, without its batches."""
-    return as_json([{key: value for key, value in epoch.items() if key != "batches"} for epoch in history])
-
-
-def restored_history(records):
-    """The history of such records."""
-    return History({"batches": [], **record} for record in records)
-
-
-def digest_of(dataset):
-    """Fingerprint of the crystals and targets of a CrystalDataset; of None, the empty text."""
+def dataset_digest(dataset):
+    """Hash of the crystals and targets of a CrystalDataset; the empty string for None."""
     if dataset is None:
         return ""
-    # Column by column: so it does not matter how large the blocks are.
+    # One hash per column, so that the result does not depend on the size of the blocks.
     columns = {name: hashlib.sha256() for name in COLUMNS}
     for block in blocks(dataset.crystals, dataset.rows):
         for name, digest in columns.items():
             column = getattr(block, name)
-            # Of offsets the lengths, which are the same wherever a block begins.
+            # Lengths instead of offsets, which are relative to the start of a block.
             digest.update(np.ascontiguousarray(np.diff(column) if name.endswith("_offsets") else column).data)
     whole = hashlib.sha256(repr(dataset.crystals.site_features).encode())
     for digest in columns.values():
         whole.update(digest.digest())
-    whole.update(np.ascontiguousarray(dataset.targets[dataset.rows].numpy()).data)
+    for values in () if dataset.targets is None else dataset.targets.take(dataset.rows):
+        whole.update(np.ascontiguousarray(values.numpy()).data)
     return whole.hexdigest()
 
 
 def weights_digest(module):
-    """Fingerprint of a module's weights."""
+    """Hash of a module's weights."""
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())
@@ -238,15 +224,15 @@ def weights_digest(module):
     return digest.hexdigest()
 
 
-def _differences(theirs, ours):
-    """How a checkpoint's run differs from this fit, in words."""
-    found = []
-    for name in sorted(theirs["settings"].keys() | ours["settings"].keys()):
-        a, b = (run["settings"].get(name, "not a parameter") for run in (theirs, ours))
+def _differences(run, other):
+    """Descriptions of the differences between two runs; values of ``other`` are marked "here"."""
+    differences = []
+    for name in sorted(run["settings"].keys() | other["settings"].keys()):
+        a, b = (each["settings"].get(name, "not a parameter") for each in (run, other))
         if a != b:
-            found.append(f"{name}={a!r} (here {b!r})")
-    if theirs["crystals"] != ours["crystals"]:
-        found.append("it was made with other crystals")
-    if theirs["start"] != ours["start"]:
-        found.append("it started from other weights (warm_start)")
-    return found
+            differences.append(f"{name}={a!r} (here {b!r})")
+    if run["crystals"] != other["crystals"]:
+        differences.append("it was made with other crystals")
+    if run["start"] != other["start"]:
+        differences.append("it started from other weights (warm_start)")
+    return differences

@@ -1,4 +1,4 @@
-"""Which device a net works on, and whose turn it is where several worker processes would use one GPU."""
+"""The device that a net works on, and turns of worker processes on one GPU."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import torch
 from .._shared.locks import LockedError, lock_file, unlock_file
 from .ranks import LAUNCHED, launched_state
 
-#: Seconds between two looks at whether a device has become free.
+#: Seconds between two attempts to lock a GPU.
 _PAUSE = 0.05
-#: The device that this thread has its turn on.
-_ours = threading.local()
+#: The GPU that this thread has locked.
+_turn = threading.local()
 
 
 def resolve_device(device):
-    """Device to train on: "auto" takes a CUDA device where there is one, "accelerate" what a launcher gave."""
+    """Device to train on: "auto" is CUDA if available, "accelerate" the device that the launcher assigned."""
     if device == LAUNCHED:
-        return launched_state().device.type  # its number is the current device's
+        return launched_state().device.type  # the launcher has made its number the current device
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
@@ -33,11 +33,11 @@ def resolve_device(device):
 
 @contextlib.contextmanager
 def device_turn(device):
-    """The device to work on inside the block.
+    """Context manager: the device to work on.
 
-    It is ``device``, but for worker processes (of joblib, dask, ...) that work on CUDA: networks of several processes
-    on one GPU could run out of its memory. So each worker takes a GPU that no other one works on, and waits with a
-    warning where there is none. A device with a number ("cuda:1") is the only one that is taken.
+    It is ``device``, except in worker processes (of joblib, dask, ...) that use CUDA: networks of several processes on
+    one GPU could run out of memory. Each worker locks a GPU that no other worker uses; if all are in use, it warns and
+    waits. With a number ("cuda:1") it uses that GPU only.
 
     Parameters
     ----------
@@ -47,22 +47,22 @@ def device_turn(device):
     ------
     str
     """
-    held = getattr(_ours, "device", None)
-    numbers = [] if held else _shared_devices(device)
+    locked = getattr(_turn, "device", None)
+    numbers = [] if locked else _shared_devices(device)
     if not numbers:
-        # Inside of a turn there is no other to wait for.
-        yield held if held and device == "cuda" else device
+        # Turns nest: inside one, this thread does not wait for another.
+        yield locked if locked and device == "cuda" else device
         return
     with _first_free(numbers) as number:
-        _ours.device = f"cuda:{number}"
+        _turn.device = f"cuda:{number}"
         try:
-            yield _ours.device
+            yield _turn.device
         finally:
-            del _ours.device
+            del _turn.device
 
 
 def _shared_devices(device):
-    """Numbers of the GPUs among which this process has to take turns with others; none where it need not."""
+    """Numbers of the GPUs that this process shares with other workers; empty if it is not a worker using CUDA."""
     if multiprocessing.parent_process() is None or torch.device(device).type != "cuda":
         return []
     number = torch.device(device).index
@@ -71,7 +71,7 @@ def _shared_devices(device):
 
 @contextlib.contextmanager
 def _first_free(numbers):
-    """Wait for a GPU that no other process works on, and lock it for the block."""
+    """Context manager: number of a GPU that no other process uses, locked; wait for one if necessary."""
     with contextlib.ExitStack() as files:
         lock_files = {number: files.enter_context(open(_lock_path(number), "ab")) for number in numbers}
         number = _wait_for_one(lock_files)
@@ -90,10 +90,10 @@ def _wait_for_one(lock_files):
                 lock_file(file)
                 return number
         if not waited:
-            which = "the one GPU" if len(lock_files) == 1 else f"all {len(lock_files)} GPUs"
+            which = "the GPU" if len(lock_files) == 1 else f"all {len(lock_files)} GPUs"
             warnings.warn(
-                f"other worker processes use {which}: this one waits for its turn. With n_jobs no larger than the "
-                'number of GPUs none has to wait; device="cpu" needs no turns',
+                f"other worker processes use {which}: this one waits for its turn. Set n_jobs to at most the number of "
+                'GPUs, or device="cpu", to avoid waiting',
                 stacklevel=7,
             )
         waited = True
@@ -101,10 +101,10 @@ def _wait_for_one(lock_files):
 
 
 def _lock_path(number):
-    """File whose lock stands for a GPU. CUDA numbers those that it is shown, so workers may know one by two numbers."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = shown.split(",") if shown else []
+    """Lock file of a GPU, named as in CUDA_VISIBLE_DEVICES: workers can number the same GPU differently."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else []
     name = names[number].strip() if number < len(names) else number
-    # One file a user: nobody could open another's.
+    # One file per user: other users could not open it.
     user = getattr(os, "getuid", int)()
     return Path(tempfile.gettempdir()) / f"skdim-{user}-cuda-{name}.lock"

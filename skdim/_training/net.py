@@ -1,4 +1,4 @@
-"""The one skorch net that trains both estimators."""
+"""The skorch net that trains both estimators."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ import torch
 from skorch.utils import get_map_location
 
 from ..nn.compiled import autograd as fused
-from ..nn.sitenet import LOSSES
 from .batches import CrystalDataset, RaggedLoader
+from .callbacks import stopped_early
 from .devices import device_turn
-from .threads import in_threads, torch_threads
+from .threads import map_in_threads, torch_threads
 
-#: Weights are drawn from torch's global generator; two threads must not interleave their draws.
+#: Weights are drawn from torch's global generator; threads must take turns.
 _INIT_LOCK = threading.Lock()
-#: What of a net is kept as tensors and numbers alone, and the entry of its state that holds them.
-_PARTS = ("module_", "criterion_", "optimizer_")
-_SAVED = "saved_parts"
-#: State of an optimiser that is not made yet.
-_PAST = "_optimizer_state"
-_DIVERGED = "the network gives values that are not finite: its training diverged; lower learning_rate_init"
+#: Attributes that are pickled as bytes of tensors and numbers, and the entry of the state that has these bytes.
+_TENSOR_ATTRIBUTES = ("module_", "criterion_", "optimizer_")
+_TENSOR_BYTES = "saved_parts"
+#: Attribute for the state of an optimiser that has not been made yet.
+_OPTIMIZER_STATE = "_optimizer_state"
+_DIVERGED = "the network gives non-finite values: its training diverged; lower learning_rate_init"
 
 
 class CrystalNet(skorch.NeuralNet):
     """skorch's training loop on ragged batches of crystals.
 
-    Its own: batches come from :class:`RaggedLoader`; training and validation data are handed over as a pair, so that
-    nothing is ever split off silently; and every epoch draws from generators seeded by (seed, epoch), so that a fit
-    does not depend on the global random state, leaves it alone, and can be taken up again at any epoch.
+    Differences from skorch: batches come from :class:`RaggedLoader`; training and validation data are passed as a pair,
+    so that no data are split off implicitly; an interrupt ends ``partial_fit`` with KeyboardInterrupt; and every epoch
+    draws from generators seeded with (seed, epoch), so that training neither depends on the global random state nor
+    changes it, and can be resumed at any epoch.
 
     Parameters
     ----------
@@ -42,11 +43,11 @@ class CrystalNet(skorch.NeuralNet):
     batch_sites, min_crystals : int
         As in :class:`RaggedLoader`.
     loss_parts : tuple of str
-        Further entries that the module's output dict has, recorded in the history.
+        Entries of the module's output dict to record in the history.
     threads : int
-        Threads of the CPU that torch may use.
+        Number of CPU threads.
     ranks : Ranks or None
-        The processes that train this net together, each its share of every batch.
+        The processes that train this net together, each on its share of every batch.
     prepare : callable or None
         Called once with the new module and :meth:`batches`, before the optimiser is made.
     """
@@ -78,35 +79,36 @@ class CrystalNet(skorch.NeuralNet):
     # ---- device ----
 
     def on_device(self, device):
-        """This net, taken to a device with all that it trains with."""
+        """Move this net with its criterion and optimiser to a device; return it."""
         if device != self.device:
             self.device = device
             self.module_.to(device)
             self.criterion_.to(device)
             if "optimizer_" in vars(self):
-                # What it knows of the weights follows them when it is loaded.
+                # Loading its state moves it to the device of the weights.
                 self.optimizer_.load_state_dict(self.optimizer_.state_dict())
         return self
 
     # ---- optimiser ----
 
-    # Where skorch looks for it, and for its parameters.
+    # skorch looks for optimisers in these lists, to which it adds one only in its own initialize_optimizer. Private in
+    # skorch: pyproject.toml limits its version.
     _optimizers: ClassVar = ["optimizer"]
     prefixes_: ClassVar = [*skorch.NeuralNet.prefixes_, "optimizer"]
 
     def initialize_optimizer(self):
-        """Forget an earlier one: nets that only embed need none, and torch imports for a second to make one."""
-        for name in ("optimizer_", _PAST):
+        """Discard the optimiser. A new one is made when needed, which imports modules of torch for a second."""
+        for name in ("optimizer_", _OPTIMIZER_STATE):
             self.__dict__.pop(name, None)
         return self
 
     @cached_property
     def optimizer_(self):
-        """The optimiser, made when it is first asked for, and told what a pickle knew of its past."""
+        """The optimiser, made at first use, with the state from a pickle if there is one."""
         groups, options = self.get_params_for_optimizer("optimizer", self.get_all_learnable_params())
         optimizer = self.optimizer(*groups, **options)
-        if past := self.__dict__.pop(_PAST, None):
-            optimizer.load_state_dict(past)
+        if state := self.__dict__.pop(_OPTIMIZER_STATE, None):
+            optimizer.load_state_dict(state)
         return optimizer
 
     # ---- data ----
@@ -115,7 +117,7 @@ class CrystalNet(skorch.NeuralNet):
         return X if isinstance(X, tuple) else (X, None)
 
     def check_data(self, X, y=None):
-        """Nothing: the estimators have checked the crystals."""
+        """Do nothing: the estimators have checked the data."""
 
     def get_iterator(self, dataset, training=False):
         return RaggedLoader(
@@ -140,13 +142,24 @@ class CrystalNet(skorch.NeuralNet):
         return step
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        return self.criterion_(y_pred, y_true.to(self.device))
+        return self.criterion_(y_pred, None if y_true is None else y_true.to(self.device))
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train for more epochs. skorch's method returns as if training was complete after an interrupt."""
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except KeyboardInterrupt:
+            if not stopped_early(self):  # skorch's early stopping raises KeyboardInterrupt too
+                raise
+        self.notify("on_train_end", X=X, y=y)
+        return self
 
     # ---- randomness ----
 
     def initialize(self):
-        """Initialise with weights that depend on ``seed`` alone."""
-        # Modules are made on the CPU, also those that train elsewhere; torch.manual_seed would reach every device.
+        """Initialise with weights that depend only on ``seed``."""
+        # Modules are always made on the CPU. torch.manual_seed would seed every device.
         with _INIT_LOCK, torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
             return super().initialize()
@@ -156,73 +169,69 @@ class CrystalNet(skorch.NeuralNet):
         if self.prepare is not None:
             self.module_.to(self.device)
             self.prepare(self.module_, self.batches)
-            # Once is enough, and it may hold crystals and another estimator, which have no place in a pickle.
-            self.prepare = None
+            self.prepare = None  # it may refer to crystals and another estimator, which must not be pickled
         return self
 
     def _generators(self):
-        """Generators on the CPU (order of the rows) and on the device (what the module draws)."""
-        made = self.__dict__.setdefault("_drawn_from", {})
-        if self.device not in made:
-            made[self.device] = (torch.Generator(), torch.Generator(device=self.device))
-        return made[self.device]
+        """Generators on the CPU, for the order of the rows, and on the device, for the module."""
+        by_device = self.__dict__.setdefault("_generators_by_device", {})
+        if self.device not in by_device:
+            by_device[self.device] = (torch.Generator(), torch.Generator(device=self.device))
+        return by_device[self.device]
 
     def seed_epoch(self, epoch):
-        """Set the generators to what they are at the start of an epoch; -1 is the one that validation uses."""
+        """Seed the generators for an epoch; -1 is for validation."""
         seeds = np.random.SeedSequence([self.seed, epoch + 1]).generate_state(2, np.uint64)
         for generator, seed in zip(self._generators(), seeds, strict=True):
             generator.manual_seed(int(seed) >> 1)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        # Validation meets the same negatives after every epoch: only the weights change its loss.
+        # Validation uses the same negative samples after every epoch, so that losses are comparable.
         self.seed_epoch(len(self.history) if training else -1)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     # ---- pickles ----
 
     def __getstate__(self):
-        """Everything, with the modules and the optimiser as bytes of tensors.
+        """The state, with modules and optimiser as bytes of tensors and numbers.
 
-        skorch's own has a pickle of them inside, which is run when it is read: also from a skops file, which is read
-        by those who do not want to run anything.
+        skorch's state contains a pickle of them, which could run code when a skops file is loaded.
         """
         state = vars(self).copy()
-        state.pop("_drawn_from", None)
-        content = {name: state.pop(name).state_dict() for name in _PARTS if name in state}
+        state.pop("_generators_by_device", None)
+        content = {name: state.pop(name).state_dict() for name in _TENSOR_ATTRIBUTES if name in state}
         if content:
-            if _PAST in state:
-                content["optimizer_"] = state.pop(_PAST)
+            if _OPTIMIZER_STATE in state:
+                content["optimizer_"] = state.pop(_OPTIMIZER_STATE)
             content["frozen"] = [name for name, p in self.module_.named_parameters() if not p.requires_grad]
             with io.BytesIO() as file:
                 torch.save(content, file)
-                state[_SAVED] = file.getvalue()
+                state[_TENSOR_BYTES] = file.getvalue()
         return state
 
     def __setstate__(self, state):
         if "__cuda_dependent_attributes__" in state:
-            raise ValueError(
-                "this network was pickled by an older skdim: load it with that one and write it with save_pretrained, "
-                "or fit it again"
-            )
+            raise ValueError("this is the state of a plain skorch net, which contains a pickle: it is not loaded")
         state = dict(state)
-        content = state.pop(_SAVED, None)
+        content = state.pop(_TENSOR_BYTES, None)
         location = get_map_location(state["device"])
+        # Private in skorch: pyproject.toml limits its version. It warns if the device is not available here.
         state["device"] = self._check_device(state["device"], location)
         self.__dict__.update(state)
         if content is None:
             return
         saved = torch.load(io.BytesIO(content), map_location=location, weights_only=True)
-        with _INIT_LOCK, torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
+        with _INIT_LOCK, torch.random.fork_rng(devices=[]):  # the random initial weights are replaced below
             module = self.initialized_instance(self.module, self.get_params_for("module"))
             criterion = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
-        # Not as attributes, which skorch would register a second time.
+        # Not by setattr: skorch would register them a second time.
         self.__dict__.update(module_=module.to(self.device), criterion_=criterion.to(self.device))
         for name in saved["frozen"]:
             module.get_parameter(name).requires_grad_(False)
         module.load_state_dict(saved["module_"])
         criterion.load_state_dict(saved["criterion_"])
         if "optimizer_" in saved:
-            self.__dict__[_PAST] = saved["optimizer_"]
+            self.__dict__[_OPTIMIZER_STATE] = saved["optimizer_"]
 
     # ---- loss parts ----
 
@@ -232,42 +241,42 @@ class CrystalNet(skorch.NeuralNet):
             prefix = "train" if training else "valid"
             self.history.record_batch(f"{prefix}_{name}", kwargs["y_pred"][name].item())
 
-    # ---- use after training ----
+    # ---- inference ----
 
     @contextlib.contextmanager
-    def working(self):
-        """The module, ready to be used inside the block, on a device that this process has the turn on."""
-        wanted = self.device
-        with device_turn(wanted) as self.device, torch.no_grad(), torch_threads(self.threads):
+    def inference_module(self):
+        """Context manager: the module in evaluation mode, on a device that this process has its turn on."""
+        device = self.device
+        with device_turn(device) as self.device, torch.no_grad(), torch_threads(self.threads):
             try:
                 yield self.module_.to(self.device).eval()
             finally:
-                self.device = wanted
+                self.device = device
 
     def batches(self, crystals, rows=None, min_crystals=1):
-        """Batches of all rows, or of some, in order, on the device."""
+        """Yield batches of all rows, or of some, in order, on the device."""
         for batch, _ in RaggedLoader(CrystalDataset(crystals, rows), self.batch_sites, min_crystals):
             yield batch.to(self.device)
 
     def map_batches(self, function, crystals, rows=None):
-        """``function(module, batch)`` of all rows, or of some, in order: a float32 ndarray for each batch."""
-        with self.working() as module:
-            # Where torch has one thread because the compiled loops have the others, batches are worked on side by side.
+        """Yield ``function(module, batch)`` of all rows, or of some, in order, as float32 ndarrays."""
+        with self.inference_module() as module:
+            # With the compiled loops torch has one thread, and batches are computed in parallel threads.
             n_threads = fused.n_threads() if torch.get_num_threads() == 1 else 1
 
-            def of_one(batch):
-                with torch.no_grad():  # which threads do not inherit
+            def compute(batch):
+                with torch.no_grad():  # threads do not inherit it
                     values = function(module, batch).cpu().numpy()
                 if not np.isfinite(values).all():
                     raise ValueError(_DIVERGED)
                 return values
 
-            yield from in_threads(of_one, self.batches(crystals, rows), n_threads)
+            yield from map_in_threads(compute, self.batches(crystals, rows), n_threads)
 
     def evaluate_loss(self, crystals, rows):
-        """Loss of held-out crystals, averaged over them, with the negatives that validation uses."""
+        """Mean loss per crystal of some rows, with the negative samples of validation."""
         total = 0.0
-        with self.working() as module:
+        with self.inference_module() as module:
             self.seed_epoch(-1)
             generator = self._generators()[1]
             for batch in self.batches(crystals, rows, self.min_crystals):
@@ -277,36 +286,6 @@ class CrystalNet(skorch.NeuralNet):
         return total / len(rows)
 
 
-class InfoMaxCriterion(torch.nn.Module):
-    """Takes the total out of the losses that the module has computed."""
-
-    def forward(self, losses, target):
-        return losses["loss"]
-
-
-class WeightedLoss(torch.nn.Module):
-    """Mean loss of standardised targets over a batch, each crystal with its weight.
-
-    Parameters
-    ----------
-    loss : str
-        A key of ``LOSSES``.
-    scale : array of shape (n_targets,)
-        Size of one standard deviation of each target.
-    """
-
-    def __init__(self, loss, scale):
-        super().__init__()
-        self.loss = loss  # the name: functions without one of their own cannot be pickled
-        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
-
-    def forward(self, prediction, target):
-        """``target`` (K, n_targets + 1) has the weights as its last column."""
-        target, weight = target[:, :-1], target[:, -1]
-        per_crystal = LOSSES[self.loss](prediction / self.scale, target / self.scale).mean(dim=1)
-        return (weight * per_crystal).sum() / weight.sum()
-
-
-def seed_of(random_state):
-    """A seed from a checked RandomState."""
+def draw_seed(random_state):
+    """Draw a seed from a checked RandomState."""
     return int(random_state.randint(np.iinfo(np.int32).max))

@@ -1,4 +1,4 @@
-"""Constraints on the parameters that the two trained estimators share."""
+"""Constraints on the parameters that both trained estimators have."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ENCODER_PARAMS = {
 
 
 def check_encoder_params(params):
-    """Raise ValueError if a value in ``encoder_params`` is none that it can have."""
+    """Raise ValueError if a value in ``encoder_params`` is invalid."""
     validate_parameter_constraints(_ENCODER_PARAMS, params, "encoder_params")
     for name, value in params.items():
         if _ENCODER_PARAMS[name] is _WIDTHS:
@@ -51,4 +51,4 @@ def check_encoder_params(params):
 def check_widths(name, widths):
     """Raise ValueError if widths of layers are not positive integers."""
     if not all(isinstance(width, Integral) and int(width) > 0 for width in widths):
-        raise ValueError(f"{name} must hold positive integers; got {widths!r}")
+        raise ValueError(f"{name} must contain positive integers; got {widths!r}")

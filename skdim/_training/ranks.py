@@ -1,4 +1,4 @@
-"""Pre-training shared by several processes, which a launcher has started: what they agree upon."""
+"""Pre-training shared by several processes, started by a launcher: communication between them."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from torch import distributed
 
 from ..nn.shared_batch import Share, send_weights, sum_gradients
 
-#: The value of the parameter ``device`` that asks for it.
+#: Value of the parameter ``device`` that uses the launched processes.
 LAUNCHED = "accelerate"
 
 
 class Ranks:
-    """The processes of a launch, seen from one of them.
+    """The launched processes, seen from one of them.
 
     Parameters
     ----------
     rank, n_ranks : int
-        Which process this is, of how many.
+        Number of this process, and number of processes.
     """
 
     def __init__(self, rank, n_ranks):
         self.rank, self.n_ranks = rank, n_ranks
 
     @property
-    def first(self):
-        """Whether this is the process that reports and writes."""
+    def is_first(self):
+        """Whether this is the process that reports and writes files."""
         return self.rank == 0
 
     def share(self, batch, device):
-        """This process's share of a batch, on a device."""
+        """The part of a batch that this process computes, on a device."""
         return Share(batch, self.rank, self.n_ranks, device)
 
     sum_gradients = staticmethod(sum_gradients)
     send_weights = staticmethod(send_weights)
 
-    def of_first(self, function):
-        """What ``function()`` returns in the first process, in all; an error there is an error in all."""
+    def call_on_first(self, function):
+        """Call ``function`` in the first process and return its result in all; an error is raised in all."""
         answer: list[Any] = [None, None]
-        if self.first:
+        if self.is_first:
             try:
                 answer[0] = function()
             except Exception as error:
@@ -51,16 +51,15 @@ class Ranks:
             raise failure
         return value
 
-    def all_of(self, value):
-        """The values of all processes, in all, by rank."""
+    def gather(self, value):
+        """List of the values of all processes, by rank, in all processes."""
         values = [None] * self.n_ranks
         distributed.all_gather_object(values, value)
         return values
 
 
 def ranks_of(device):
-    """The processes that train together where ``device="accelerate"`` asks for it and a launcher has started more than
-    one; else None."""
+    """The launched processes if ``device="accelerate"`` and there are several, else None."""
     if device != LAUNCHED:
         return None
     state = launched_state()
@@ -68,7 +67,7 @@ def ranks_of(device):
 
 
 def launched_state():
-    """accelerate's view of this process: its device, its rank.
+    """accelerate's state of this process: its device and its rank.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Threads of this process: how many, and who has them."""
+"""CPU threads of this process: how many, and whether torch or the compiled loops use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..nn.compiled import autograd as fused
 
 @contextlib.contextmanager
 def torch_threads(n_threads):
-    """Use this many threads of the CPU inside the block: the compiled loops do where there are any, else torch."""
+    """Context manager: use this many CPU threads, in the compiled loops if they are available, else in torch."""
     before = torch.get_num_threads()
     torch.set_num_threads(1 if fused.supports(torch.zeros(0, dtype=torch.float32)) else n_threads)
     try:
@@ -24,8 +24,8 @@ def torch_threads(n_threads):
         torch.set_num_threads(before)
 
 
-def in_threads(function, items, n_threads):
-    """``function`` of each item, in order, so many at a time."""
+def map_in_threads(function, items, n_threads):
+    """Yield ``function(item)`` of each item, in order, with ``n_threads`` items in work at a time."""
     if n_threads == 1:
         yield from map(function, items)
         return
@@ -40,7 +40,7 @@ def in_threads(function, items, n_threads):
 
 
 def resolve_threads(n_jobs):
-    """Threads that ``n_jobs`` stands for: None is 1, and -1 all cores, -2 all but one."""
+    """Number of threads for ``n_jobs``: None is 1, -1 all cores, -2 all but one."""
     if n_jobs is None:
         return 1
     return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)

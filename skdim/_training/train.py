@@ -1,8 +1,7 @@
-"""What the two trained estimators share: parameters of the training run, encoder settings, and the fit itself."""
+"""Training, as both estimators do it: settings of the encoder, the validation set, and the training run."""
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
 from inspect import signature
 
@@ -13,44 +12,46 @@ from ..nn.encoder import SiteNetEncoder
 from .batches import CrystalDataset
 from .callbacks import close_bars, make_callbacks
 from .devices import device_turn, resolve_device
+from .history import drop_incomplete_epoch
 from .net import CrystalNet
 from .parameters import check_encoder_params
 from .threads import resolve_threads, torch_threads
 
-_OWN = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
+#: Arguments of the encoder that are parameters of the estimators, or follow from the data or the objective.
+_NOT_ENCODER_PARAMS = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
 
 
 def encoder_settings(estimator, site_features):
-    """Keyword arguments of the encoder that an estimator describes for these site features, but for ``spread``.
+    """Keyword arguments of the encoder, except ``spread``, for an estimator's parameters and these site features.
 
     Raises
     ------
     ValueError
-        If ``encoder_params`` has a key that is not the encoder's to set there, or a value that it cannot have.
+        If ``encoder_params`` has an unknown key or an invalid value.
     """
     parameters = signature(SiteNetEncoder).parameters
-    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in _OWN}
-    extra = estimator.encoder_params or {}
-    unknown = sorted(set(extra) - set(defaults))
+    defaults = {name: parameter.default for name, parameter in parameters.items() if name not in _NOT_ENCODER_PARAMS}
+    encoder_params = estimator.encoder_params or {}
+    unknown = sorted(set(encoder_params) - set(defaults))
     if unknown:
-        raise ValueError(f"encoder_params has unknown keys {unknown}; it may hold {sorted(defaults)}")
-    check_encoder_params(extra)
+        raise ValueError(f"encoder_params has unknown keys {unknown}; valid keys are {sorted(defaults)}")
+    check_encoder_params(encoder_params)
     return {
         "n_site_inputs": len(site_features),
         **{name: getattr(estimator, name) for name in ("n_components", "local_dim", "n_blocks", "n_heads")},
         **defaults,
-        # Lists of widths mean what tuples do; and where they are compared, they must not differ.
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in extra.items()},
+        # Settings are compared: a list of widths is equal to the same tuple.
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in encoder_params.items()},
     }
 
 
 def hold_out(n, estimator, rng, least):
-    """Rows to train on and rows to validate on (none without ``early_stopping``).
+    """Rows for training and for validation; the latter are empty without ``early_stopping``.
 
     Raises
     ------
     ValueError
-        If fewer than ``least`` rows would be left on either side.
+        If either has fewer than ``least`` rows.
     """
     if not estimator.early_stopping:
         return np.arange(n), np.arange(0)
@@ -58,85 +59,111 @@ def hold_out(n, estimator, rng, least):
     if n - n_valid < least:
         raise ValueError(
             f"early_stopping holds out {n_valid} of {n} crystals for validation (validation_fraction="
-            f"{estimator.validation_fraction}, at least {least}), which leaves {n - n_valid} to train on: pass more "
-            "crystals, or early_stopping=False for the fixed schedule"
+            f"{estimator.validation_fraction}, at least {least}), which leaves {n - n_valid} for training: pass more "
+            "crystals, or early_stopping=False for a fixed number of epochs"
         )
     order = rng.permutation(n)
     return np.sort(order[n_valid:]), np.sort(order[:n_valid])
 
 
 def train(estimator, description, make_net, train_set, valid_set, loss_parts=(), checkpoint=None, ranks=None):
-    """Fit ``estimator.net_``: made by ``make_net(callbacks=..., ...)`` unless a warm start goes on with the old one.
+    """Train the net of an estimator and set its ``net_``, ``history_`` and ``n_iter_``.
 
-    Sets ``net_``, ``history_`` and ``n_iter_``. A :class:`Checkpoint` keeps the state of the run after every epoch, and
-    a run that it holds is taken up where it was. With ``ranks`` several processes train the same net, and the first one
-    speaks for all.
+    Parameters
+    ----------
+    estimator : DeepInfoMaxEmbedder or SiteNetRegressor
+        With ``warm_start`` its ``net_`` is trained further.
+    description : str
+        Shown in the progress bar.
+    make_net : callable
+        Makes a new net from keyword arguments of :class:`CrystalNet`.
+    train_set : CrystalDataset
+    valid_set : CrystalDataset or None
+    loss_parts : tuple of str
+        Parts of the loss to record in the history.
+    checkpoint : Checkpoint or None
+        Saves the run after every epoch, and resumes the saved run.
+    ranks : Ranks or None
+        The processes that train this net together.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If training is interrupted: a partly trained net must not pass for a fitted one.
+    ValueError
+        If training diverges.
     """
-    verbose = estimator.verbose if ranks is None or ranks.first else 0
-    callbacks = make_callbacks(estimator, description, verbose, loss_parts, valid_set is not None, checkpoint)
-    options = {**run_options(estimator), "callbacks": callbacks, "ranks": ranks, "verbose": int(verbose > 1)}
-    wanted = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
-    # Processes that train together must not wait for each other's turns.
-    turn = device_turn(wanted) if ranks is None else nullcontext(wanted)
-    n_before = len(estimator.net_.history) if starts_warm(estimator) else 0
-    with torch_threads(options["threads"]), turn as device:
-        net = _run(estimator, make_net, options, train_set, valid_set, loss_parts, checkpoint, device)
-    net.device = wanted  # which of several GPUs it was does not matter later
-    history = net.history
-    cut_short = bool(history) and "train_loss" not in history[-1]
-    # Between two epochs an interrupt leaves no trace but their number. (One's own callbacks may end a run like that.)
-    may_stop = estimator.early_stopping or estimator.callbacks is not None
-    if cut_short or (len(history) - n_before < estimator.max_epochs and not may_stop):
-        if ranks is not None:
-            raise KeyboardInterrupt  # the other processes may be an epoch ahead
-        # skorch takes an interrupt as the end of training. The epoch that it cut short is none.
-        if cut_short:
-            history.pop()
-        warnings.warn(
-            f"training was interrupted after {len(history)} epochs; the estimator keeps the weights of that moment",
-            stacklevel=3,
-        )
-    if history and not np.isfinite(history[-1, "train_loss"]):
-        raise ValueError(
-            f"training diverged: the loss is {history[-1, 'train_loss']} after {len(history)} epochs; lower "
-            f"learning_rate_init={estimator.learning_rate_init}"
-        )
+    settings = _run_settings(estimator, description, loss_parts, valid_set is not None, checkpoint, ranks)
+    device = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
+    # Processes that train together must not wait for each other's turns on a GPU.
+    turn = device_turn(device) if ranks is None else nullcontext(device)
+    with torch_threads(settings["threads"]), turn as device_of_turn:
+        net = _net_to_train(estimator, make_net, loss_parts, {**settings, "device": device_of_turn})
+        try:
+            _run_epochs(net, train_set, valid_set, checkpoint)
+        finally:
+            net.device = device  # the number of the GPU is forgotten with the turn
+    _check_divergence(net.history, estimator.learning_rate_init)
     if ranks is not None:
-        # They are the same but for what unlike machines round differently.
+        # The weights of the processes differ only where their machines round differently.
         ranks.send_weights(net.module_)
-    estimator.net_ = net
-    estimator.history_ = history
-    estimator.n_iter_ = len(history)
+    estimator.net_, estimator.history_, estimator.n_iter_ = net, net.history, len(net.history)
     return estimator
 
 
-def _run(estimator, make_net, options, train_set, valid_set, loss_parts, checkpoint, device):
+def _run_settings(estimator, description, loss_parts, has_validation, checkpoint, ranks):
+    """Settings of a net for this training run."""
+    verbose = estimator.verbose if ranks is None or ranks.is_first else 0
+    return {
+        **run_options(estimator),
+        "callbacks": make_callbacks(estimator, description, verbose, loss_parts, has_validation, checkpoint),
+        "ranks": ranks,
+        "verbose": int(verbose > 1),
+    }
+
+
+def _net_to_train(estimator, make_net, loss_parts, settings):
+    """The net of the previous fit with ``warm_start``, else a new one, with the estimator's optimiser settings."""
     if starts_warm(estimator):
-        net = estimator.net_.on_device(device)
-        vars(net).update(options)
-        net.initialize_callbacks()  # set_params would keep the old ones
+        net = estimator.net_.on_device(settings["device"])
+        vars(net).update(settings)
+        net.initialize_callbacks()  # skorch's set_params would keep the previous ones
     else:
-        net = untrained_net(estimator, make_net, loss_parts, **options, device=device)
+        net = untrained_net(estimator, make_net, loss_parts, **settings)
     set_optimizer(net, estimator)
-    epochs = estimator.max_epochs
-    if checkpoint is not None:
-        epochs -= checkpoint.restore(net)
-    if estimator.max_epochs:
-        try:
-            net.partial_fit((train_set, valid_set), epochs=epochs)
-        finally:
-            close_bars(net)
     return net
 
 
+def _run_epochs(net, train_set, valid_set, checkpoint):
+    """Train for ``net.max_epochs`` epochs, less those that the checkpoint has done."""
+    n_done = checkpoint.restore(net) if checkpoint is not None else 0
+    if not net.max_epochs:
+        return
+    try:
+        net.partial_fit((train_set, valid_set), epochs=net.max_epochs - n_done)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"training was interrupted in epoch {len(net.history)}") from None
+    finally:
+        close_bars(net)
+        drop_incomplete_epoch(net.history)
+
+
+def _check_divergence(history, learning_rate_init):
+    if history and not np.isfinite(history[-1, "train_loss"]):
+        raise ValueError(
+            f"training diverged: the loss is {history[-1, 'train_loss']} after {len(history)} epochs; lower "
+            f"learning_rate_init={learning_rate_init}"
+        )
+
+
 def untrained_net(estimator, make_net, loss_parts, device=None, **options):
-    """An initialised net with the optimiser that an estimator describes, on its device or on another one."""
+    """An initialised net with an estimator's optimiser, on its device unless another is given."""
     return make_net(
         device=device or resolve_device(estimator.device),
         lr=estimator.learning_rate_init,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=estimator.weight_decay,
-        # The reference's AdamW: the largest second moment so far, and a small floor under it.
+        # As in the authors' code: the maximum of the second moment, and a small epsilon.
         optimizer__amsgrad=True,
         optimizer__eps=1e-7,
         optimizer__fused=True,
@@ -147,7 +174,7 @@ def untrained_net(estimator, make_net, loss_parts, device=None, **options):
 
 
 def run_options(estimator):
-    """Settings of a net that another run may change."""
+    """Settings of a net that can change from one training run to the next."""
     return {
         "max_epochs": estimator.max_epochs,
         "batch_sites": estimator.batch_sites,
@@ -159,7 +186,7 @@ def run_options(estimator):
 
 
 def starts_warm(estimator):
-    """Whether ``fit`` goes on with the net of the last one."""
+    """Whether ``fit`` continues training the net of the previous fit."""
     return bool(estimator.warm_start) and hasattr(estimator, "net_")
 
 
@@ -170,37 +197,40 @@ def refuse_changes(estimator, settings, to_do, **criterion):
     ----------
     estimator : fitted estimator
     settings : dict
-        Arguments of the module that the parameters stand for now.
+        Arguments of the module for the present parameters.
     to_do : str
-        Ends the message.
+        End of the message.
     **criterion
-        Arguments of the criterion likewise.
+        Arguments of the criterion for the present parameters.
     """
     net = estimator.net_
     trained = {**net.get_params_for("module"), **net.get_params_for("criterion")}
-    trained, now = ({**each, **each["encoder"], "encoder": None} for each in (trained, {**settings, **criterion}))
-    changed = [f"{name}={trained.get(name)!r}, not {now[name]!r}" for name in now if trained.get(name) != now[name]]
+    trained, current = ({**each, **each["encoder"], "encoder": None} for each in (trained, {**settings, **criterion}))
+    changed = [
+        f"{name}={trained.get(name)!r}, not {current[name]!r}" for name in current if trained.get(name) != current[name]
+    ]
     if changed:
         raise ValueError(f"the trained network has {'; '.join(changed)}: {to_do}")
 
 
 def set_optimizer(net, estimator):
-    """Set rates and weight decay to the estimator's: a schedule of an earlier run has left the rates at its end.
+    """Set learning rates and weight decay to the estimator's: the schedule of an earlier run has changed the rates.
 
-    As Python's numbers: a search may try NumPy's, which no file of tensors and numbers holds.
+    They are converted to Python floats: NumPy's, which a search may pass, cannot be saved in a file of tensors and
+    numbers.
     """
     rate, weight_decay = float(estimator.learning_rate_init), float(estimator.weight_decay)
-    *of_encoder, last = net.optimizer_.param_groups  # one alone, but for a regressor
-    for group in of_encoder:
+    *encoder_groups, last = net.optimizer_.param_groups  # a regressor has two groups, an embedder one
+    for group in encoder_groups:
         group.update(lr=rate * float(estimator.encoder_rate), weight_decay=weight_decay)
     last.update(lr=rate, weight_decay=weight_decay)
 
 
 def dataset(crystals, rows, targets=None):
-    """Rows of crystals and targets as skorch is given them; None where there are no rows."""
+    """CrystalDataset of some rows, or None without rows."""
     return CrystalDataset(crystals, rows, targets) if len(rows) else None
 
 
 def make_crystal_net(module, criterion, module_params, **options):
-    """A CrystalNet with these parameters of the module."""
+    """CrystalNet with these parameters of the module."""
     return CrystalNet(module, criterion, **{f"module__{k}": v for k, v in module_params.items()}, **options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from pathlib import Path
 
 from ._crystals import featurizer_of, work_folder
@@ -12,7 +11,6 @@ from ._tables import check_table_path, write_table
 from ._terminal import (
     DONE,
     SOME_FAILED,
-    Interrupted,
     add_device,
     add_featurizing,
     add_seed,
@@ -107,9 +105,7 @@ def run(args):
         data = labelled_crystals(args, labels, work, featurizer_of(args, embedder))
         X = data.X.with_site_features(embedder.site_features_)
         say(f"{len(X)} crystals of {len(set(X.formulas))} formulas; fits that are done are kept in {work}")
-        with _progress(args) as on_fold, warnings.catch_warnings():
-            # A network keeps what Ctrl-C leaves of it; here its error would stand in the table.
-            warnings.filterwarnings("error", "training was interrupted")
+        with _progress(args) as on_fold:
             try:
                 table = cross_validate_arms(
                     arms,
@@ -123,10 +119,6 @@ def run(args):
                     n_jobs=args.fit_jobs,
                     on_fold=on_fold,
                 )
-            except RuntimeError as error:
-                if "training was interrupted" in str(error.__cause__):
-                    raise Interrupted from None
-                raise
             except ValueError as error:
                 if "results_file" in str(error):
                     error.add_note(f"{work} keeps the fits of an interrupted run: remove that folder to begin anew")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from textwrap import fill
 
@@ -121,10 +120,7 @@ def run(args):
 
 
 def _fit(arm, X, y):
-    with warnings.catch_warnings():
-        # An estimator keeps what Ctrl-C leaves; here it would be saved as if it was whole.
-        warnings.filterwarnings("error", "training was interrupted")
-        try:
-            arm.fit(X, y)
-        except UserWarning:
-            raise Interrupted("the same command trains anew; the structures are featurized already") from None
+    try:
+        arm.fit(X, y)
+    except KeyboardInterrupt:
+        raise Interrupted("the same command trains anew; the structures are featurized already") from None

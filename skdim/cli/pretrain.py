@@ -88,9 +88,8 @@ def run(args):
         if start is not None and named.X.site_features != start.site_features_:
             named = named._replace(X=named.X.with_site_features(start.site_features_))
         embedder.set_params(checkpoint=args.checkpoint or work / "training.pt")
-        n_before = embedder.n_iter_ if args.start else 0
         say(f"training on {len(named.X) - n_failed} crystals")
-        _fit(embedder, named.X, n_before)
+        _fit(embedder, named.X)
         metadata = {"data": args.description or ", ".join(path.name for path in args.sources)}
         if args.licence:
             metadata["licence"] = args.licence
@@ -115,11 +114,9 @@ def _embedder(args):
     return DeepInfoMaxEmbedder(**options)
 
 
-def _fit(embedder, X, n_before):
+def _fit(embedder, X):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*leaves out .* rows that could not be featurized")  # said already
-        # An estimator keeps what Ctrl-C leaves; here it would be saved as if it was whole.
-        warnings.filterwarnings("error", "training was interrupted")
         try:
             embedder.fit(X)
         except ValueError as error:
@@ -128,11 +125,6 @@ def _fit(embedder, X, n_before):
                     "Go on with the options that it began with: max_epochs is --epochs here, random_state --seed"
                 )
             raise
-        except UserWarning as warning:
-            done = str(warning).split(";")[0]
-            raise Interrupted(f"{done}: the same command goes on from there") from None
-    # Between two epochs, and with a callback that might have ended it, the library cannot tell.
-    if embedder.n_iter_ - n_before < embedder.max_epochs:
-        raise Interrupted(
-            f"training was interrupted after {embedder.n_iter_} epochs: the same command goes on from there"
-        )
+        except KeyboardInterrupt as interrupt:
+            reason = str(interrupt) or "training was interrupted"
+            raise Interrupted(f"{reason}: the same command goes on from there") from None

@@ -65,7 +65,7 @@ def interrupted(net, *args, **kwargs):
 
 
 def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
-    """A network keeps the weights of that moment, and its fit ends well: here no half-trained network may be kept."""
+    """No partly trained network is kept, and the same command starts again."""
     target = [table, "--target", "energy"]
     commands = {
         "m.joblib": ["fit", *target, "--arm", "supervised", "--epochs", 1],

@@ -341,7 +341,7 @@ def test_unknown_parameters_are_refused(folder):
             {"encoder_params": {**NARROW, "pre_pool": "abc"}},
             "invalid parameter: The 'pre_pool' parameter of encoder_params",
         ),
-        ({"encoder_params": {**NARROW, "pre_pool": [8, 0]}}, "pre_pool in encoder_params must hold positive"),
+        ({"encoder_params": {**NARROW, "pre_pool": [8, 0]}}, "pre_pool in encoder_params must contain positive"),
         (
             {"encoder_params": {**NARROW, "site_width": -8}},
             "invalid parameter: The 'site_width' parameter of encoder_params",

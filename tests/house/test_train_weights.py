@@ -121,8 +121,8 @@ def interruptible():
 
 
 @pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("moment", ["training", "writing"])
-def test_ctrl_c(moment, sources, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("moment", "epoch"), [("training", 2), ("writing", 1)])
+def test_ctrl_c(moment, epoch, sources, tmp_path, monkeypatch):
     calls = []
 
     def interrupting(function, at):
@@ -139,7 +139,7 @@ def test_ctrl_c(moment, sources, tmp_path, monkeypatch):
             patch.setattr(DeepInfoMax, "forward", interrupting(DeepInfoMax.forward, 6))
         else:
             patch.setattr(os, "replace", interrupting(os.replace, 1))
-        with pytest.raises(SystemExit, match=r"interrupted after 1 epochs; the same command goes on"):
+        with pytest.raises(SystemExit, match=f"interrupted in epoch {epoch}; the same command resumes it"):
             run(sources, tmp_path)
     assert not (tmp_path / "weights").exists()
     run(sources, tmp_path)

@@ -69,9 +69,9 @@ def test_encoder_rate(embedder, X, y):
 
 
 def test_another_architecture_is_refused(embedder, X, y):
-    with pytest.raises(ValueError, match=r"another shape: n_components=4 \(here 5\)"):
+    with pytest.raises(ValueError, match=r"other settings: n_components=4 \(here 5\)"):
         transfer(embedder, n_components=5).fit(X, y)
-    with pytest.raises(ValueError, match="another shape: site_width=8"):
+    with pytest.raises(ValueError, match="other settings: site_width=8"):
         transfer(embedder, encoder_params=None).fit(X, y)
     with pytest.raises(ValueError, match=r"encoder_params has unknown keys \['width'\]"):
         SiteNetRegressor(encoder_params={"width": 3}).fit(X, y)
@@ -100,7 +100,7 @@ def test_units_of_the_labels_do_not_matter(X, y):
     # SI units.
     assert_allclose(clone(model).fit(X, 1e-20 * y).predict(X), 1e-20 * plain, rtol=1e-3, atol=1e-23)
     for factor in (1e-40, 1e39, 1e200):
-        with pytest.raises(ValueError, match=r"single precision .* pass y in other units"):
+        with pytest.raises(ValueError, match=r"single precision, .* pass y in other units"):
             model.fit(X, factor * y)
     # A large constant, such as a total energy's, takes no digits from the rest.
     assert_allclose(clone(model).fit(X, y + 1e6).predict(X) - 1e6, plain, rtol=1e-3, atol=1e-3)
@@ -108,7 +108,7 @@ def test_units_of_the_labels_do_not_matter(X, y):
 
 @pytest.mark.parametrize("sizes", [(0,), (8, -1), (8.0,), ["a"]])
 def test_hidden_layers_are_checked(sizes, X, y):
-    with pytest.raises(ValueError, match="hidden_layer_sizes must hold positive integers"):
+    with pytest.raises(ValueError, match="hidden_layer_sizes must contain positive integers"):
         SiteNetRegressor(**SMALL, hidden_layer_sizes=sizes).fit(X, y)
 
 

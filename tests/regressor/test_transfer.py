@@ -104,7 +104,7 @@ def test_frozen_twice_is_frozen(source, X, y):
 
 
 def test_what_is_not_fitted_is_refused(source, X, y):
-    match = r"the SiteNetRegressor given as pretrained is not fitted.*pretrained=FrozenEstimator\(\.\.\.\)"
+    match = r"the SiteNetRegressor passed as pretrained is not fitted.*pretrained=FrozenEstimator\(\.\.\.\)"
     for unfitted in (clone(source), FrozenEstimator(clone(source))):
         with pytest.raises(ValueError, match=match):
             transfer(source, pretrained=unfitted).fit(X, y)
@@ -113,7 +113,7 @@ def test_what_is_not_fitted_is_refused(source, X, y):
 
 
 def test_another_encoder_is_refused(source, structures, X, y):
-    with pytest.raises(ValueError, match=r"another shape: local_dim=4 \(here 5\)"):
+    with pytest.raises(ValueError, match=r"other settings: local_dim=4 \(here 5\)"):
         transfer(source, local_dim=5).fit(X, y)
     few = SiteNetFeaturizer(site_features=["row", "group"]).transform(structures)
     with pytest.raises(ValueError, match="the pretrained SiteNetRegressor was fitted on the site features"):

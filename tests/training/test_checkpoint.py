@@ -1,4 +1,4 @@
-"""A training run that was killed goes on from its checkpoint, and ends as if nothing had been."""
+"""A killed training run resumes from its checkpoint and ends like an uninterrupted one; bad files are refused."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback, EarlyStopping
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim._training.checkpoint import FORMAT
 from skdim.datasets import make_crystals
 from tests.helpers.processes import run_killed
 from tests.helpers.small_estimators import SMALL
@@ -30,7 +31,7 @@ STOPPING = {
 
 
 class Kill(Callback):
-    """SIGKILL in the middle of an epoch."""
+    """Kill the process in the middle of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -41,7 +42,7 @@ class Kill(Callback):
 
 
 def fit_and_die(embedder, X, moment, epoch):
-    """A fit that kills its process in an epoch, or while it writes a checkpoint."""
+    """Fit, and kill the process in an epoch or while a checkpoint is written."""
     calls, replace = [], os.replace
 
     def killing_replace(source, target):
@@ -58,21 +59,21 @@ def fit_and_die(embedder, X, moment, epoch):
 
 
 class Count(Callback):
-    """Counts the batches that it sees trained, in a list that copies share."""
+    """Record the epoch of each training batch, in a list that copies share."""
 
     def __init__(self):
-        self.seen = []
+        self.epochs = []
 
     def __deepcopy__(self, memo):
         return self
 
     def on_batch_begin(self, net, training=False, **kwargs):
         if training:
-            self.seen.append(len(net.history))
+            self.epochs.append(len(net.history))
 
 
 class Interrupt(Callback):
-    """Ctrl-C in the middle of an epoch."""
+    """Raise KeyboardInterrupt in the middle of an epoch, as Ctrl-C does."""
 
     def __init__(self, epoch):
         self.epoch = epoch
@@ -110,55 +111,71 @@ def assert_same_run(resumed, whole, X):
         ({**STOPPING, "learning_rate": "one_cycle"}, "writing", 3),
     ],
 )
-def test_a_killed_run_ends_as_a_whole_one(changes, moment, epoch, X, tmp_path):
+def test_a_killed_run_resumes_and_equals_an_uninterrupted_one(changes, moment, epoch, X, tmp_path):
     model = DeepInfoMaxEmbedder(**{**SETTINGS, **changes}, checkpoint=tmp_path / "runs" / "run.pt")
     whole = clone(model).set_params(checkpoint=None).fit(X)
     run_killed(fit_and_die, model, X, moment, epoch)
     count = Count()
     resumed = clone(model).set_params(callbacks=count).fit(X)
-    assert min(count.seen) == epoch, "the epochs before were not trained again"
+    assert min(count.epochs) == epoch, "earlier epochs are not trained again"
     assert_same_run(resumed, whole, X)
 
 
-def test_killed_before_the_first_epoch_is_over(X, tmp_path):
+def test_a_run_killed_in_its_first_epoch_starts_again(X, tmp_path):
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=str(tmp_path / "run.pt"))
     run_killed(fit_and_die, model, X, "training", 1)
     assert not (tmp_path / "run.pt").exists()
     assert_same_run(model.fit(X), clone(model).set_params(checkpoint=None).fit(X), X)
 
 
-@pytest.mark.parametrize("changes", [{}, STOPPING])
-def test_a_finished_run_returns_at_once(changes, X, tmp_path):
-    model = DeepInfoMaxEmbedder(**{**SETTINGS, **changes}, checkpoint=tmp_path / "run.pt").fit(X)
-    assert changes == {} or model.n_iter_ < STOPPING["max_epochs"], "the run was to stop early"
-    before = (tmp_path / "run.pt").stat().st_mtime_ns
+def fit_again(model, X):
+    """A second fit of a finished run, which must train nothing."""
     count = Count()
     again = clone(model).set_params(callbacks=count).fit(X)
-    assert count.seen == []
+    assert count.epochs == []
     assert_same_run(again, model, X)
-    assert changes or (tmp_path / "run.pt").stat().st_mtime_ns == before
-    assert_same_run(clone(model).fit(X), model, X)
 
 
-def test_own_early_stopping_does_not_take_the_place_of_the_best_weights(X, tmp_path):
-    own = EarlyStopping(monitor="train_loss", patience=100, load_best=False)
-    DeepInfoMaxEmbedder(**SETTINGS, early_stopping=True, callbacks=[own], checkpoint=tmp_path / "run.pt").fit(X)
-    assert torch.load(tmp_path / "run.pt", weights_only=True)["best"] is not None
+def test_a_finished_run_is_returned_without_training_or_writing(X, tmp_path):
+    model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=tmp_path / "run.pt").fit(X)
+    modified = (tmp_path / "run.pt").stat().st_mtime_ns
+    fit_again(model, X)
+    assert (tmp_path / "run.pt").stat().st_mtime_ns == modified
+    fit_again(model, X)
 
 
-def test_an_interrupt_goes_on_from_the_last_whole_epoch(X, tmp_path):
+def test_a_run_that_stopped_early_is_returned_without_training(X, tmp_path):
+    model = DeepInfoMaxEmbedder(**{**SETTINGS, **STOPPING}, checkpoint=tmp_path / "run.pt").fit(X)
+    assert model.n_iter_ < STOPPING["max_epochs"]
+    for _ in range(2):
+        fit_again(model, X)
+
+
+def test_early_stopping_among_the_callbacks_does_not_replace_the_best_weights(X, tmp_path):
+    stop = EarlyStopping(monitor="train_loss", patience=100, load_best=False)
+    model = DeepInfoMaxEmbedder(**SETTINGS, early_stopping=True, callbacks=[stop], checkpoint=tmp_path / "run.pt")
+    expected = model.fit(X).net_.module_.state_dict()
+    best = torch.load(tmp_path / "run.pt", weights_only=True)["best"]
+    assert best.keys() == expected.keys()
+    assert all(torch.equal(best[name], expected[name]) for name in best)
+
+
+def test_an_interrupted_run_resumes_from_its_last_complete_epoch(X, tmp_path):
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=tmp_path / "run.pt")
-    with pytest.warns(match="interrupted after 2 epochs"):
+    with pytest.raises(KeyboardInterrupt, match="training was interrupted in epoch 3"):
         clone(model).set_params(callbacks=Interrupt(3)).fit(X)
-    assert_same_run(clone(model).fit(X), clone(model).set_params(checkpoint=None).fit(X), X)
+    count = Count()
+    resumed = clone(model).set_params(callbacks=count).fit(X)
+    assert min(count.epochs) == 3
+    assert_same_run(resumed, clone(model).set_params(checkpoint=None).fit(X), X)
 
 
-def test_a_warm_start_goes_on_too(X, tmp_path):
+def test_a_warm_start_resumes(X, tmp_path):
     first = DeepInfoMaxEmbedder(**SETTINGS, warm_start=True).fit(X)
     data = pickle.dumps(first)
     whole = pickle.loads(data).set_params(max_epochs=4).fit(X)
     path = tmp_path / "run.pt"
-    with pytest.warns(match="interrupted after 7 epochs"):
+    with pytest.raises(KeyboardInterrupt, match="interrupted in epoch 8"):
         pickle.loads(data).set_params(max_epochs=4, checkpoint=path, callbacks=Interrupt(8)).fit(X)
     resumed = pickle.loads(data).set_params(max_epochs=4, checkpoint=path).fit(X)
     assert resumed.n_iter_ == 9
@@ -167,15 +184,15 @@ def test_a_warm_start_goes_on_too(X, tmp_path):
         DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).set_params(max_epochs=4).fit(X)
 
 
-def test_the_checkpoint_changes_nothing(X, tmp_path):
+def test_a_checkpoint_does_not_change_the_fit(X, tmp_path):
     model = DeepInfoMaxEmbedder(**SETTINGS)
     assert_same_run(clone(model).set_params(checkpoint=tmp_path / "run.pt").fit(X), model.fit(X), X)
     assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
 
 
-def test_the_bar_begins_where_the_run_does(X, tmp_path, capsys):
+def test_the_progress_bar_of_a_resumed_run_starts_at_its_epoch(X, tmp_path, capsys):
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=tmp_path / "run.pt", verbose=1)
-    with pytest.warns(match="interrupted after 3 epochs"):
+    with pytest.raises(KeyboardInterrupt, match="interrupted in epoch 4"):
         clone(model).set_params(callbacks=Interrupt(4), verbose=0).fit(X)
     model.fit(X)
     assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
@@ -184,7 +201,7 @@ def test_the_bar_begins_where_the_run_does(X, tmp_path, capsys):
     ]
 
 
-def test_free_parameters_may_change_and_no_others(X, tmp_path):
+def test_only_parameters_that_do_not_change_the_weights_may_differ(X, tmp_path):
     path = tmp_path / "run.pt"
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
     clone(model).set_params(representation="local", verbose=0, n_jobs=1, negatives=list(model.negatives)).fit(X)
@@ -200,7 +217,7 @@ def test_free_parameters_may_change_and_no_others(X, tmp_path):
     assert_same_run(clone(model).fit(X), model, X)
 
 
-def test_a_random_state_is_needed(X, tmp_path):
+def test_a_checkpoint_needs_a_random_state(X, tmp_path):
     with pytest.raises(ValueError, match="checkpoint needs a random_state"):
         DeepInfoMaxEmbedder(checkpoint=tmp_path / "run.pt").fit(X)
     model = DeepInfoMaxEmbedder(**{**SETTINGS, "random_state": np.random.RandomState(3)}, checkpoint=tmp_path / "r.pt")
@@ -208,15 +225,15 @@ def test_a_random_state_is_needed(X, tmp_path):
     assert_same_run(resumed.fit(X), model.fit(X), X)
 
 
-def test_numbers_of_numpy(X, tmp_path):
-    """As a search over np.logspace tries them."""
+def test_parameters_may_be_numpy_numbers(X, tmp_path):
+    """As in a search over np.logspace."""
     rates = {"learning_rate_init": np.float64(1e-3), "weight_decay": np.float32(0.25)}
     model = DeepInfoMaxEmbedder(**{**SETTINGS, **rates}, checkpoint=tmp_path / "run.pt").fit(X)
     plain = {name: float(value) for name, value in rates.items()}
     assert_same_run(clone(model).fit(X), DeepInfoMaxEmbedder(**{**SETTINGS, **plain}).fit(X), X)
 
 
-# ---- files that are no checkpoint ----
+# ---- invalid files ----
 
 
 class Evil:
@@ -224,49 +241,50 @@ class Evil:
         return (os.mkdir, ("evil",))
 
 
-def test_no_code_is_run(X, tmp_path, monkeypatch):
+def test_loading_a_checkpoint_runs_no_code(X, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for write in (torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))):
-        write({"format": "skdim.checkpoint", "schema_version": 2, "evil": Evil()}, tmp_path / "run.pt")
-        with pytest.raises(ValueError, match=r"run\.pt is damaged \(it is no file of tensors and numbers\): remove it"):
+        write({"format": "skdim.checkpoint", "schema_version": FORMAT.version, "evil": Evil()}, tmp_path / "run.pt")
+        with pytest.raises(ValueError, match=r"run\.pt is damaged \(it is not a file of tensors and numbers\): remove"):
             DeepInfoMaxEmbedder(**SETTINGS, checkpoint="run.pt").fit(X)
     assert not (tmp_path / "evil").exists()
 
 
-def test_damaged(X, tmp_path):
+def test_damaged_files_are_refused_and_kept(X, tmp_path):
     path = tmp_path / "run.pt"
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
     whole = path.read_bytes()
     with zipfile.ZipFile(path) as parts:
         size, name = max((part.file_size, part.filename) for part in parts.infolist() if "/data/" in part.filename)
         at = whole.index(parts.read(name)) + size // 2
-    flipped = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]  # one bit of a weight, which torch would read
+    flipped = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]  # one bit of a weight, which torch does not notice
     for damage in (b"", whole[:1000], whole[:-200], b"hello", flipped):
         path.write_bytes(damage)
         with pytest.raises(ValueError, match=r"run\.pt is damaged"):
             model.fit(X)
-        assert path.read_bytes() == damage, "what cannot be read is not overwritten"
-    with pytest.raises(ValueError, match="is no file"):
+        assert path.read_bytes() == damage, "a damaged file is not overwritten"
+    with pytest.raises(ValueError, match="is not a file"):
         clone(model).set_params(checkpoint=tmp_path).fit(X)
 
 
-def test_wrong_content(X, tmp_path):
+def test_files_with_other_content_are_refused(X, tmp_path):
     path = tmp_path / "run.pt"
     model = DeepInfoMaxEmbedder(**SETTINGS, checkpoint=path).fit(X)
     state = torch.load(path, weights_only=True)
     assert set(json.loads(state["run"])) == {"settings", "crystals", "start"}
 
     def refused(match, **changes):
-        torch.save({k: v for k, v in {**state, **changes}.items() if v != "leave out"}, path)
+        torch.save({k: v for k, v in {**state, **changes}.items() if v != "remove"}, path)
         with pytest.raises(ValueError, match=match):
             clone(model).fit(X)
 
     refused("is not a checkpoint of skdim: its format is 'other'", format="other")
     refused(
-        r"schema version 3, and this skdim .* reads version 2: use skdim .*, or pass another path", schema_version=3
+        rf"schema version 1, and this skdim .* reads version {FORMAT.version}: use skdim .*, or pass another path",
+        schema_version=1,
     )
     for key in ("run", "history", "n_done", "stopped", "best", "module", "optimizer", "callbacks"):
-        refused("is damaged", **{key: "leave out"})
+        refused("is damaged", **{key: "remove"})
     refused("is damaged", history="{")
     refused("is damaged", n_done="3")
     module = dict(state["module"])
@@ -274,7 +292,7 @@ def test_wrong_content(X, tmp_path):
     refused("is damaged", module=module)
     (group,) = state["optimizer"]["param_groups"]
     group = {name: value for name, value in group.items() if name != "lr"}
-    refused("the optimiser lacks settings", optimizer={**state["optimizer"], "param_groups": [group]})
+    refused("settings of the optimiser are missing", optimizer={**state["optimizer"], "param_groups": [group]})
     torch.save([1], path)
     with pytest.raises(ValueError, match="is not a checkpoint of skdim"):
         clone(model).fit(X)

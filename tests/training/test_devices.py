@@ -1,4 +1,4 @@
-"""Worker processes that would use one GPU take turns. No GPU is needed: locks know only numbers."""
+"""Worker processes take turns on a GPU. The tests need no GPU: locks depend only on its number."""
 
 import contextlib
 import itertools
@@ -16,25 +16,25 @@ from joblib import Parallel, delayed, parallel_config
 from numpy.testing import assert_array_equal
 
 from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
-from skdim._training import devices as _devices
+from skdim._training import devices
 from skdim._training.devices import device_turn, resolve_device
 from tests.helpers.small_estimators import SMALL
 
 
 @pytest.fixture
 def gpus(monkeypatch, tmp_path):
-    """Makes this process a worker that sees two GPUs; locks are files of this test's folder."""
+    """Make this process appear as a worker with two GPUs, with locks in a temporary folder."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(_devices.multiprocessing, "parent_process", lambda: "a parent")
-    monkeypatch.setattr(_devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(devices.multiprocessing, "parent_process", lambda: "a parent")
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return tmp_path
 
 
 @contextlib.contextmanager
 def another_process(folder, *names):
-    """Another process holds the locks of these GPUs; it leaves them when the block ends."""
+    """Context manager: another process that holds the locks of these GPUs."""
     script = """
 import sys
 from skdim._shared.locks import lock_file
@@ -54,7 +54,7 @@ sys.stdin.read()
         process.stdin.close()
 
 
-def test_no_turns_without_workers(monkeypatch):
+def test_the_main_process_takes_no_turns(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto") == "cuda"
     for device in ("cuda", "cuda:1", "cpu"):
@@ -62,22 +62,22 @@ def test_no_turns_without_workers(monkeypatch):
             assert taken == device
 
 
-def test_no_turns_on_the_cpu(gpus):
+def test_workers_take_no_turns_on_the_cpu(gpus):
     with device_turn("cpu") as taken:
         assert taken == "cpu"
     assert list(gpus.iterdir()) == []
 
 
-def test_a_worker_takes_the_first_gpu_that_is_free(gpus):
+def test_a_worker_takes_the_first_free_gpu(gpus):
     with device_turn("cuda") as taken:
         assert taken == "cuda:0"
     with another_process(gpus, 0), device_turn("cuda") as taken:
         assert taken == "cuda:1"
     with device_turn("cuda") as taken:
-        assert taken == "cuda:0", "a turn ends with the process that has it"
+        assert taken == "cuda:0", "the lock is released when its process ends"
 
 
-def test_a_turn_ends_with_an_error(gpus):
+def test_an_error_ends_the_turn(gpus):
     for _ in range(2):
         with pytest.raises(RuntimeError), device_turn("cuda:0"):
             raise RuntimeError
@@ -85,8 +85,8 @@ def test_a_turn_ends_with_an_error(gpus):
         pass
 
 
-@pytest.mark.parametrize(("device", "held", "which"), [("cuda", (0, 1), "all 2 GPUs"), ("cuda:1", (1,), "the one GPU")])
-def test_a_worker_waits_for_its_turn(gpus, monkeypatch, device, held, which):
+@pytest.mark.parametrize(("device", "held", "which"), [("cuda", (0, 1), "all 2 GPUs"), ("cuda:1", (1,), "the GPU")])
+def test_a_worker_waits_with_one_warning_if_all_gpus_are_in_use(gpus, monkeypatch, device, held, which):
     with another_process(gpus, *held) as process:
         waits = []
 
@@ -95,7 +95,7 @@ def test_a_worker_waits_for_its_turn(gpus, monkeypatch, device, held, which):
             if len(waits) == 3:
                 process.communicate("")
 
-        monkeypatch.setattr(_devices, "time", SimpleNamespace(sleep=wait))
+        monkeypatch.setattr(devices, "time", SimpleNamespace(sleep=wait))
         expected = pytest.warns(match=f"other worker processes use {which}: this one waits")
         with expected as caught, device_turn(device) as taken:
             assert taken in {f"cuda:{number}" for number in held}
@@ -103,7 +103,7 @@ def test_a_worker_waits_for_its_turn(gpus, monkeypatch, device, held, which):
         assert len(caught) == 1
 
 
-def test_inside_a_turn_there_is_no_other(gpus):
+def test_nested_turns_do_not_wait(gpus):
     with device_turn("cuda:1"):
         for device, inner in (("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")):
             with device_turn(device) as taken:
@@ -112,7 +112,7 @@ def test_inside_a_turn_there_is_no_other(gpus):
         assert taken == "cuda:0"
 
 
-def test_locks_are_named_by_the_gpus_that_cuda_shows(gpus, monkeypatch):
+def test_lock_names_follow_cuda_visible_devices(gpus, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-ab12")
     for device in ("cuda:0", "cuda:1"):
         with device_turn(device):
@@ -121,8 +121,8 @@ def test_locks_are_named_by_the_gpus_that_cuda_shows(gpus, monkeypatch):
 
 
 def turn(folder, seconds):
-    """In a worker: when a turn on the one GPU began and ended."""
-    _devices.tempfile.tempdir = folder
+    """In a worker: the start and the end of a turn on a single GPU."""
+    devices.tempfile.tempdir = folder
     torch.cuda.device_count = lambda: 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it waits
@@ -142,7 +142,7 @@ def test_joblib_workers_take_turns(tmp_path):
 
 @pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor])
 def test_estimators_work_on_the_device_of_their_turn(kind, X, y, monkeypatch):
-    """A second name of the CPU stands for the GPU that a worker gets."""
+    """Another name of the CPU stands for the GPU of a worker."""
     taken = []
 
     @contextlib.contextmanager
@@ -155,16 +155,18 @@ def test_estimators_work_on_the_device_of_their_turn(kind, X, y, monkeypatch):
     with monkeypatch.context() as patched:
         for module in ("skdim._training.train", "skdim._training.net"):
             patched.setattr(sys.modules[module], "device_turn", other_name)
-        devices = []
+        used_devices = []
         forward = type(plain.net_).infer
         patched.setattr(
-            type(plain.net_), "infer", lambda net, x, **kwargs: devices.append(net.device) or forward(net, x, **kwargs)
+            type(plain.net_),
+            "infer",
+            lambda net, x, **kwargs: used_devices.append(net.device) or forward(net, x, **kwargs),
         )
         model = kind(**settings).fit(X, y).fit(X, y)
         score = model.score(X, y)
-        assert set(devices) == {"cpu:0"}
+        assert set(used_devices) == {"cpu:0"}
         assert taken == ["cpu"] * 3
-        assert model.net_.device == "cpu", "which GPU it was is forgotten"
+        assert model.net_.device == "cpu", "the device of the turn is not kept"
     plain.fit(X, y)
     assert score == plain.score(X, y)
     output = "predict" if hasattr(plain, "predict") else "transform"

@@ -1,4 +1,4 @@
-"""Two processes that share every batch train as one does: losses, weights, checkpoints, draws."""
+"""Two processes that share every batch train like one: losses, weights, checkpoints, random draws."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ MODELS = {
     "paper": DeepInfoMaxEmbedder.paper(
         **{**SMALL, "local_dim": 4}, batch_sites=60, max_epochs=3, learning_rate_init=1e-2, kl_form="gaussian"
     ),
-    # Two blocks and pair inputs of both species; batches of two crystals, so that a process often has none.
+    # Two blocks and pair features of both species; batches of two crystals, so that a process often has none.
     "tiny batches": DeepInfoMaxEmbedder(
         **{**SMALL, "encoder_params": {**SMALL["encoder_params"], "log_coulomb": True, "pooling": "max"}},
         n_blocks=2,
@@ -63,12 +63,12 @@ def fitted(model, X, **params):
 
 
 def work(X, folder):
-    """What each of the two processes does."""
+    """Run in each of the two processes."""
     warnings.simplefilter("error")
     default, rank = MODELS["default"], int(os.environ["RANK"])
     result = {name: fitted(model, X) for name, model in MODELS.items()}
     result["verbose"] = fitted(default, X, verbose=1)
-    # Each process has its own global random state, and would have its own seed.
+    # The global random states of the processes differ, and their seeds would too.
     result["unseeded"] = fitted(default, X, random_state=None)
 
     # A file that only the first process can see, as on a machine of its own.
@@ -92,7 +92,7 @@ def work(X, folder):
 
 
 def launch(X, folder):
-    """What torchrun does, but for the start of the processes."""
+    """As torchrun, except for the start method of the processes."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -113,9 +113,9 @@ def launch(X, folder):
 
 @pytest.fixture(scope="module")
 def results(X, tmp_path_factory):
-    """What the two processes found, by rank."""
+    """Results of the two processes, by rank."""
     folder = tmp_path_factory.mktemp("launched")
-    with ThreadPoolExecutor(1) as pool:  # in the main thread the launcher would take over what signals do
+    with ThreadPoolExecutor(1) as pool:  # in the main thread the launcher would replace signal handlers
         pool.submit(launch, X, folder).result()
     return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
 
@@ -125,13 +125,13 @@ def losses(history):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_two_processes_train_as_one(name, results, X):
+def test_two_processes_train_like_one(name, results, X):
     whole = clone(MODELS[name]).fit(X)
     for result in results:
-        expected, found = losses(whole.history_), losses(result[name]["history"])
-        assert expected.keys() == found.keys()
+        expected, actual = losses(whole.history_), losses(result[name]["history"])
+        assert expected.keys() == actual.keys()
         for loss, values in expected.items():
-            assert_allclose(found[loss], values, rtol=1e-4, err_msg=loss)
+            assert_allclose(actual[loss], values, rtol=1e-4, err_msg=loss)
         assert_allclose(result[name]["vectors"], whole.transform(X), rtol=1e-3, atol=1e-3)
         assert result[name]["score"] == pytest.approx(whole.score(X), rel=1e-4)
         assert result[name]["device"] == "cpu"
@@ -144,34 +144,34 @@ def test_all_processes_end_with_the_same_weights(name, results):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_the_first_process_alone_reports(results):
+def test_only_the_first_process_reports(results):
     first, second = (result["verbose"]["screen"] for result in results)
     assert "3 of 3 epochs" in first
     assert second == ""
 
 
-def test_a_run_goes_on_from_the_file_of_the_first_process(results):
+def test_a_run_resumes_from_the_file_of_the_first_process(results):
     for result in results:
         for key, value in result["resumed"]["weights"].items():
             assert torch.equal(value, result["default"]["weights"][key])
 
 
-def test_errors_reach_all_processes(results):
+def test_errors_are_raised_in_all_processes(results):
     for result in results:
         settings, crystals, damaged = result["errors"]
-        assert "process 0's fit is another one than that of process 1: kl_weight=0.0 (here 0.1)" in settings
+        assert "process 0 differs from process 1: kl_weight=0.0 (here 0.1)" in settings
         assert "other crystals" in crystals
         assert "damaged.pt is damaged" in damaged
 
 
-def test_without_a_launcher_one_process_trains(X):
+def test_accelerate_without_a_launcher_trains_in_one_process(X):
     model = DeepInfoMaxEmbedder(**SMALL, max_epochs=1)
     alone = clone(model).set_params(device="accelerate").fit(X)
     assert alone.net_.ranks is None
     assert_array_equal(alone.transform(X), model.fit(X).transform(X))
 
 
-def test_a_missing_package_is_named(X, monkeypatch):
+def test_missing_accelerate_names_the_extra(X, monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[accelerate\]"):
         DeepInfoMaxEmbedder(device="accelerate").fit(X)
@@ -189,6 +189,6 @@ def test_shares_are_a_partition(n_ranks, X):
             alone = make_batch(X[share.crystals])
             for name in ("crystal", "class_offsets", "pair_offsets", "row", "neighbour"):
                 assert torch.equal(getattr(share.own, name), getattr(alone, name))
-    # Even, but for the crystal at either end.
+    # Equal, except for the crystals at the ends.
     largest = max(len(row.distance) for row in X)
     assert max(len(share.own.distance) for share in shares) <= len(X.distance) / n_ranks + largest

@@ -1,4 +1,4 @@
-"""The training run that both estimators share: its length, interrupts, callbacks, progress."""
+"""The training run of both estimators: number of epochs, interrupts, callbacks, progress."""
 
 import copy
 import pickle
@@ -9,8 +9,10 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from skorch.callbacks import Callback
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from skorch.callbacks import Callback, EarlyStopping
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim._training.net import CrystalNet
@@ -36,7 +38,7 @@ def same_weights(a, b):
 
 
 class Recorder(Callback):
-    """Notes the epochs it has seen, and the learning rates."""
+    """Record the learning rates after each epoch."""
 
     def __init__(self):
         self.rates = []
@@ -46,7 +48,7 @@ class Recorder(Callback):
 
 
 class Interrupt(Callback):
-    """The user's Ctrl-C, or another error, in the middle of an epoch."""
+    """Raise KeyboardInterrupt, as Ctrl-C does, or another error in the middle of an epoch."""
 
     def __init__(self, epoch, error=KeyboardInterrupt):
         self.epoch = epoch
@@ -57,10 +59,10 @@ class Interrupt(Callback):
             raise self.error
 
 
-# -- length of the run -------------------------------------------------------------------------------------------------
+# ---- number of epochs ----
 
 
-def test_history(kind, X, y):
+def test_history_has_a_finite_loss_per_epoch(kind, X, y):
     model = kind(**SMALL, max_epochs=3).fit(X, y)
     assert model.n_iter_ == len(model.history_) == 3
     assert np.isfinite(model.history_[:, "train_loss"]).all()
@@ -79,7 +81,7 @@ def test_the_history_has_the_parts_of_the_loss(weights_of_parts, X):
         assert_allclose(model.history_[-1, f"{side}_loss"], total, rtol=1e-6)
 
 
-def test_no_epochs_leave_the_first_weights(kind, X, y):
+def test_zero_epochs_give_the_initial_weights(kind, X, y):
     model = kind(**SMALL, max_epochs=0).fit(X, y)
     assert model.n_iter_ == 0
     assert len(model.history_) == 0
@@ -87,7 +89,7 @@ def test_no_epochs_leave_the_first_weights(kind, X, y):
     assert_array_equal(output(model, X), output(clone(model).fit(X, y), X))
 
 
-def test_warm_start_goes_on(kind, X, y):
+def test_warm_start_equals_one_longer_fit(kind, X, y):
     settings = {**SMALL, "learning_rate": "constant"}
     whole = kind(**settings, max_epochs=5).fit(X, y)
     parts = kind(**settings, max_epochs=2, warm_start=True).fit(X, y)
@@ -99,14 +101,14 @@ def test_warm_start_goes_on(kind, X, y):
     assert parts.history_[:, "train_loss"] == whole.history_[:, "train_loss"]
 
 
-def test_without_warm_start_a_second_fit_begins_anew(kind, X, y):
+def test_a_second_fit_without_warm_start_repeats_the_first(kind, X, y):
     model = kind(**SMALL, max_epochs=2)
     first = output(model.fit(X, y), X)
     assert_array_equal(output(model.fit(X, y), X), first)
     assert model.n_iter_ == 2
 
 
-def test_warm_start_reads_the_rate_the_schedule_and_the_callbacks(kind, X, y):
+def test_warm_start_uses_new_learning_rate_schedule_and_callbacks(kind, X, y):
     def rates(model):
         return next(callback for _, callback in model.net_.callbacks_ if isinstance(callback, Recorder)).rates
 
@@ -120,7 +122,7 @@ def test_warm_start_reads_the_rate_the_schedule_and_the_callbacks(kind, X, y):
 def test_warm_start_refuses_other_data(X, y):
     other = SiteNetFeaturizer(site_features=["row", "group"]).transform(make_crystals(40, random_state=0)[0])
     model = SiteNetRegressor(**SMALL, max_epochs=1, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="goes on with 1 targets, but y has 2"):
+    with pytest.raises(ValueError, match="continues with 1 targets, but y has 2"):
         model.fit(X, np.column_stack([y, y]))
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1, warm_start=True).fit(X)
     for estimator in (model, embedder):
@@ -140,12 +142,12 @@ def test_warm_start_refuses_another_network(kind, X, y):
         assert_array_equal(output(changed, X), before)
 
 
-def test_warm_start_reads_the_weight_decay(kind, X, y):
+def test_warm_start_uses_new_weight_decay(kind, X, y):
     model = kind(**SMALL, max_epochs=1, warm_start=True).fit(X, y).set_params(weight_decay=0.5).fit(X, y)
     assert {group["weight_decay"] for group in model.net_.optimizer_.param_groups} == {0.5}
 
 
-def test_warm_start_reads_freeze_and_encoder_rate(X, y):
+def test_warm_start_uses_new_freeze_and_encoder_rate(X, y):
     def encoder(model):
         return weights(model.net_.module_.encoder)
 
@@ -160,8 +162,8 @@ def test_warm_start_reads_freeze_and_encoder_rate(X, y):
     assert same_weights(encoder(model), before)
 
 
-def test_a_network_that_gives_nan_says_so(kind, X, y):
-    """The loss of its one epoch was made before the step that spoilt it."""
+def test_non_finite_output_is_an_error(kind, X, y):
+    """The loss of the only epoch is computed before the step that makes the weights diverge."""
     model = kind(**SMALL, max_epochs=1, batch_sites=10**6, learning_rate_init=1e30).fit(X, y)
     with pytest.raises(ValueError, match="its training diverged; lower learning_rate_init"):
         output(model, X)
@@ -169,7 +171,7 @@ def test_a_network_that_gives_nan_says_so(kind, X, y):
         model.score(X, y)
 
 
-def test_a_net_that_begins_anew_has_another_optimiser(kind, X, y):
+def test_initialising_a_net_again_makes_an_optimiser_of_the_new_weights(kind, X, y):
     net = kind(**SMALL, max_epochs=1).fit(X, y).net_
     net.initialize()
     trained = {id(p) for group in net.optimizer_.param_groups for p in group["params"]}
@@ -183,7 +185,7 @@ def test_a_net_that_begins_anew_has_another_optimiser(kind, X, y):
         ({"site_width": 0}, "'site_width' parameter of encoder_params must be an int"),
         ({"attention_hidden": None}, "'attention_hidden' parameter of encoder_params must be an int"),
         ({"pre_pool": 8}, "'pre_pool' parameter of encoder_params"),
-        ({"post_pool": (8, 0)}, r"post_pool in encoder_params must hold positive integers; got \(8, 0\)"),
+        ({"post_pool": (8, 0)}, r"post_pool in encoder_params must contain positive integers; got \(8, 0\)"),
         ({"log_coulomb": "no"}, "'log_coulomb' parameter of encoder_params"),
     ],
 )
@@ -195,10 +197,10 @@ def test_encoder_params_are_checked(params, match, kind, X, y):
 def test_early_stopping_keeps_the_best_weights(kind, X, y):
     class Remember(Callback):
         def on_train_begin(self, net, **kwargs):
-            self.seen = []
+            self.weights = []
 
         def on_epoch_end(self, net, **kwargs):
-            self.seen.append(weights(net.module_))
+            self.weights.append(weights(net.module_))
 
     settings = {**SMALL, "early_stopping": True, "validation_fraction": 0.4, "n_iter_no_change": 2, "max_epochs": 60}
     settings |= {"learning_rate": "constant", "learning_rate_init": 3e-2}
@@ -206,11 +208,11 @@ def test_early_stopping_keeps_the_best_weights(kind, X, y):
     losses = model.history_[:, "valid_loss"]
     best = int(np.argmin(losses))
     assert best + 1 < model.n_iter_ < 60
-    seen = next(callback for name, callback in model.net_.callbacks_ if name == "remember").seen
-    assert same_weights(weights(model.net_.module_), seen[best])
+    by_epoch = next(callback for name, callback in model.net_.callbacks_ if name == "remember").weights
+    assert same_weights(weights(model.net_.module_), by_epoch[best])
 
 
-def test_early_stopping_refuses_few_crystals(X, y):
+def test_early_stopping_refuses_too_few_crystals(X, y):
     with pytest.raises(ValueError, match="early_stopping holds out 10 of 12 crystals"):
         SiteNetRegressor(**SMALL, early_stopping=True).fit(X[:12], y[:12])
     with pytest.raises(ValueError, match="early_stopping holds out 2 of 3 crystals"):
@@ -222,48 +224,78 @@ def test_divergence_is_an_error(kind, X, y):
         kind(**SMALL, max_epochs=5, learning_rate="constant", learning_rate_init=1e30).fit(X, y)
 
 
-# -- interrupts, callbacks, progress -----------------------------------------------------------------------------------
+# ---- interrupts ----
 
 
-def test_an_interrupt_between_two_epochs(kind, X, y, monkeypatch):
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupt_ends_fit_and_leaves_no_fitted_estimator(kind, epoch, early_stopping, X, y):
+    model = kind(**SMALL, max_epochs=5, callbacks=Interrupt(epoch), early_stopping=early_stopping)
+    with pytest.raises(KeyboardInterrupt, match=f"training was interrupted in epoch {epoch}"):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        output(model, X)
+
+
+def test_an_interrupt_between_two_epochs_ends_fit(kind, X, y, monkeypatch):
     def interrupt(self, net, **kwargs):
         if len(net.history) == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("skdim._training.callbacks.EpochBar.on_epoch_end", interrupt)
-    model = kind(**SMALL, max_epochs=4, verbose=1, warm_start=True)
-    with pytest.warns(match="interrupted after 2 epochs"):
-        model.fit(X, y)
-    assert model.n_iter_ == 2
-    # A later fit is whole, whatever the history had.
-    model.set_params(verbose=0).fit(X, y)
-    assert model.n_iter_ == 6
+    with pytest.raises(KeyboardInterrupt, match="training was interrupted in epoch 2"):
+        kind(**SMALL, max_epochs=4, verbose=1).fit(X, y)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_an_interrupt_leaves_a_usable_estimator(kind, epoch, early_stopping, X, y):
-    model = kind(**SMALL, max_epochs=5, callbacks=Interrupt(epoch), early_stopping=early_stopping)
-    with pytest.warns(match=f"interrupted after {epoch - 1} epochs"):
-        model.fit(X, y)
-    assert model.n_iter_ == len(model.history_) == epoch - 1
-    assert np.isfinite(output(model, X)).all()
-    model.set_params(warm_start=True, callbacks=None, max_epochs=1).fit(X, y)
-    assert model.n_iter_ == epoch
+def test_an_interrupted_second_fit_leaves_the_first(kind, X, y):
+    model = kind(**SMALL, max_epochs=2).fit(X, y)
+    before = output(model, X)
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(callbacks=Interrupt(1)).fit(X, y)
+    assert_array_equal(output(model, X), before)
+    assert model.n_iter_ == len(model.history_) == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_warm_start_can_continue_after_an_interrupt_or_an_error(kind, error, X, y):
+    model = kind(**SMALL, max_epochs=2, warm_start=True).fit(X, y)
+    with pytest.raises(error):
+        model.set_params(callbacks=Interrupt(4, error)).fit(X, y)
+    assert len(model.history_) == 3, "only complete epochs"
+    model.set_params(callbacks=None).fit(X, y)
+    assert model.n_iter_ == len(model.history_) == 5
+    assert np.isfinite(model.history_[:, "train_loss"]).all()
+
+
+def test_early_stopping_among_the_callbacks_is_no_interrupt(kind, X, y):
+    stop = EarlyStopping(monitor="train_loss", patience=2, threshold=0.9, threshold_mode="rel")
+    model = kind(**SMALL, max_epochs=30, callbacks=[stop]).fit(X, y)
+    assert model.n_iter_ == 3
+
+
+def test_an_interrupt_in_a_fold_ends_cross_validation_and_searches(X, y):
+    model = SiteNetRegressor(**SMALL, max_epochs=2, callbacks=Interrupt(2))
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(model, X, y, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        GridSearchCV(model, {"n_blocks": [1, 2]}, cv=2).fit(X, y)
+
+
+# ---- callbacks and progress ----
 
 
 def test_callbacks_are_used_and_not_changed(kind, X, y):
-    own = Recorder()
-    for given in (own, [own], [("own", own)], ("own", own), (own,)):
-        model = kind(**SMALL, max_epochs=2, callbacks=given).fit(X, y)
+    recorder = Recorder()
+    for callbacks in (recorder, [recorder], [("name", recorder)], ("name", recorder), (recorder,)):
+        model = kind(**SMALL, max_epochs=2, callbacks=callbacks).fit(X, y)
         used = [callback for _, callback in model.net_.callbacks_ if isinstance(callback, Recorder)]
         assert len(used[0].rates) == 2
-        assert own.rates == []
+        assert recorder.rates == []
     with pytest.raises(ValueError, match="The 'callbacks' parameter of"):
         kind(callbacks=3).fit(X, y)
 
 
-def test_verbose(kind, X, y, capsys):
+def test_verbose_selects_silence_a_bar_or_a_table(kind, X, y, capsys):
     model = kind(**SMALL, max_epochs=2)
     model.fit(X, y)
     assert capsys.readouterr() == ("", "")
@@ -277,7 +309,7 @@ def test_verbose(kind, X, y, capsys):
     assert err == ""
 
 
-def test_the_bar_is_closed_when_training_raises(kind, X, y):
+def test_the_progress_bar_is_closed_when_training_raises(kind, X, y):
     from tqdm import tqdm
 
     with pytest.raises(RuntimeError):
@@ -285,8 +317,7 @@ def test_the_bar_is_closed_when_training_raises(kind, X, y):
     assert not list(getattr(tqdm, "_instances", ()))
 
 
-def test_a_net_that_is_not_initialized_can_be_copied():
-    """It has no weights to keep: its parameters are all of it."""
+def test_an_uninitialised_net_can_be_copied():
     net = CrystalNet(torch.nn.Linear, criterion=torch.nn.MSELoss, module__in_features=3, max_epochs=7)
     for again in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
         assert again.get_params()["max_epochs"] == 7
