@@ -69,7 +69,8 @@ def main(argv=None):
             sys.stdout.flush()  # here, and not at the end of the process, it can still be told that nobody reads it
             return code
         except (KeyboardInterrupt, Interrupted) as interrupt:
-            say(f"{name}: interrupted; {str(interrupt) or 'the same command goes on from what is done'}")
+            reason = str(interrupt) if isinstance(interrupt, Interrupted) else ""
+            say(f"{name}: interrupted; {reason or 'the same command goes on from what is done'}")
             return INTERRUPTED
         except BrokenPipeError:
             # Whoever read our output has gone. The interpreter must not try to write the rest at its end.

@@ -65,6 +65,7 @@ def fitted(model, X, **params):
 def work(X, folder):
     """Run in each of the two processes."""
     warnings.simplefilter("error")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; accelerate warns otherwise
     default, rank = MODELS["default"], int(os.environ["RANK"])
     result = {name: fitted(model, X) for name, model in MODELS.items()}
     result["verbose"] = fitted(default, X, verbose=1)
