@@ -111,15 +111,18 @@ class ChunkJournal(contextlib.AbstractContextManager):
         ids : list of str or None
         digest : str
             Fingerprint of its rows.
-        parts : iterable of (Crystals, dict of int to StructureError, list of (int, str, str))
+        parts : iterable of (Crystals, dict of int to StructureError, list of (int, str, str, str))
             Consecutive rows, which of them failed, and remarks as of ``featurize_rows``.
         """
         start = sum(n for n, _ in self.chunks)
         failures, remarks, row = [], [], start
         for crystals, errors, said in parts:
             self._writer.append(crystals)
-            remarks += [[k, ids[k - start], formula, text] for k, formula, text in said]
-            failures += [[row + k, ids[row + k - start], error.formula, error.reason] for k, error in errors.items()]
+            remarks += [[k, ids[k - start] or name, formula, text] for k, formula, text, name in said]
+            failures += [
+                [row + k, ids[row + k - start] or error.name, error.formula, error.reason]
+                for k, error in errors.items()
+            ]
             row += len(crystals)
         n_bytes = 0
         if self._ids is not None:
@@ -138,7 +141,9 @@ class ChunkJournal(contextlib.AbstractContextManager):
         """Make the whole the store ``path``; returns the number of remarks, and the first of them."""
         store = self._folder / _STORE
         self._writer.finish()
-        errors = {row: str(StructureError(row, formula, why)) for row, _, formula, why in self._told("failures")}
+        errors = {
+            row: str(StructureError(row, formula, why, name)) for row, name, formula, why in self._told("failures")
+        }
         for name, what in (("failures", "reason"), ("remarks", "remark")):
             with open(store / f"{name}.csv", "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 table = csv.writer(file)

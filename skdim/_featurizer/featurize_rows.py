@@ -12,8 +12,7 @@ from .._geometry.primitive_cell import Cell, least_sites, primitive_cell
 from .._geometry.supercell import nearest_pair, supercell_distances
 from .._shared.ragged import offsets_of
 from .._structures.errors import StructureError
-from .._structures.read import formula_of, read_structure, site_numbers
-from .._structures.source_rows import UNLOADED
+from .._structures.read import formula_of, name_of, read_structure, site_numbers
 
 #: Sites nearer than this, in angstrom, are one site written twice; no two nuclei in a solid are (H-H: 0.74).
 MIN_DISTANCE = 0.5
@@ -37,9 +36,9 @@ def featurize_rows(raws, first_row, options):
         The columns of a Crystals.
     errors : dict of int to StructureError
         Which of these rows failed, counted from 0, and why; empty unless ``keep_errors``.
-    remarks : list of (int, str, str)
-        Position in X, formula, and what should be known of how a row was read. (Not warned here: warnings of other
-        processes reach nobody.)
+    remarks : list of (int, str, str, str)
+        Position in X, formula, what should be known of how a row was read, and its name or None. (Not warned here:
+        warnings of other processes reach nobody.)
     """
     sites: list = []
     errors: dict[int, StructureError] = {}
@@ -57,11 +56,6 @@ def featurize_rows(raws, first_row, options):
 
 def _featurize(raw, row, options, remarks):
     """Numbers and oxidation states of the classes, compressed sites, and class of each input site, of one structure."""
-    if isinstance(raw, UNLOADED):
-        try:
-            raw = raw.load()
-        except ValueError as error:
-            raise StructureError(row, None, str(error)) from error
     structure = read_structure(
         raw,
         row,
@@ -79,7 +73,7 @@ def _featurize(raw, row, options, remarks):
         cell, distances = _sites_and_distances(structure, _kinds(numbers, oxidation), options)
         _check_apart(distances, cell, numbers)
     except GeometryError as error:
-        raise StructureError(row, formula_of(structure), str(error)) from error
+        raise StructureError(row, formula_of(structure), str(error), name_of(raw)) from error
     if options["compress"]:
         compressed = compress_sites(distances, cell.kinds, options["distance_tol"])
     else:

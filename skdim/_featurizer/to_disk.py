@@ -81,6 +81,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
                 )
                 journal.append(ids, _digest(ids, raws), parts)
             except StructureError as error:
+                error.name = error.name or ids[error.row - first]
                 if first:
                     error.add_note(f"{first} rows before it are kept in {work}; with on_error='warn' the run goes on")
                 raise
@@ -90,10 +91,10 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             raise ValueError(f"{source.name} holds no {source.what}")
         n_remarks, remark = journal.complete(path, site_features, settings)
     if n_remarks:
-        row, _, formula, text = remark
+        row, name, formula, text = remark
         warnings.warn(
             f"{n_remarks} of {first} structures were read with a remark; {path / 'remarks.csv'} has them. The first: "
-            f"{StructureError(row, formula, text)}",
+            f"{StructureError(row, formula, text, name)}",
             stacklevel=3,
         )
     return Crystals.load(path, mmap_mode="r")

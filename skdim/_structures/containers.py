@@ -6,7 +6,10 @@ import sys
 import numpy as np
 
 #: What a row may be, for messages.
-ROWS = "pymatgen Structures, ASE Atoms, CIF file names, CIF text and Structure.as_dict() dicts"
+ROWS = (
+    "pymatgen Structures and entries, ASE Atoms, paths or texts of files (CIF, POSCAR, extended XYZ, XSF, RES, CSSR, "
+    "JSON), and dicts (pymatgen, OPTIMADE, JARVIS, ASE)"
+)
 _ACCEPTED = (
     "Accepted: a list, a tuple, an object array of one column, a pandas Series or a DataFrame of one column, with rows "
     f"that may be {ROWS}, in any mixture."
@@ -14,7 +17,7 @@ _ACCEPTED = (
 
 
 def as_rows(X):
-    """Take a collection apart into its rows, without looking into them.
+    """List the rows of a collection, unchanged.
 
     Parameters
     ----------
@@ -24,7 +27,12 @@ def as_rows(X):
     Returns
     -------
     list
-        The rows, not converted. A TypeError or ValueError is raised where X is anything else, or empty.
+        The rows, not converted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is anything else, or empty.
 
     Examples
     --------

@@ -1,8 +1,10 @@
 """Errors of rows that cannot be read."""
 
+from __future__ import annotations
+
 
 class ReadError(ValueError):
-    """Why a structure cannot be read, and what to do; the caller adds the row and the formula."""
+    """Why a structure cannot be read, and what to do; the caller adds the row, its name and the formula."""
 
 
 class StructureError(ValueError):
@@ -16,15 +18,18 @@ class StructureError(ValueError):
         Reduced formula, None if it is not known.
     reason : str
         What is wrong, and what to do about it.
+    name : str or None
+        Name of the row: of its file, or its id in a table.
     """
 
-    def __init__(self, row, formula, reason):
-        # Exceptions are pickled by their args: with the text made in __str__ all three survive a joblib worker.
-        super().__init__(row, formula, reason)
-        self.row, self.formula, self.reason = row, formula, reason
+    def __init__(self, row, formula, reason, name=None):
+        # Exceptions are pickled by their args: with the text made in __str__ all survive a joblib worker.
+        super().__init__(row, formula, reason, name)
+        self.row, self.formula, self.reason, self.name = row, formula, reason, name
 
     def __str__(self):
-        return f"row {self.row}{f' ({self.formula})' if self.formula else ''}: {self.reason}"
+        name = f", {self.name}" if self.name else ""
+        return f"row {self.row}{name}{f' ({self.formula})' if self.formula else ''}: {self.reason}"
 
 
 def join_names(names, most=6):
@@ -35,4 +40,6 @@ def join_names(names, most=6):
 
 def describe(error):
     """Name an error of another library in a few words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return f"it lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"

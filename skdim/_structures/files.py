@@ -1,4 +1,4 @@
-"""Files and compressed contents, read in bounded memory."""
+"""Files and compressed contents, read in bounded memory; names that can be written."""
 
 from __future__ import annotations
 
@@ -7,29 +7,25 @@ import gzip
 import lzma
 import os
 import zlib
+from collections.abc import Callable
+from typing import IO, Any
 
 from .errors import ReadError, describe
 from .limits import MAX_SIZE
 
 #: How compressed content begins, and what opens it.
-_COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-#: What damaged content raises; MemoryError where it asks for a dictionary that is larger than the memory.
-DECOMPRESSION_ERRORS = (OSError, EOFError, ValueError, MemoryError, zlib.error, lzma.LZMAError)
+_COMPRESSIONS: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 _LONGEST_MAGIC = 6
+#: What reading raises; MemoryError if damaged content asks for a dictionary that is larger than the memory.
+READ_ERRORS = (OSError, EOFError, ValueError, MemoryError, zlib.error, lzma.LZMAError)
 
 
-def decompressed(file):
-    """Open a binary file for reading, through gzip, bz2 or xz where its content is compressed.
-
-    Parameters
-    ----------
-    file : seekable binary file
-
-    Returns
-    -------
-    binary file
-        ``file`` itself if it is not compressed.
-    """
+def decompressed(file: IO[bytes]) -> IO[bytes]:
+    """Open a seekable binary file through gzip, bz2 or xz if its content is compressed; else it is returned."""
     start = file.read(_LONGEST_MAGIC)
     file.seek(0)
     for magic, opener in _COMPRESSIONS.items():
@@ -38,8 +34,8 @@ def decompressed(file):
     return file
 
 
-def read_text_file(path):
-    """Read a text file, which may be compressed.
+def read_file(path):
+    """Read a file, which may be compressed.
 
     Parameters
     ----------
@@ -47,8 +43,8 @@ def read_text_file(path):
 
     Returns
     -------
-    str
-        One character more than MAX_SIZE at most.
+    bytes
+        The content, one byte more than MAX_SIZE at most.
 
     Raises
     ------
@@ -57,13 +53,24 @@ def read_text_file(path):
     """
     try:
         with open(path, "rb") as file:
-            return decode(decompressed(file).read(MAX_SIZE + 1))
-    except DECOMPRESSION_ERRORS as error:
-        raise ReadError(f"cannot open '{os.fspath(path)}' ({describe(error)})") from error
+            return decompressed(file).read(MAX_SIZE + 1)
+    except READ_ERRORS as error:
+        raise ReadError(f"cannot open the file ({describe(error)})") from error
 
 
 def decode(content):
-    """Text of a file: UTF-16 where a byte order mark says so, else UTF-8 with a sign in the place of what is not."""
+    """Decode the content of a text file: UTF-16 if a byte order mark says so, else UTF-8 with U+FFFD for errors."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
     return content.decode("utf-8-sig", errors="replace")
+
+
+def written_name(path):
+    """The name of a file as text that can be written: names that are not UTF-8 are read as Latin-1."""
+    name = os.fspath(path)
+    name = os.fsdecode(name) if isinstance(name, bytes) else name
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode("utf-8", errors="surrogateescape").decode("latin-1")
+    return name

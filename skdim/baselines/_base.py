@@ -17,7 +17,7 @@ from .._shared.progress import progress
 from .._shared.stateless import StatelessTransformer
 from .._structures.containers import as_rows
 from .._structures.errors import StructureError
-from .._structures.read import formula_of, read_structure
+from .._structures.read import formula_of, name_of, read_structure
 
 
 class StructureTransformer(StatelessTransformer, BaseEstimator):
@@ -127,7 +127,7 @@ def _transform_row(function, raw, row, disordered):
         if not np.isfinite(values).all():
             raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} of its features are not finite")
     except ValueError as error:
-        raise StructureError(row, formula_of(structure), str(error)) from error
+        raise StructureError(row, formula_of(structure), str(error), name_of(raw)) from error
     return values
 
 

@@ -178,12 +178,14 @@ def featurize(featurizer, source, store):
 def _say_remarks(store):
     import pandas as pd
 
+    from .._structures.errors import StructureError
+
     remarks = pd.read_csv(store / "remarks.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
     if not len(remarks):
         return
     say(f"{len(remarks)} structures were read with a remark:")
-    for row, name, _, text in remarks.head(_MOST_LISTED).itertuples(index=False):
-        say(f"  {name or f'row {row}'}: {text}")
+    for row, name, formula, text in remarks.head(_MOST_LISTED).itertuples(index=False):
+        say(f"  {StructureError(row, formula, text, name)}")
     if len(remarks) > _MOST_LISTED:
         say(f"  ... and {len(remarks) - _MOST_LISTED} more: `skdim featurize` keeps all of them in STORE/remarks.csv")
 
@@ -198,9 +200,8 @@ def report(named, output, reader=None):
     if not errors:
         return 0
     say(f"{len(errors)} of {len(named.X)} structures could not be used:")
-    failed = [(named.ids[row] or f"row {row}", why) for row, why in errors.items()]
-    for name, why in failed[:_MOST_LISTED]:
-        say(f"  {failure_text(name, why)}")
+    for why in list(errors.values())[:_MOST_LISTED]:
+        say(f"  {why}")
     if len(errors) > _MOST_LISTED:
         say(f"  ... and {len(errors) - _MOST_LISTED} more")
     said = " ".join(errors.values())
@@ -211,21 +212,16 @@ def report(named, output, reader=None):
         import pandas as pd
 
         file = output.with_name(f"{output.name}.failures.csv")
-        table = pd.DataFrame([(name, _reason(why)) for name, why in failed], columns=["id", "reason"])
+        failed = [(named.ids[row] or f"row {row}", _reason(why, named.ids[row])) for row, why in errors.items()]
+        table = pd.DataFrame(failed, columns=["id", "reason"])
         table.to_csv(file, index=False)
         say(f"  all of them: {file}")
     return len(errors)
 
 
-def failure_text(name, why):
-    """Which structure cannot be used, and why, for people to read."""
-    reason = _reason(why)
-    return f"{name}{' ' if reason.startswith('(') else ': '}{reason}"
-
-
-def _reason(why):
-    """Without the number of the row, which has a name here."""
-    return re.sub(r"^row \d+(: | )", "", why)
+def _reason(why, name):
+    """An error without the number and the name of its row, which the table has in a column."""
+    return re.sub(rf"^row \d+(, {re.escape(name)})?(: | )", "", why)
 
 
 def stored_ids(store, n_crystals):

@@ -82,7 +82,7 @@ def _installed():
 
 def _store(path, verify):
     from .. import Crystals
-    from ._crystals import failure_text, stored_ids
+    from ._crystals import stored_ids
 
     X = Crystals.load(path, mmap_mode="r", verify=verify)
     ids = stored_ids(path, len(X))
@@ -97,8 +97,7 @@ def _store(path, verify):
         row = next(iter(X.errors_))
         n = len(X.errors_)
         empty = "1 row is empty, as its structure" if n == 1 else f"{n} rows are empty, as their structures"
-        first = failure_text(ids[row] or "without a name", X.errors_[row])
-        lines.append(f"{empty} could not be used; the first is {_text(first)}")
+        lines.append(f"{empty} could not be used; the first is {_text(X.errors_[row])}")
     if verify:
         lines.append("its checksums are right")
     return lines

@@ -38,7 +38,7 @@ def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
     (folder / "b.cif").write_text(structures[0].to(fmt="cif"))
     code, out, err = run("embed", folder, "-o", tmp_path / "v.csv")
     assert (code, out) == (1, "")
-    assert "1 of 2 structures could not be used:\n  a.cif: " in err
+    assert "1 of 2 structures could not be used:\n  row 0, a.cif: " in err
     found = pd.read_csv(tmp_path / "v.csv", index_col="id")
     assert found.index.tolist() == ["a.cif", "b.cif"]
     assert found.isna().all(axis=1).tolist() == [True, False]
@@ -51,16 +51,18 @@ def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
 
 
 def test_remarks(run, structures, tmp_path, monkeypatch):
-    """A file that holds several structures is not shortened in silence."""
+    """A text with several structures is not shortened silently."""
     monkeypatch.setattr(cli_crystals, "_MOST_LISTED", 2)
-    (tmp_path / "mine").mkdir()
     text = "\n".join(structure.to(fmt="cif") for structure in structures[:2])
-    for name in "abc":
-        (tmp_path / "mine" / f"{name}.cif").write_text(text)
-    code, _, err = run("embed", tmp_path / "mine", "-o", tmp_path / "v.csv")
+    pd.DataFrame({"id": list("abc"), "cif": text}).to_csv(tmp_path / "t.csv", index=False)
+    code, _, err = run("embed", tmp_path / "t.csv", "-o", tmp_path / "v.csv")
     assert code == 0
-    remark = "reading the CIF text: it holds 2 structures, of which the first is used"
-    assert f"\n3 structures were read with a remark:\n  a.cif: {remark}\n  b.cif: {remark}\n  ... and 1 more" in err
+    remark = (
+        f"({structures[0].reduced_formula}): reading the CIF text: it holds 2 structures, of which the first is used"
+    )
+    assert (
+        f"\n3 structures were read with a remark:\n  row 0, a {remark}\n  row 1, b {remark}\n  ... and 1 more"
+    ) in err
     assert "warning" not in err
 
 

@@ -145,12 +145,12 @@ def test_no_table(cifs, refused, tmp_path, monkeypatch):
 
 def test_rows_find_their_structures(structures, tmp_path, capsys):
     """By the whole name first, in whatever order; and those without one are said."""
-    (tmp_path / "a").mkdir()
+    (tmp_path / "cifs" / "a").mkdir(parents=True)
     for name, k in (("s.cif", 0), ("a/s.cif", 1), ("a/u.CIF", 2)):
         structures[k].to(filename=str(tmp_path / "x.cif"))
-        (tmp_path / "x.cif").rename(tmp_path / name)
+        (tmp_path / "x.cif").rename(tmp_path / "cifs" / name)
     table = write(tmp_path / "t.parquet", id=["u", "a/s.cif", None, "s.cif", "v"], energy=[1.0, 2, 3, 4, None])
-    args = arguments(table, tmp_path)
+    args = arguments(table, tmp_path / "cifs")
     data = crystals(args, check_labels(args))
     assert data.X.formulas == [structures[k].composition.reduced_formula for k in (2, 1, 0)]
     assert (data.y.tolist(), data.n_failed) == ([1, 2, 4], 0)
@@ -194,7 +194,7 @@ def test_rows_that_fail_are_left_out(cifs, refused, tmp_path, capsys):
     args = arguments(table)
     data = crystals(args, check_labels(args))
     assert (data.y.tolist(), data.n_failed, len(data.X)) == ([2, 3], 1, 2)
-    assert "1 of 3 structures could not be used:\n  a: " in capsys.readouterr().err
+    assert "1 of 3 structures could not be used:\n  row 0, a: " in capsys.readouterr().err
     write(table, id=["a", "b"], cif=[BAD, BAD], energy=[1.0, 2.0])
     assert "none of the labelled structures can be used" in refused(table)
 

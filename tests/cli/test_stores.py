@@ -101,13 +101,13 @@ def test_more_failures_than_fit_a_screen(run, tmp_path):
     assert code == 1
     said = err.splitlines()
     assert "23 of 23 structures could not be used:" in said
-    assert [line[:9] for line in said if ".cif: " in line] == [f"  {k:02}.cif:" for k in range(20)]
+    assert [line.split(":")[0] for line in said if ".cif: " in line] == [f"  row {k}, {k:02}.cif" for k in range(20)]
     assert "  ... and 3 more" in said
     assert f"  all of them: {tmp_path / 'store' / 'failures.csv'}" in said
     assert len(pd.read_csv(tmp_path / "store" / "failures.csv")) == 23
     code, out, _ = run("info", tmp_path / "store")
     assert code == 0
-    assert "23 rows are empty, as their structures could not be used; the first is 00.cif: " in out
+    assert "23 rows are empty, as their structures could not be used; the first is row 0, 00.cif: " in out
 
 
 def test_stores_of_other_features(run, store, cifs, tmp_path):

@@ -162,7 +162,7 @@ def test_concatenate_refuses_what_does_not_belong_together(crystals, formation_c
 def test_errors_follow_rows(with_errors):
     X = with_errors
     assert set(X.errors_) == {1, 4}
-    assert X.errors_[1].startswith("row 1: cannot open 'no.cif'")
+    assert X.errors_[1].startswith("row 1, no.cif: cannot open the file")
     np.testing.assert_array_equal(X.failed, [False, True, False, False, True, False])
     assert X[[4, 0, 1]].errors_ == {0: X.errors_[4], 2: X.errors_[1]}
     assert X[[1, 1]].errors_ == {0: X.errors_[1], 1: X.errors_[1]}

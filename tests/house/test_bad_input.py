@@ -31,9 +31,9 @@ def not_finite():
 
 # Rows that no setting of the featurizer's defaults takes, and the message after "row 1".
 BAD = {
-    "no such file": ("absent.cif", ": cannot open 'absent.cif'"),
+    "no such file": ("absent.cif", ", absent.cif: cannot open the file"),
     "broken CIF": ("data_x\n_cell_length_a 4\nloop_\n_atom_site_label\nNa1\n", ": cannot read the CIF text: it lacks"),
-    "no CIF": ("hello\nworld", ": the text is not CIF"),
+    "no CIF": ("hello\nworld", ": the text is in none of the formats"),
     "missing": (None, r": the structure is missing \(None\)"),
     "number": (3, ": cannot use a int"),
     "overlap": (

@@ -180,7 +180,7 @@ def test_what_an_archive_may_do(tmp_path, structures):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert X.formulas[:2] == [X.formulas[0]] * 2
-    assert "it is larger than 64 MB" in X.errors_[2]
+    assert "it has more than 64 million characters" in X.errors_[2]
     assert peak < 400e6
     assert sorted(file.name for file in tmp_path.rglob("*.cif")) == []
 

@@ -18,7 +18,7 @@ from ase.db import connect
 from skdim import SiteNetFeaturizer
 from skdim._crystals.columns import COLUMNS
 from skdim._structures.source_rows import FlatStructure, Text
-from skdim._structures.sources import open_source as sources
+from skdim._structures.sources import ase_databases
 from skdim._structures.sources import parquet_tables as _parquet
 from skdim._structures.sources.open_source import open_source, open_sources
 
@@ -141,10 +141,10 @@ def test_texts_that_are_no_structures(tmp_path):
     secret = tmp_path / "secret.cif"
     secret.write_text("data_x")
     for text in (str(secret), "", "no crystal"):
-        assert "is not CIF" in reason(Text(text)), "a text is never taken for the name of a file"
+        assert "in none of the formats" in reason(Text(text)), "a text is never taken for the name of a file"
     assert "begins like JSON and is none" in reason(Text("{"))
     assert "begins like JSON and is none" in reason(Text('{"a":' * 100_000))
-    assert "pymatgen cannot read the dict" in reason(Text('{"sites": 3, "lattice": 4}'))
+    assert "cannot be read as JSON" in reason(Text('{"sites": 3, "lattice": 4}'))
 
 
 def test_json_names_no_classes(structures):
@@ -152,7 +152,6 @@ def test_json_names_no_classes(structures):
     content["sites"][0]["properties"] = content["properties"] = {"a": {"@module": "antigravity", "@class": "x"}}
     structure = SiteNetFeaturizer()._parts([Text(json.dumps(content))])
     assert structure[0][1] == {}
-    assert "properties" not in Text(json.dumps(content)).load()
 
 
 def test_csv_tables(structures, X, tmp_path):
@@ -181,7 +180,8 @@ def test_several_files_and_folders(structures, X, tmp_path):
     source = open_sources(paths)
     rows = list(source.read())
     base = tmp_path.as_posix()
-    assert [own for own, _ in rows] == [f"{base}/{n}" for n in ("a.cif", "cifs/b.cif", "t.parquet/0", "t.parquet/1")]
+    names = [name for name, _ in rows]
+    assert names == [f"{base}/a.cif", f"{base}/cifs/b.cif", "", ""], "the number of a row is not a name"
     assert SiteNetFeaturizer().transform([raw for _, raw in rows]).formulas == X[:4].formulas
     assert source.n_rows is None, "a folder is not counted"
     assert open_sources([paths[0], paths[2]]).n_rows == 3
@@ -196,7 +196,8 @@ def test_a_folder_of_cifs(structures, X, tmp_path):
     for k, name in enumerate(["b.cif", "a.CIF", "more/c.cif"]):
         (tmp_path / "cifs" / name).write_text(structures[k].to(fmt="cif"))
     (tmp_path / "cifs" / "notes.txt").write_text("no crystal")
-    source, ids, raws = read(tmp_path / "cifs")
+    with pytest.warns(UserWarning, match=r"1 of 4 files in the folder .*cifs were not read: 1 \.txt .*: notes\.txt\)"):
+        source, ids, raws = read(tmp_path / "cifs")
     assert ids == ["a.CIF", "b.cif", "more/c.cif"]
     assert not source.has_ids
     assert SiteNetFeaturizer().transform(raws).formulas == X[[1, 0, 2]].formulas
@@ -213,12 +214,12 @@ def test_a_folder_that_cannot_be_listed(structures, tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(structures[0].to(fmt="cif"))
 
-    def scandir(folder, really=os.scandir):  # permissions do not stop root
+    def listdir(folder, really=os.listdir):  # permissions do not stop root
         if os.path.basename(folder) == "closed":
             raise PermissionError(13, "Permission denied", folder)
         return really(folder)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", listdir)
     with pytest.raises(OSError, match=r"cannot list the folder .*closed \(Permission denied\)"):
         read(tmp_path)
 
@@ -242,7 +243,8 @@ def test_an_archive(structures, X, tmp_path):
         archive.writestr("notes.txt", "no crystal")
         archive.writestr("__MACOSX/b.cif", "attributes")
         archive.mkdir("x.cif")
-    _, ids, raws = read(path)
+    with pytest.warns(UserWarning, match=r"1 of 4 files in the archive some\.zip were not read: 1 \.txt"):
+        _, ids, raws = read(path)
     assert ids == ["b.cif", "../../a.cif", "more/c.cif"]
     assert SiteNetFeaturizer().transform(raws).formulas == X[:3].formulas
     assert list(tmp_path.iterdir()) == [path], "nothing is extracted"
@@ -256,7 +258,7 @@ def test_a_member_that_inflates(structures, tmp_path):
         archive.writestr("good.cif", structures[0].to(fmt="cif"))
     assert (tmp_path / "a.zip").stat().st_size < 2**18
     bomb, good = read(tmp_path / "a.zip")[2]
-    assert reason(bomb) == "it is larger than 64 MB, which no CIF is"
+    assert reason(bomb) == "it has more than 64 million characters, which no file of a crystal has"
     assert SiteNetFeaturizer().transform([good])
 
 
@@ -280,7 +282,7 @@ def test_a_damaged_member(structures, tmp_path):
 
 
 def test_an_ase_database(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "_AT_ONCE", 2)
+    monkeypatch.setattr(ase_databases, "_AT_ONCE", 2)
     with connect(tmp_path / "a.db") as database:
         for k in range(5):
             atoms = Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4 + k / 10], pbc=True)
@@ -357,7 +359,7 @@ def test_what_is_no_source(structures, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         open_source(tmp_path / "nowhere")
     for name, match in (
-        ("data.txt", "is neither a CIF"),
+        ("data.txt", "is neither a file of structures"),
         ("data.csv", "has no column cif or structure with whole CIFs. It has a, b"),
     ):
         (tmp_path / name).write_text("a,b\n")

@@ -1,0 +1,86 @@
+"""Which format a text is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from ..cif import looks_like_cif, split_cif
+from .cssr import is_cssr, read_cssr
+from .json_texts import is_json, read_json, split_json
+from .res import is_res, read_res, split_res
+from .vasp import is_poscar, is_xdatcar, read_poscar, split_xdatcar
+from .xsf import is_xsf, read_xsf, split_xsf
+from .xyz import is_xyz, read_xyz, split_xyz
+
+#: Characters at the beginning of a text in which its format is recognised.
+HEAD = 2**16
+NAMES = "CIF, POSCAR, XDATCAR, extended XYZ, XSF, RES, CSSR, and JSON of pymatgen, OPTIMADE, JARVIS or ASE"
+_FILE_NAME = re.compile(
+    r"(?i)(.*\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj)|(.*\.)?(POSCAR|CONTCAR|XDATCAR)([._-].*)?)"
+)
+_COMPRESSED = re.compile(r"(?i)\.(gz|bz2|xz)$")
+_DATA_BLOCK = re.compile(r"(?im)^[ \t]*data_\S*[ \t]*(#.*)?$")
+
+
+class Format(NamedTuple):
+    """One format of texts.
+
+    Attributes
+    ----------
+    name : str
+    recognises : callable
+        Whether a text begins as those of this format do.
+    split : callable
+        Gives a text for each crystal.
+    read : callable or None
+        Makes a Structure of the text of one crystal; None for CIF, which has more to say.
+    """
+
+    name: str
+    recognises: Callable[[str], bool]
+    split: Callable[[str], Iterable[str]]
+    read: Callable[[str], Any] | None
+
+
+def is_cif(text):
+    """Whether it has the line of a data block, or such a block and a cell anywhere."""
+    return bool(_DATA_BLOCK.search(text)) or looks_like_cif(text)
+
+
+def _whole(text):
+    return [text]
+
+
+CIF = Format("CIF", is_cif, lambda text: split_cif(text, "the CIF text"), None)
+_FORMATS = (
+    Format("JSON", is_json, split_json, read_json),
+    CIF,
+    Format("XSF", is_xsf, split_xsf, read_xsf),
+    Format("RES", is_res, split_res, read_res),
+    Format("CSSR", is_cssr, _whole, read_cssr),
+    Format("XDATCAR", is_xdatcar, split_xdatcar, read_poscar),
+    Format("POSCAR", is_poscar, _whole, read_poscar),
+    Format("XYZ", is_xyz, split_xyz, read_xyz),
+)
+
+
+def format_of(text):
+    """The format of a text, or None; its beginning is enough."""
+    head = text[:HEAD]
+    return next((one for one in _FORMATS if one.recognises(head)), None)
+
+
+def has_known_name(name):
+    """Whether files of such a name hold crystals, whatever is in this one."""
+    return bool(_FILE_NAME.fullmatch(_COMPRESSED.sub("", PurePath(name).name)))
+
+
+def is_content(text):
+    """Whether a text is the content of a file rather than the name of one."""
+    if "\n" in text:
+        return True
+    bare = text.strip()
+    return (is_json(bare) and bare[-1] in "}]") or looks_like_cif(bare)
