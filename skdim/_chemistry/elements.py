@@ -1,8 +1,8 @@
 """Elemental properties: one complete table for Z = 1 to 103, each value with its source.
 
-The table is ``elements.csv`` beside this file. Most of it is pymatgen's element data. Where that has a gap, the value
-comes from a handbook or, under a source key that starts with ``imputed:``, from a stated rule. The head of the csv
-explains every column and every key; ``tools/build_elements.py`` writes it.
+The table is ``elements.csv`` in this folder. Most values are pymatgen's. Gaps are filled from a handbook or, with a
+source key that starts with ``imputed:``, by a documented rule. The comments at the top of the file explain all columns
+and keys. ``tools/build_elements.py`` writes it.
 """
 
 import csv
@@ -25,7 +25,7 @@ __all__ = [
     "table_hash",
 ]
 
-#: The eight properties Site-Net reads for each site.
+#: The eight site features of the Site-Net paper.
 PAPER_SITE_FEATURES = (
     "atomic_number",
     "atomic_weight",
@@ -37,7 +37,7 @@ PAPER_SITE_FEATURES = (
     "density",
 )
 
-#: Every property of the table, the paper's first.
+#: All properties of the table, those of the paper first.
 ALL_SITE_FEATURES = PAPER_SITE_FEATURES + (
     "covalent_radius",
     "mendeleev_number",
@@ -58,7 +58,7 @@ ALL_SITE_FEATURES = PAPER_SITE_FEATURES + (
     "van_der_waals_radius",
 )
 
-#: The one site feature that is not the element's but the site's own, as the featurizer found it.
+#: The only site feature that is a property of the site and not of the element.
 OXIDATION_FEATURE = "oxidation_state"
 
 _SYMBOLS = """
@@ -69,39 +69,39 @@ Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl 
 Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr
 """
 
-#: The symbol of each atomic number; the empty string stands at 0.
+#: Chemical symbol by atomic number; index 0 is the empty string.
 SYMBOLS = ("", *_SYMBOLS.split())
 
-#: The heaviest element of the table, lawrencium.
+#: Largest atomic number in the table (lawrencium).
 MAX_Z = len(SYMBOLS) - 1
 
 
 def element_table(names=PAPER_SITE_FEATURES, *, scaled=True):
-    """Return elemental properties as an array whose row is the atomic number.
+    """Return elemental properties as an array indexed by atomic number.
 
     Parameters
     ----------
     names : str or sequence of str, default=PAPER_SITE_FEATURES
-        The properties, one a column. The table has:
+        The properties, one per column:
 
         - ``atomic_number``;
         - ``atomic_weight`` in u [1]_;
-        - ``row``, the period, 1 to 7, and ``group``, 1 to 18: La-Lu stand in row 6, Ac-Lr in row 7, all of them in
+        - ``row``, the period, 1 to 7, and ``group``, 1 to 18: La-Lu are in row 6, Ac-Lr in row 7, all of them in
           group 3;
         - ``first_ionization_energy`` in eV [1]_;
         - ``electronegativity`` on Pauling's scale [1]_; Allen's [2]_ for He, Ne and Ar;
         - ``atomic_radius`` in angstrom, Slater's empirical radii [1]_; calculated ones [3]_ for noble gases and the
           covalent radius for At, Fr and Cm-Lr;
-        - ``density`` in g/cm3 of the condensed phase [1]_: gases count as the liquid at the boiling point [4]_, Fr, At
-          and Fm-Lr are estimates;
+        - ``density`` in g/cm3 of the condensed phase [1]_: for gases that of the liquid at the boiling point [4]_;
+          estimates for Fr, At and Fm-Lr;
         - ``covalent_radius`` in angstrom [5]_; Bk-Lr from [6]_;
-        - ``mendeleev_number``, the place on Pettifor's chemical scale [1]_;
-        - ``electron_affinity`` in eV [1]_, negative where the anion is not bound;
+        - ``mendeleev_number``, the position on Pettifor's chemical scale [1]_;
+        - ``electron_affinity`` in eV [1]_, negative if the anion is not bound;
         - ``n_valence`` and its parts ``n_valence_s``, ``n_valence_p``, ``n_valence_d``, ``n_valence_f``: the electrons
-          outside the preceding noble gas's shells, filled d and f shells included [1]_;
+          outside the noble gas core, including filled d and f shells [1]_;
         - ``melting_point`` in K [1]_;
         - ``second_ionization_energy`` and ``third_ionization_energy`` in eV [1]_; H and He, which have fewer electrons,
-          repeat their last one;
+          repeat their last value;
         - ``max_oxidation_state`` and ``min_oxidation_state``, of the common states [1]_; 0 for noble gases without any;
         - ``boiling_point`` in K [1]_; C, Si, Cu, Pr and U from [7]_; At, Fr, Pa and Bk-Lr are estimates;
         - ``ionic_radius`` in angstrom, Shannon's crystal radii averaged over the element's oxidation states [1]_, so
@@ -111,14 +111,14 @@ def element_table(names=PAPER_SITE_FEATURES, *, scaled=True):
           gases, Br, Hg, Tm, At, Fr and Fm-Lr;
         - ``van_der_waals_radius`` in angstrom [1]_; Lr from [7]_.
     scaled : bool, default=True
-        Standardise each property to mean 0 and standard deviation 1 over the 103 elements. The scale belongs to the
-        table, so it is the same for every data set. False gives the units above.
+        Standardise each property to mean 0 and standard deviation 1 over the 103 elements, which is the same for every
+        data set. False returns values in the units above.
 
     Returns
     -------
     table : ndarray of shape (104, len(names)), dtype float64
-        Read-only, the same array at each call. Row Z holds element Z; row 0 is NaN, so that a missing atomic number
-        shows.
+        Read-only; repeated calls return the same array. Row Z is element Z. Row 0 is NaN, so that missing atomic
+        numbers are noticed.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def element_table(names=PAPER_SITE_FEATURES, *, scaled=True):
 
     See Also
     --------
-    element_sources : Where each value comes from, and which ones are estimates.
+    element_sources : Source of each value, and which values are estimates.
 
     References
     ----------
@@ -150,18 +150,18 @@ def element_table(names=PAPER_SITE_FEATURES, *, scaled=True):
     >>> element_table(["densty"])
     Traceback (most recent call last):
         ...
-    ValueError: unknown element properties: 'densty' (did you mean 'density'?). Known are: atomic_number, ...
+    ValueError: unknown element properties: 'densty' (did you mean 'density'?). Available: atomic_number, ...
     """
     return _table(_checked(names), bool(scaled))
 
 
 def check_features(site_features):
-    """Names in an estimator's ``site_features`` parameter, as a tuple; None stands for all.
+    """Return the names in an estimator's ``site_features`` parameter as a tuple; None stands for all.
 
     Raises
     ------
     ValueError
-        If it is a text or empty, or a name is unknown or comes twice.
+        If it is a string or empty, or a name is unknown or repeated.
     """
     names = ALL_SITE_FEATURES if site_features is None else tuple(site_features)
     if isinstance(site_features, str) or not names or len(set(names)) != len(names):
@@ -180,8 +180,8 @@ def element_sources(name):
     Returns
     -------
     sources : dict of str to str
-        Chemical symbol to source key, H to Lr. A key that starts with ``imputed:`` marks an estimate that fills a gap.
-        The head of ``elements.csv`` explains the keys.
+        Chemical symbol to source key, H to Lr. Keys that start with ``imputed:`` mark estimates.
+        The comments at the top of ``elements.csv`` explain the keys.
 
     Raises
     ------
@@ -202,16 +202,15 @@ def element_sources(name):
 
 
 def table_hash(names=ALL_SITE_FEATURES):
-    """Return a fingerprint of the properties' values.
+    """Return a hash of the values of some properties.
 
-    A model that has learnt from the table can record it and refuse another table. Comments, source keys and line
-    endings of the csv do not enter. Give the names that the model reads: then the fingerprint stays as it is when
-    the table gains a property.
+    Saved models record it, so that they are not used with other values. It does not depend on comments, source keys or
+    line endings of the file. Pass only the properties that the model uses: then new properties do not change the hash.
 
     Parameters
     ----------
     names : str or sequence of str, default=ALL_SITE_FEATURES
-        The properties that count, in this order.
+        In this order.
 
     Returns
     -------
@@ -238,7 +237,7 @@ def table_hash(names=ALL_SITE_FEATURES):
 
 
 def _checked(names):
-    """Return the names as a tuple; raise on any that the table does not have."""
+    """Return the names as a tuple; raise ValueError if one is not a property of the table."""
     names = (names,) if isinstance(names, str) else tuple(names)
     bad = []
     for name in names:
@@ -246,13 +245,13 @@ def _checked(names):
             near = difflib.get_close_matches(str(name).lower(), ALL_SITE_FEATURES, n=1)
             bad.append(repr(name) + (f" (did you mean {near[0]!r}?)" if near else ""))
     if bad:
-        raise ValueError(f"unknown element properties: {', '.join(bad)}. Known are: {', '.join(ALL_SITE_FEATURES)}")
+        raise ValueError(f"unknown element properties: {', '.join(bad)}. Available: {', '.join(ALL_SITE_FEATURES)}")
     return names
 
 
 @lru_cache(maxsize=1)
 def _columns():
-    """Read the csv: column name -> texts of the 103 elements. At first use, so that importing stays cheap."""
+    """Read the file: column name -> strings of the 103 elements. Read at first use, to keep imports fast."""
     text = files(__package__).joinpath("elements.csv").read_text(encoding="utf-8")
     header, *rows = csv.reader(line for line in text.splitlines() if not line.startswith("#"))
     return dict(zip(header, zip(*rows, strict=True), strict=True))
@@ -274,9 +273,17 @@ def _table(names, scaled):
 
 
 def site_inputs(crystals):
-    """Features of every class as the networks take them, float32 ndarray of shape (n_classes, n_features).
+    """Return the features of all site classes as the networks take them.
 
-    Elemental properties are standardised over the periodic table; an oxidation state is divided by 4.
+    Elemental properties are standardised over the periodic table; oxidation states are divided by 4.
+
+    Parameters
+    ----------
+    crystals : Crystals
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_classes, n_features)
     """
     names = crystals.site_features
     elemental = tuple(n for n in names if n != OXIDATION_FEATURE)

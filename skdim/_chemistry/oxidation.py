@@ -1,4 +1,4 @@
-"""Oxidation states of sites: those that the species carry, or pymatgen's guess from the formula under a time limit."""
+"""Oxidation states of sites: those of the species, or pymatgen's guess from the formula with a time limit."""
 
 import atexit
 import contextlib
@@ -17,7 +17,7 @@ import numpy as np
 from .elements import SYMBOLS
 from .formulas import reduced_formula
 
-#: Seconds that the child process may take to import pymatgen on a busy machine.
+#: Seconds in which the child process must have imported pymatgen, also on a busy machine.
 _START_LIMIT = 300.0
 
 
@@ -29,20 +29,20 @@ def oxidation_states(structure, mode, time_limit=5.0):
     structure : Structure
         Ordered.
     mode : {"species", "guess"}
-        "species": what the species carry. "guess": where every site carries one the same, else for each element the
-        mean state of the first of pymatgen's ``Composition.oxi_state_guesses`` for the reduced formula.
+        "species": the oxidation states of the species. "guess": the same if every site has one; otherwise, for each
+        element, the mean state in the first of pymatgen's ``Composition.oxi_state_guesses`` for the reduced formula.
     time_limit : float
-        Seconds for guessing one formula. Answers are remembered for the life of the process.
+        Seconds per formula. Guesses are cached for the lifetime of the process.
 
     Returns
     -------
     ndarray of float32 of shape (n_sites,)
-        0 where unknown.
+        0 if unknown.
 
     Warns
     -----
     UserWarning
-        Once for each formula whose guess was given up; its sites get 0.
+        Once per formula whose guess failed or took too long; the states of its sites are 0.
 
     Examples
     --------
@@ -56,11 +56,11 @@ def oxidation_states(structure, mode, time_limit=5.0):
     if not time_limit > 0:
         raise ValueError(f"time_limit must be positive, got {time_limit!r}")
     species = [next(iter(site.species)) for site in structure.sites]
-    # Element has no oxi_state, Species may have None; NaN is as unknown as these.
+    # Element has no oxi_state; that of a Species can be None or NaN.
     states = [getattr(one, "oxi_state", None) for one in species]
     states = [None if state is None or not math.isfinite(state) else state for state in states]
     if mode == "guess" and None in states:
-        # By atomic number: Fe2+ and Fe3+ are one element of the formula, deuterium is hydrogen.
+        # By atomic number: Fe2+ and Fe3+ are one element, and deuterium is hydrogen.
         symbols = [SYMBOLS[one.Z] for one in species]
         formula = reduced_formula(Counter(symbols))
         guess = _guess(formula, time_limit) if len(set(symbols)) > 1 else {}
@@ -69,20 +69,20 @@ def oxidation_states(structure, mode, time_limit=5.0):
 
 
 class _Guesser:
-    """One child process that guesses, and all that it has answered so far.
+    """A child process that guesses oxidation states, and a cache of its answers.
 
-    pymatgen enumerates combinations, which takes hours for some formulas and cannot be interrupted from outside the
-    main thread, where joblib's workers and threads run: only a process can be stopped for certain.
+    pymatgen enumerates combinations, which takes hours for some formulas. Only a process can be stopped reliably, since
+    signals reach the main thread only.
     """
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.answers = {}  # reduced formula -> dict, empty where there is no guess
-        self.given_up = {}  # formula -> the longest time limit that was not enough
+        self.answers = {}  # reduced formula -> dict, empty if there is no guess
+        self.given_up = {}  # formula -> the largest time limit that was exceeded
         self.process = None
 
     def guess(self, formula, time_limit):
-        """Return the guess for a formula, an empty dict where there is none."""
+        """Return the guess for a formula: a dict, empty if there is none."""
         with self.lock:
             if formula in self.answers:
                 return self.answers[formula]
@@ -96,16 +96,16 @@ class _Guesser:
             self.given_up[formula] = time_limit
         if first:
             warnings.warn(
-                f"the oxidation states of {formula} could not be guessed ({failure}); 0 is used. Decorate the "
-                "structure with oxidation states, or raise the time limit.",
+                f"the oxidation states of {formula} could not be guessed ({failure}); 0 is used. Add oxidation "
+                "states to the structure, or raise the time limit.",
                 stacklevel=4,
             )
         return {}
 
     def _ask(self, formula, time_limit):
-        """Return (answer, None), or (None, why there is none)."""
+        """Return (answer, None), or (None, reason of the failure)."""
         try:
-            for _ in range(2):  # Once more where the child had died since the last formula.
+            for _ in range(2):  # a second time if the child has died since the last formula
                 if self.process is None:
                     self._start()
                 line, expired = self._exchange(f"{formula}\n", time_limit)
@@ -115,15 +115,15 @@ class _Guesser:
                 self.stop()
                 if expired:
                     return None, f"no answer within {time_limit:g} s"
-            return None, "the process that guesses died, perhaps for lack of memory"
+            return None, "the child process died, possibly out of memory"
         except BaseException:
-            # Ctrl-C while waiting: the answer would be taken for that to the next formula.
+            # After Ctrl-C, the pending answer would be read as the answer to the next formula.
             self.stop()
             raise
 
     def _start(self):
         worker = Path(__file__).with_name("oxidation_worker.py")
-        # -P: the folder of the file, full of modules of ours, must not come before the standard library.
+        # -P: modules in the folder of the file must not shadow the standard library.
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", str(worker)],
             stdin=subprocess.PIPE,
@@ -134,12 +134,12 @@ class _Guesser:
         if line.strip() != "ready":
             self.stop()
             raise RuntimeError(
-                f"the process that guesses oxidation states did not start ({sys.executable} {worker}); see its "
-                "messages on stderr, or use the oxidation states of the species"
+                f"the child process that guesses oxidation states did not start ({sys.executable} {worker}); see its "
+                "messages on stderr, or use oxidation_states='species'"
             )
 
     def _exchange(self, request, time_limit):
-        """Send, and return (the line that came back or '', whether the time limit ended it)."""
+        """Send a request; return (the line of the answer or "", whether the time limit was exceeded)."""
         process, expired = self.process, threading.Event()
         assert process is not None  # _ask has started it
 
@@ -147,7 +147,7 @@ class _Guesser:
             expired.set()
             process.kill()
 
-        # A timer that kills ends the blocking read on every platform, which select() on a pipe does not.
+        # Killing the child ends the blocking read on every platform; select() does not work on pipes on Windows.
         timer = threading.Timer(min(time_limit, threading.TIMEOUT_MAX), expire)
         timer.daemon = True
         timer.start()
@@ -155,7 +155,7 @@ class _Guesser:
             process.stdin.write(request)
             process.stdin.flush()
             line = process.stdout.readline()
-        except OSError:  # a broken pipe: it had died before
+        except OSError:  # broken pipe: the child has died
             line = ""
         finally:
             timer.cancel()
@@ -163,21 +163,21 @@ class _Guesser:
         return (line if line.endswith("\n") else ""), expired.is_set()
 
     def stop(self):
-        """End the child and reap it."""
+        """Kill the child and wait for its end."""
         process, self.process = self.process, None
         if process is not None:
             process.kill()
             for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):  # what was written but not flushed cannot be, any more
+                with contextlib.suppress(OSError):  # unflushed data cannot be written any more
                     pipe.close()
             process.wait()
 
     def forget_child(self):
-        """Let go of the parent's child, after a fork: it is not ours to end."""
+        """After a fork, forget the child of the parent process without stopping it."""
         process, self.process, self.lock = self.process, None, threading.Lock()
         if process is not None:
-            # Our copies of its pipes would keep it alive when the parent ends. They cannot be closed as files: a thread
-            # of the parent may have held their locks.
+            # Open copies of its pipes would keep it alive when the parent ends. They cannot be closed as files, because
+            # a thread of the parent may have held their locks.
             null = os.open(os.devnull, os.O_RDWR)
             os.dup2(null, process.stdin.fileno(), inheritable=False)
             os.dup2(null, process.stdout.fileno(), inheritable=False)
@@ -186,7 +186,7 @@ class _Guesser:
             _INHERITED.append(process)
 
 
-#: Kept from the garbage collector, which would close them as files.
+#: Referenced here, because garbage collection would close them as files.
 _INHERITED: list[subprocess.Popen] = []
 _GUESSER = _Guesser()
 atexit.register(_GUESSER.stop)
@@ -195,5 +195,5 @@ if hasattr(os, "register_at_fork"):
 
 
 def _guess(formula, time_limit):
-    """Guess by way of this process's one child."""
+    """Guess with the child process that all threads share."""
     return _GUESSER.guess(formula, time_limit)

@@ -1,6 +1,6 @@
-"""The child process of `_oxidation`: reads a formula a line, answers with a line of JSON.
+"""Child process of ``oxidation``: reads one formula per line and answers with one line of JSON.
 
-Run as a file, not as a module: it needs pymatgen only, and importing the package would import torch.
+It is run as a file, not as a module, so that it imports pymatgen but not skdim.
 """
 
 import json
@@ -12,27 +12,27 @@ import threading
 
 
 def guess(formula):
-    """Return pymatgen's first guess, a dict of symbol -> mean oxidation state, or None where there is none."""
+    """Return pymatgen's first guess, a dict of symbol -> mean oxidation state, or None if there is none."""
     from pymatgen.core import Composition
 
-    # The reduced formula also fixes the order of the elements, which decides between guesses that score the same.
+    # The order of the elements in the formula decides between guesses with equal scores.
     guesses = Composition(Composition(formula).reduced_formula).oxi_state_guesses()
     return guesses[0] if guesses else None
 
 
 def main():
     """Answer until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is meant for the parent, which then decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the parent decides
     answers = sys.stdout
-    sys.stdout = sys.stderr  # so that nothing printed by a library gets among the answers
+    sys.stdout = sys.stderr  # output of libraries must not mix with the answers
     formulas: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen():
         for line in sys.stdin:
             formulas.put(line.strip())
-        os._exit(0)  # The parent is gone or has had enough: end at once, also in the middle of a guess.
+        os._exit(0)  # the parent has closed the pipe or died: exit at once, even during a guess
 
-    guess("NaCl")  # loads pymatgen's tables, so that their loading does not count against a time limit
+    guess("NaCl")  # loads pymatgen's tables, so that this does not count towards the time limit
     print("ready", file=answers, flush=True)
     threading.Thread(target=listen, daemon=True).start()
     while True:

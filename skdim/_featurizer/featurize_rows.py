@@ -148,7 +148,7 @@ def _to_columns(sites):
         "numbers": flat(s[0] for s in present),
         "oxidation_states": flat(s[1] for s in present),
         "multiplicity": flat(c.multiplicity for c in compressed),
-        "pair_offsets": offsets_of(flat(c.row_lengths for c in compressed)),
+        "pair_offsets": offsets_of(flat(c.n_pairs for c in compressed)),
         "site_class": flat(s[3] for s in present),
         "neighbour": flat(c.neighbour for c in compressed),
         "distance": flat(c.distance for c in compressed),

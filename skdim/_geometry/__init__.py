@@ -1,4 +1,4 @@
-"""From a cell to distances, in NumPy: lattice reduction, primitive cell, supercell, merged sites.
+"""Geometry of crystals in NumPy: lattice reduction, primitive cell, supercell, distances, merging of equivalent sites.
 
-It imports only from ``_shared``, and knows neither elements nor structures.
+It knows neither elements nor structures and imports only ``_shared``.
 """

@@ -1,6 +1,6 @@
-"""Lattices and their bases: integer normal form, shortest basis, and all shortest bases of one shape.
+"""Bases of lattices: Hermite normal form, Minkowski reduction, and all reduced bases of the same shape.
 
-A lattice is a (3, 3) array whose rows are the vectors.
+A lattice is a (3, 3) array whose rows are the lattice vectors.
 """
 
 from __future__ import annotations
@@ -10,48 +10,58 @@ import itertools
 
 import numpy as np
 
-#: Lattice vectors of a reduced cell one step away in each direction, but for the zero vector. Vector k is minus vector
-#: 25 - k. A shortest basis, and a nearest image, never need a larger step.
+#: Non-zero integer vectors with entries -1, 0 and 1; vector 25 - k is the negative of vector k. In a reduced cell, they
+#: are sufficient to find all shortest bases and nearest images.
 STEPS = np.array([v for v in itertools.product((-1, 0, 1), repeat=3) if any(v)])
-#: Relative difference below which squared lengths count as equal, and difference below which cosines do.
+#: Tolerance for equal squared lengths (relative) and for equal cosines (absolute).
 METRIC_TOL = 1e-4
-#: Whether three of the STEPS span the whole lattice, (26, 26, 26).
+#: Whether three of the STEPS are a basis of the lattice, (26, 26, 26).
 _SPANS = np.abs(np.einsum("iw,jkw->ijk", STEPS, np.cross(STEPS[:, None], STEPS[None]))) == 1
 
 
 class GeometryError(ValueError):
-    """A cell that cannot be turned into distances; the caller adds the row and the formula."""
+    """A cell for which distances cannot be computed; the caller adds row and formula."""
 
 
 @contextlib.contextmanager
 def without_panics():
-    """Make an error of it when moyopy gives up on a cell: its panics are no Exceptions, and would end a whole run."""
+    """Convert panics of moyopy to GeometryError: they do not derive from Exception and would end the run."""
     try:
         yield
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
-        raise GeometryError(f"moyopy cannot work with its cell ({error}): check the lattice") from error
+        raise GeometryError(f"moyopy failed for its cell ({error}): check the lattice") from error
 
 
 def hermite_form(rows):
-    """Upper triangular integer basis (3, 3), with positive diagonal and reduced above it, of the lattice of ``rows``.
+    """Hermite normal form of an integer lattice.
 
-    Two sets of rows span the same lattice exactly if their Hermite forms are equal.
+    Two sets of rows span the same lattice if and only if their Hermite normal forms are equal.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of 3 int
+        They span the lattice.
+
+    Returns
+    -------
+    ndarray of int64 of shape (3, 3)
+        Upper triangular, with positive diagonal and reduced above it.
     """
     rows = [[int(v) for v in row] for row in rows]
     basis = []
     for column in range(3):
-        # Euclid's algorithm down the column, until one row is left with an entry in it.
-        while len(live := [row for row in rows if row[column]]) > 1:
-            pivot = min(live, key=lambda row: abs(row[column]))
-            for row in live:
+        # Euclid's algorithm, until one row has a non-zero entry in the column.
+        while len(nonzero := [row for row in rows if row[column]]) > 1:
+            pivot = min(nonzero, key=lambda row: abs(row[column]))
+            for row in nonzero:
                 if row is not pivot:
                     quotient = row[column] // pivot[column]
                     row[:] = [a - quotient * b for a, b in zip(row, pivot, strict=True)]
-        if not live:
+        if not nonzero:
             raise ValueError("the rows do not span three dimensions")
-        pivot = live[0]
+        pivot = nonzero[0]
         rows = [row for row in rows if row is not pivot]
         basis.append([-v for v in pivot] if pivot[column] < 0 else pivot)
     for column in (1, 2):
@@ -62,7 +72,7 @@ def hermite_form(rows):
 
 
 def minkowski_reduced(lattice):
-    """A basis of the shortest vectors of a lattice, a <= b <= c."""
+    """Return a Minkowski-reduced basis of a lattice, sorted by length."""
     from moyopy import minkowski_reduce
 
     with without_panics():
@@ -71,11 +81,11 @@ def minkowski_reduced(lattice):
 
 
 def reduced_bases(lattice):
-    """All shortest bases of a lattice that share one canonical shape, one of each pair of a basis and its negative.
+    """Return all reduced bases of a lattice that have one canonical shape, without their negatives.
 
-    A crystal can be handed over in any basis of its lattice. Of the bases made of the shortest vectors (a <= b <= c)
-    this takes those nearest to right angles and, between shapes that tie, the one whose cosines come first; what is
-    left differs only by symmetries of the lattice. The shape, and the set, do not depend on the input basis.
+    The result does not depend on the input basis. Of the bases of shortest vectors (a <= b <= c), those closest to
+    right angles are chosen; of shapes that tie, the one with the smallest cosines in lexicographic order. The remaining
+    bases differ only by symmetry operations of the lattice.
 
     Parameters
     ----------
@@ -84,13 +94,13 @@ def reduced_bases(lattice):
     Returns
     -------
     ndarray of shape (n_bases, 3, 3)
-        One at least, and at most 24.
+        At least one and at most 24 bases.
     """
     start = minkowski_reduced(lattice)
     vectors = STEPS @ start
     gram = vectors @ vectors.T
     square = np.diag(gram)
-    # Each length has its own tolerance: two short vectors of a slab cell must not tie because the third is long.
+    # The tolerance of each length is relative to that length: short vectors must not tie because another one is long.
     a, b, c = (np.flatnonzero(np.abs(square - m) < METRIC_TOL * m) for m in np.einsum("ij,ij->i", start, start))
     i, j, k = np.nonzero(_SPANS[np.ix_(a[a >= 13], b, c)])
     i, j, k = a[a >= 13][i], b[j], c[k]

@@ -1,6 +1,6 @@
-"""The primitive cell of a crystal, and which of its sites each input site is: numpy arrays in, numpy arrays out.
+"""The primitive cell of a crystal and the mapping of input sites to primitive sites, on NumPy arrays.
 
-Conventions: a lattice is a (3, 3) array whose rows are the vectors, in angstrom; coordinates are fractional in it.
+A lattice is a (3, 3) array whose rows are the lattice vectors in angstrom; coordinates are fractional.
 """
 
 from __future__ import annotations
@@ -12,21 +12,29 @@ import numpy as np
 
 from .lattice import GeometryError, hermite_form, minkowski_reduced, without_panics
 
-# The symmetry search remarks on displacements far below symprec; those who want to hear it configure the logger "moyo".
+# moyopy logs displacements far below symprec. Configure the logger "moyo" to see these messages.
 logging.getLogger("moyo").addHandler(logging.NullHandler())
 
-#: Entries of the arrays of all sites against all: large cells are taken some rows at a time.
+#: Number of distances that are computed at a time in large cells.
 _BLOCK = 2**21
-#: Bounds of symprec / s and of symprec l / s^2, for lattice vectors from s to l long: above 0.1, or above 7, the
-#: symmetry search of some lattices never ends.
-_MOST_OF_SHORTEST, _MOST_TILT = 0.05, 3
+#: Upper bounds of symprec / s and of symprec * l / s^2, where s and l are the lengths of the shortest and the longest
+#: lattice vector. The symmetry search of some lattices never ends above 0.1 and 7.
+_MAX_SYMPREC_RATIO, _MAX_SYMPREC_TILT = 0.05, 3
 
 
 class Cell(NamedTuple):
-    """A primitive cell, and which of its sites each input site is.
+    """A primitive cell.
 
-    ``lattice`` (3, 3) in angstrom; ``coords`` (M, 3) fractional; ``kinds`` (M,) the caller's integer label of what
-    sits there; ``site_of`` (n_input,) the primitive site of each input site.
+    Attributes
+    ----------
+    lattice : ndarray of shape (3, 3)
+        In angstrom.
+    coords : ndarray of shape (M, 3)
+        Fractional coordinates.
+    kinds : ndarray of int of shape (M,)
+        Label of each site, as passed in.
+    site_of : ndarray of int of shape (n_input,)
+        Primitive site of each input site.
     """
 
     lattice: np.ndarray
@@ -36,17 +44,17 @@ class Cell(NamedTuple):
 
 
 def least_sites(kinds):
-    """The number of sites below which no cell of these input sites can be.
+    """Return a lower bound of the number of primitive sites.
 
-    A translation leaves no site in place, so the order of their group divides the number of sites of every kind.
+    Translations move every site, so that the order of the translation group divides the number of sites of each kind.
     """
     return len(kinds) // int(np.gcd.reduce(np.unique(kinds, return_counts=True)[1]))
 
 
 def primitive_cell(lattice, coords, kinds, symprec=1e-3):
-    """Find the primitive cell, with the positions averaged over the sites that a translation maps onto each other.
+    """Find the primitive cell; the positions are averages over sites that are equivalent by translation.
 
-    Averaging makes the result independent of the order of the input sites also where the translation holds only
+    Because of the average, the result does not depend on the order of the sites, even if a translation holds only
     within ``symprec``.
 
     Parameters
@@ -56,9 +64,9 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     coords : ndarray of shape (n_sites, 3)
         Fractional coordinates.
     kinds : ndarray of int of shape (n_sites,)
-        Sites with different kinds are never equivalent.
+        Labels; sites with different labels are never equivalent.
     symprec : float
-        How far, in angstrom, sites may be from where a translation puts them.
+        Tolerance for the positions of translated sites, in angstrom.
 
     Returns
     -------
@@ -67,21 +75,21 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     Raises
     ------
     GeometryError
-        If the symmetry search finds no consistent answer, or ``symprec`` is not small against the lattice.
+        If the symmetry search fails or is inconsistent, or ``symprec`` is too large for the lattice.
 
     Notes
     -----
-    The translations are moyopy's; a cell in which sites coincide is returned as it is.
+    The translations are found by moyopy. A cell with coinciding sites is returned unchanged.
     """
     cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
     if least_sites(kinds) == len(kinds):
         return cell
     if _sites_coincide(cell, symprec):
-        # No search finds its way there; the caller refuses the distance of 0, and names the sites.
+        # The symmetry search would fail. The caller raises an error for the distance of 0 that names the sites.
         return cell
     translations = _translations(cell, symprec)
     for translation in translations @ lattice:
-        # In units of the cell found so far, a translation of order n is a whole number of n-ths.
+        # In units of the current cell, the entries of a translation of order n are multiples of 1 / n.
         point = np.rint(translation @ np.linalg.inv(cell.lattice) * len(translations)).astype(np.int64)
         point %= len(translations)
         common = int(np.gcd.reduce([len(translations), *point]))
@@ -97,7 +105,7 @@ def _sites_coincide(cell, symprec):
 
 
 def _square_distances(cell, translation=0.0):
-    """Squared distances from translated sites to the nearest images: blocks of rows, (slice, ndarray (k, n_sites))."""
+    """Yield squared distances from translated sites to nearest images, in blocks: (slice, ndarray (k, n_sites))."""
     n = len(cell.kinds)
     step = max(1, _BLOCK // n)
     for start in range(0, n, step):
@@ -109,19 +117,19 @@ def _square_distances(cell, translation=0.0):
 
 
 def _translations(cell, symprec):
-    """Lattice translations that map the sites onto each other, the zero one included, (n, 3) fractional."""
+    """Find the translations that map the sites onto each other, including zero: fractional, shape (n, 3)."""
     import moyopy
 
     lengths = np.linalg.norm(minkowski_reduced(cell.lattice), axis=1)
     shortest, longest = lengths.min(), lengths.max()
-    if symprec > _MOST_OF_SHORTEST * shortest or symprec * longest > _MOST_TILT * shortest**2:
-        # moyopy would gather symmetries of such a lattice without end, until no memory is left.
+    if symprec > _MAX_SYMPREC_RATIO * shortest or symprec * longest > _MAX_SYMPREC_TILT * shortest**2:
+        # The symmetry search of moyopy might not end, and use all memory.
         raise GeometryError(
             f"its shortest lattice vector is {shortest:.3g} angstrom and its longest {longest:.3g}, too short or too "
-            f"unequal for symprec={symprec:g}: check the lattice, or choose a smaller symprec"
+            f"different for symprec={symprec:g}: check the lattice, or choose a smaller symprec"
         )
     crystal = moyopy.Cell(cell.lattice.tolist(), cell.coords.tolist(), cell.kinds.tolist())
-    # A search can fail at one tolerance, where a translation holds for part of the sites only, and pass at a finer one.
+    # The search fails if a translation holds for some of the sites only; it can succeed with a smaller tolerance.
     for tolerance in (symprec, symprec / 10, symprec / 100):
         try:
             with without_panics():
@@ -132,35 +140,35 @@ def _translations(cell, symprec):
     else:
         raise GeometryError(
             f"the search for its primitive cell failed ({reason}): check for sites that nearly coincide, or pass "
-            "supercell='none' to use the cell as it is"
+            "supercell='none' to use the cell as given"
         )
     pure = (np.asarray(operations.rotations) == np.eye(3, dtype=int)).all(axis=(1, 2))
     return np.asarray(operations.translations, dtype=float)[pure]
 
 
 def _orbits(cell, translation, order, symprec):
-    """Where each site goes under 0, ..., order - 1 translations, (order, n_sites)."""
-    partner = np.empty(len(cell.kinds), dtype=np.int64)
+    """Site onto which each site is mapped by 0, ..., order - 1 translations, shape (order, n_sites)."""
+    image_of = np.empty(len(cell.kinds), dtype=np.int64)
     nearest = np.empty(len(cell.kinds))
     for rows, square in _square_distances(cell, translation):
         square[cell.kinds[rows, None] != cell.kinds[None]] = np.inf
-        partner[rows] = square.argmin(axis=1)
+        image_of[rows] = square.argmin(axis=1)
         nearest[rows] = square.min(axis=1)
-    every = np.arange(len(partner))
+    every = np.arange(len(image_of))
     orbits = [every]
     for _ in range(order):
-        orbits.append(partner[orbits[-1]])
-    # The search allows each site symprec, and the one that it is carried to as well.
+        orbits.append(image_of[orbits[-1]])
+    # In the search, both a site and its image can be off by symprec.
     if (nearest > (2 * symprec) ** 2).any() or not np.array_equal(orbits[-1], every):
         raise GeometryError(
-            "it has translations that carry its sites onto each other only in part: choose another symprec, or pass "
-            "supercell='none' to use the cell as it is"
+            "its translations map only some of its sites onto each other: choose another symprec, or pass "
+            "supercell='none' to use the cell as given"
         )
     return np.array(orbits[:-1])
 
 
 def _fold(cell, point, orbits):
-    """Make the cell of the finer lattice that includes a translation, each site the mean of its orbit."""
+    """Return the cell of the lattice that includes a translation; each site is the mean of its orbit."""
     order = len(orbits)
     basis = hermite_form([point, *(order * np.eye(3, dtype=np.int64))])
     coords = cell.coords @ (order * np.linalg.inv(basis))

@@ -1,6 +1,6 @@
-"""The supercell of a primitive cell, and the minimum-image distances in it: numpy arrays in, numpy arrays out.
+"""Supercells and their minimum-image distances, on NumPy arrays.
 
-Conventions: a lattice is a (3, 3) array whose rows are the vectors, in angstrom; coordinates are fractional in it.
+A lattice is a (3, 3) array whose rows are the lattice vectors in angstrom; coordinates are fractional.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import numpy as np
 
 from .lattice import METRIC_TOL, STEPS, GeometryError, minkowski_reduced, reduced_bases
 
-#: Of each step to a neighbouring cell and the one back, one.
+#: One of each pair of opposite steps to neighbouring cells.
 _HALF_STEPS = STEPS[13:]
 
 
 def supercell_steps(lattice, n_sites, max_sites):
-    """Integer matrix that grows a cell towards an orthorhombic box with equal edges, of at most ``max_sites`` sites.
+    """Integer matrix of a nearly cubic supercell with at most ``max_sites`` sites (Moran et al. 2025).
 
-    The lattice is factored as R Q, R upper triangular: R's diagonal are the edges of the orthorhombic cell that the
-    lattice can be sheared to, by diag(R) R^-1. The shortest edge grows by one until the next step would pass the
-    limit, and the scaled shear is rounded to integers. (Moran et al. 2025, 10.1039/D4DD00202D.)
+    The lattice is factored as R Q with R upper triangular. The diagonal of R contains the edges of the orthorhombic
+    cell that diag(R) R^-1 shears the lattice to. The multiple of the shortest edge is increased by one as long as the
+    limit allows, and the scaled shear is rounded to integers. Reference: 10.1039/D4DD00202D.
 
     Parameters
     ----------
@@ -31,33 +31,33 @@ def supercell_steps(lattice, n_sites, max_sites):
     Returns
     -------
     ndarray of int of shape (3, 3)
-        Upper triangular; its rows are the supercell's vectors in units of the lattice's.
+        Upper triangular; its rows are the supercell vectors in units of the lattice vectors.
     """
-    # RQ from the Cholesky factor of the metric: it knows no orientation, so a rotated cell gives the same matrix.
+    # R as Cholesky factor of the metric tensor, which does not depend on the orientation of the cell.
     metric = lattice @ lattice.T
     r = np.linalg.cholesky(metric[::-1, ::-1])[::-1, ::-1]
     edges = np.diag(r).tolist()
     scale = [1, 1, 1]
     while True:
         grown = [edge * n for edge, n in zip(edges, scale, strict=True)]
-        # Edges that tie within rounding noise must tie for every input: the first of them grows.
+        # Edges that are equal within rounding errors must tie for every input: the first of them grows.
         limit = min(grown) * (1 + METRIC_TOL)
         shortest = next(axis for axis in range(3) if grown[axis] < limit)
         if n_sites * scale[0] * scale[1] * scale[2] // scale[shortest] * (scale[shortest] + 1) > max_sites:
             break
         scale[shortest] += 1
     shear = np.diag(r)[:, None] * np.linalg.inv(r)
-    # Half steps are common (hexagonal cells): noise must not decide which way they round.
+    # Half integers are common (hexagonal cells): rounding errors must not decide how they are rounded.
     return np.floor(np.array(scale)[:, None] * shear + 0.5 + METRIC_TOL).astype(np.int64)
 
 
 def _distinct_supercells(bases, steps):
-    """Those of the bases in which ``steps`` spans different lattices."""
+    """Return the bases for which ``steps`` are bases of different lattices."""
     if len(bases) == 1:
         return bases
     in_first = np.rint(bases @ np.linalg.inv(bases[0]))
     supercells = steps @ in_first
-    # Supercells k and l are the same if the one is whole in units of the other: they have the same volume.
+    # They have the same volume: supercells k and l are equal if one is an integer combination of the other.
     ratio = np.einsum("kij,ljm->klim", supercells, np.linalg.inv(supercells))
     same = (np.abs(ratio - np.rint(ratio)) < 1e-6).all(axis=(2, 3))
     return bases[np.unique(same.argmax(axis=1))]
@@ -67,26 +67,26 @@ def _distinct_supercells(bases, steps):
 
 
 def minimum_image_distances(cell, bases, steps):
-    """Distances from each primitive site to every site of a supercell, each to its nearest image.
+    """Return minimum-image distances from each primitive site to every site of a supercell.
 
     Parameters
     ----------
     cell : Cell
     bases : ndarray of shape (n_bases, 3, 3)
-        Bases of the cell's lattice with nearly the same lengths and angles.
+        Bases of the lattice of the cell with nearly equal lengths and angles.
     steps : ndarray of int of shape (3, 3)
-        Upper triangular with positive diagonal: the supercell's vectors in units of those of a basis.
+        Supercell vectors in units of the basis vectors; upper triangular with positive diagonal.
 
     Returns
     -------
     distances : ndarray of shape (n_bases, M, N)
-        In angstrom; column ``t * M + j`` is copy t of primitive site j, and t = 0 the cell itself.
+        In angstrom. Column ``t * M + j`` is copy t of primitive site j; t = 0 is the cell itself.
     """
     supercell = steps @ bases[0]
-    # What reduces one supercell reduces all: they have one shape.
+    # The supercells have the same shape, so that the same transformation reduces all of them.
     change = np.rint(minkowski_reduced(supercell) @ np.linalg.inv(supercell)) @ steps
     boxes = change @ bases
-    # Upper triangular steps: the points 0 <= i < n_i are one of each class of translations.
+    # For upper triangular steps, the points 0 <= i < n_i represent all translations in the supercell.
     copies = np.array(list(itertools.product(*map(range, np.diag(steps))))) @ np.linalg.inv(change)
     sites = cell.coords @ (cell.lattice @ np.linalg.inv(boxes))
     delta = (sites[:, None] - sites[:, :, None])[:, :, None] + copies[:, None]
@@ -95,7 +95,7 @@ def minimum_image_distances(cell, bases, steps):
     in_metric = delta @ metric
     square = np.einsum("kpi,kpi->kp", in_metric, delta)
     # In a reduced cell the nearest image is at most one step s from the wrapped vector d; |d - s|^2 = d^2 - 2 ds + s^2.
-    # No component of d is above 1/2, so a step helps only if s^2 < sum_i |s a_i|: in a box with right angles none does.
+    # The components of d are at most 1/2, so that s can be shorter only if s^2 < sum_i |s a_i|; never in a cuboid.
     step_in_metric = _HALF_STEPS @ metric
     reach = np.einsum("ksi,si->ks", step_in_metric, _HALF_STEPS)
     useful = (reach < np.abs(step_in_metric).sum(axis=2) * (1 - 1e-9)).any(axis=0)
@@ -106,29 +106,29 @@ def minimum_image_distances(cell, bases, steps):
 
 
 def supercell_distances(cell, max_sites, grow=True):
-    """Distances from the M primitive sites to the N sites of the supercell grown from them.
+    """Return the distances from the M primitive sites to the N sites of their supercell.
 
-    A lattice of high symmetry has several equally good supercells, and where the crystal lacks that symmetry they are
-    not equivalent. All are made and the one with the largest value of a fixed function of species and distances is
-    taken, so the choice belongs to the crystal and not to the basis or the order in which it was written down.
+    Lattices of high symmetry have several equally good supercells, which are not equivalent if the crystal has a lower
+    symmetry. The one with the largest value of a fixed function of species and distances is chosen, so that the result
+    does not depend on the basis or the order of the sites.
 
     Parameters
     ----------
     cell : Cell
     max_sites : int
-        Upper limit of N; not below M.
+        Upper limit of N; at least M.
     grow : bool
-        False takes the cell itself as the supercell.
+        False uses the cell itself as the supercell.
 
     Returns
     -------
     distances : ndarray of shape (M, N)
-        In angstrom; column ``t * M + j`` is a copy of primitive site j.
+        In angstrom. Column ``t * M + j`` is a copy of primitive site j.
 
     Raises
     ------
     GeometryError
-        If the supercell has a single site.
+        If the supercell has only one site.
     """
     m = len(cell.kinds)
     bases, steps = cell.lattice[None], np.eye(3, dtype=np.int64)
@@ -138,22 +138,29 @@ def supercell_distances(cell, max_sites, grow=True):
         bases = _distinct_supercells(bases, steps)
     if m * np.diag(steps).prod() == 1:
         raise GeometryError(
-            "it is a lone atom: its supercell holds one site, which has no neighbours; raise max_sites, or use "
-            "supercell='orthorhombic'"
+            "its supercell has only one site, which has no neighbours: raise max_sites, or use supercell='orthorhombic'"
         )
     distances = minimum_image_distances(cell, bases, steps)
     return distances[_supercell_score(distances, cell.kinds).argmax() if len(bases) > 1 else 0]
 
 
 def _supercell_score(distances, kinds):
-    """A positive number that tells supercells (..., M, N) apart unless their species and distances agree."""
+    """Return a positive number that depends on the species and distances (..., M, N) only."""
     weight = 1.0 + np.modf(np.asarray(kinds) * 0.6180339887498949)[0]
     columns = np.tile(weight, distances.shape[-1] // len(weight))
     return np.sqrt(weight[:, None] * columns + distances).sum(axis=-1) @ weight
 
 
 def nearest_pair(distances):
-    """The shortest distance between two different sites, and the two primitive sites it belongs to."""
+    """Find the shortest distance between two different sites.
+
+    Returns
+    -------
+    distance : float
+        In angstrom.
+    i, j : int
+        The primitive sites; equal if the distance is that of a site and its periodic image.
+    """
     m = len(distances)
     apart = distances.copy()
     np.fill_diagonal(apart, np.inf)

@@ -1,4 +1,4 @@
-"""What every other room uses and that knows no crystals: files, fingerprints, processes, progress, ragged arrays.
+"""Helpers for all other rooms: files, locks, headers, fingerprints, processes, progress and ragged arrays.
 
-It imports nothing else of skdim.
+It imports no other room of skdim and knows nothing about crystals.
 """

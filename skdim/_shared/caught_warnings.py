@@ -1,4 +1,4 @@
-"""Warnings of other libraries, caught by one thread at a time."""
+"""Catch warnings of other libraries, in one thread at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def caught_warnings(action):
-    """Catch all warnings of the block.
+    """Context manager that catches all warnings.
 
-    Python has one list of filters for all threads: two that change it at the same time leave it changed for good.
+    The warning filters are global: two threads that change them at the same time could leave them changed.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def caught_warnings(action):
     Yields
     ------
     list of warnings.WarningMessage
-        Empty with "ignore".
+        Always empty if ``action`` is "ignore".
     """
     with _LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter(action)
@@ -31,7 +31,7 @@ def caught_warnings(action):
 
 
 def _make_lock():
-    """A fork may copy a lock that another thread holds, which nobody would ever release."""
+    """Make a new lock after a fork: the child could inherit it locked by a thread that does not exist in the child."""
     global _LOCK
     _LOCK = threading.RLock()
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear under their name only once they are complete, and plain values for JSON."""
+"""Atomic writes of files and folders, and conversion of values to JSON."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ import numpy as np
 
 @contextlib.contextmanager
 def new_folder(path):
-    """Make the folder ``path`` of what the block writes into the folder that it is given.
+    """Context manager that creates the folder ``path`` atomically.
 
-    That one lies beside its place and is renamed at the end: a run killed midway leaves no half folder under the name.
+    The block writes into a temporary folder next to ``path``, which is renamed at the end: a killed run leaves no
+    incomplete folder under the name.
+
+    Yields
+    ------
+    Path
+        The temporary folder.
 
     Raises
     ------
@@ -26,7 +32,7 @@ def new_folder(path):
     path = Path(path)
     refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = _beside(path)
+    folder = _temporary_path(path)
     folder.mkdir()
     try:
         yield folder
@@ -35,7 +41,7 @@ def new_folder(path):
         except OSError as error:
             if not path.exists():
                 raise
-            raise FileExistsError(f"{path} was made meanwhile, by another process: it was left as it is") from error
+            raise FileExistsError(f"{path} was created by another process; it was not changed") from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -43,10 +49,16 @@ def new_folder(path):
 
 @contextlib.contextmanager
 def replaced_file(path):
-    """Put the file that the block writes under the name that it is given in the place of ``path``, in one step."""
+    """Context manager that creates or replaces the file ``path`` atomically.
+
+    Yields
+    ------
+    Path
+        The temporary file to write, next to ``path``.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = _beside(path)
+    file = _temporary_path(path)
     try:
         yield file
         os.replace(file, path)
@@ -54,35 +66,35 @@ def replaced_file(path):
         file.unlink(missing_ok=True)
 
 
-def refuse_twins(path, columns, names):
-    """Raise ValueError if a table has several columns of one of the names that are wanted."""
+def refuse_duplicate_columns(path, columns, names):
+    """Raise ValueError if one of the names belongs to several columns of a table."""
     for name in names:
         if columns.count(name) > 1:
             raise ValueError(f"{path} has {columns.count(name)} columns {name!r}: rename all but one")
 
 
 def refuse_existing(path):
-    """Raise FileExistsError if something is there already."""
+    """Raise FileExistsError if a file or folder exists at ``path``."""
     if Path(path).exists():
         raise FileExistsError(f"{path} exists: remove it first, or save under another name")
 
 
 def as_json(value):
-    """The value as JSON gives it back: lists for tuples and arrays, Python's numbers for NumPy's.
+    """Return a value as it is read back from JSON: tuples and arrays as lists, NumPy numbers as Python numbers.
 
     Raises
     ------
     TypeError
-        If JSON has no way to write it.
+        If it cannot be written as JSON.
     """
-    return json.loads(json.dumps(value, default=_plain))
+    return json.loads(json.dumps(value, default=_to_python))
 
 
-def _plain(value):
+def _to_python(value):
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
 
 
-def _beside(path):
+def _temporary_path(path):
     return path.parent / f".{path.name}.{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""Work in several processes, by joblib."""
+"""Parallel work with joblib."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from joblib.parallel import get_active_backend
 
 
 def in_processes(calls, n_jobs):
-    """Results of delayed calls, in order: one by one as they come, where the backend can.
+    """Run delayed calls in parallel; return their results in order.
 
-    One by one the progress bar and the disk want them; ray and multiprocessing only return all at once.
+    The results are a generator if the backend supports it, so that they can be written to disk and the progress bar
+    can be updated while others are computed; ray and multiprocessing return a list.
+
+    Parameters
+    ----------
+    calls : iterable of joblib.delayed calls
+    n_jobs : int or None
+        As in joblib.
+
+    Returns
+    -------
+    generator or list
     """
-    one_by_one = get_active_backend()[0].supports_return_generator
-    return Parallel(n_jobs=n_jobs, return_as="generator" if one_by_one else "list")(calls)
+    is_generator = get_active_backend()[0].supports_return_generator
+    return Parallel(n_jobs=n_jobs, return_as="generator" if is_generator else "list")(calls)

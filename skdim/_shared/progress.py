@@ -1,4 +1,4 @@
-"""How far a long task is: a bar where it can be seen, lines in a log file."""
+"""Progress of long tasks: a bar in terminals and notebooks, lines in log files."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import sys
 
 from tqdm import tqdm
 
-#: Seconds between two lines, where nothing else is asked for.
+#: Default number of seconds between two lines.
 PAUSE = 10
 
 
 def progress(iterable=None, *, verbose=True, pause=PAUSE, **options):
-    """A progress bar of tqdm on a terminal or in a notebook; elsewhere a line now and then, and one at the end.
+    """Show a tqdm progress bar in a terminal or notebook; elsewhere, write a line at intervals and one at the end.
 
     Parameters
     ----------
     iterable : iterable, default=None
-        What is counted; without it, ``update`` counts.
+        The items to count. With None, call ``update``.
     verbose : bool or int, default=True
-        False shows nothing.
+        False shows no progress.
     pause : float, default=10
         Seconds between two lines.
     **options
-        Of tqdm: "desc", "total", "initial", "unit" and so on.
+        Passed to tqdm: "desc", "total", "initial", "unit" and so on.
 
     Returns
     -------
@@ -32,19 +32,19 @@ def progress(iterable=None, *, verbose=True, pause=PAUSE, **options):
         return tqdm(iterable, disable=True, **options)
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return tqdm(iterable, **options)
-    # Not left: on closing, tqdm would write the end of a bar's line.
+    # leave=False: otherwise tqdm writes a line break when it is closed.
     return _Lines(iterable, **options, mininterval=pause, maxinterval=PAUSE, leave=False)
 
 
 class _Lines(tqdm):
-    """Writes lines, for files that keep what a bar would write over."""
+    """Write lines instead of a bar that is redrawn, for log files."""
 
     def display(self, msg=None, pos=None):
-        """Write a line if there is news: tqdm calls this when it begins, at its intervals, and when it is closed."""
+        """Write a line if the count has changed. Called by tqdm at the start, at intervals, and when it is closed."""
         state = self.format_dict
-        if state["n"] == getattr(self, "told", state["initial"]):
+        if state["n"] == getattr(self, "last_shown", state["initial"]):
             return False
-        self.told = state["n"]
+        self.last_shown = state["n"]
         counts = [count for count in (state["n"], state["total"]) if count is not None]
         text = " of ".join(map(tqdm.format_sizeof if state["unit_scale"] else str, counts))
         text += state["unit"] if state["unit_scale"] else f" {state['unit']}s"

@@ -1,4 +1,4 @@
-"""Index arithmetic of ragged arrays: rows of different lengths in a flat array, row k at offsets[k]:offsets[k + 1]."""
+"""Ragged arrays: rows of different lengths in one flat array; row k is at ``offsets[k]:offsets[k + 1]``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def offsets_of(lengths):
-    """Offsets (n + 1,) of rows with these lengths."""
+    """Return the offsets of rows with these lengths: ndarray of int64 of shape (n + 1,)."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
 def take_rows(offsets, rows):
-    """Where the elements of some rows are, in order.
+    """Find the elements of some rows, in order.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def take_rows(offsets, rows):
     Returns
     -------
     elements : slice or ndarray of int
-        Indexes the flat array; a slice where the rows are consecutive, so that nothing is copied.
+        Index of the flat array. A slice if the rows are consecutive, so that no data is copied.
     new_offsets : ndarray of int of shape (k + 1,)
-        Offsets of the rows within what was taken.
+        Offsets of the rows in the selected elements.
     """
     starts, lengths = offsets[rows], offsets[rows + 1] - offsets[rows]
     new_offsets = offsets_of(lengths)

@@ -1,4 +1,4 @@
-"""What transformers that learn nothing have in common."""
+"""Base class of transformers that learn nothing from data."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from sklearn.base import TransformerMixin
 
 
 class StatelessTransformer(TransformerMixin):
-    """A transformer that need not be fitted, of rows that are no table: structures or Crystals."""
+    """Transformer that does not need to be fitted; its input is structures or Crystals, not a 2D array."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
-        tags.transformer_tags.preserves_dtype = []  # rows that are no table have none
+        tags.transformer_tags.preserves_dtype = []  # structures have no dtype
         return tags
 
     def __sklearn_is_fitted__(self):

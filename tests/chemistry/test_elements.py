@@ -1,4 +1,4 @@
-"""The elemental property table: complete, true to its sources, stable."""
+"""The table of elemental properties is complete, agrees with its sources, and does not change."""
 
 import ast
 import importlib.util
@@ -27,7 +27,7 @@ from skdim._chemistry.elements import (
 ROOT = Path(__file__).parents[2]
 CSV = Path(_elements.__file__).with_name("elements.csv")
 
-# Refresh after a wanted change:
+# To update after an intended change:
 # python -c "from skdim._chemistry.elements import *; print(table_hash(), table_hash(PAPER_SITE_FEATURES))"
 HASH_ALL = "d46277e529cd545687bd6c48e460783297e53d66983b5cf5c275301a67dc17ca"
 HASH_FIRST_17 = "960d2ac6cf9fdbcd6e85f2480bde07f7723b66efb454c20f4e2cbac895dd61cd"
@@ -36,7 +36,7 @@ HASH_SITE = "78dbe944bec1c37c66cc5b8fbae13858b3d800f9acc28db07897c1c3a40ba3ca"
 MAY_BE_ZERO = {"n_valence_s", "n_valence_p", "n_valence_d", "n_valence_f", "max_oxidation_state", "min_oxidation_state"}
 MAY_BE_NEGATIVE = {"electron_affinity", "min_oxidation_state"}
 
-# Whose data changed since the oldest pymatgen that skdim supports: every electron affinity, and these cells.
+# Cells that have changed since the oldest supported pymatgen, besides all electron affinities.
 CHANGED_IN_PYMATGEN = {
     ("Kr", "max_oxidation_state"),
     ("Kr", "min_oxidation_state"),
@@ -48,7 +48,7 @@ CHANGED_IN_PYMATGEN = {
     ("Pa", "van_der_waals_radius"),
 }
 
-# (value, relative tolerance), from the literature rather than from the table's own sources where the two differ
+# (value, relative tolerance) from the literature
 KNOWN = {
     ("Fe", "atomic_number"): (26, 0),
     ("Fe", "atomic_weight"): (55.845, 1e-4),
@@ -135,7 +135,7 @@ def may_differ(symbol, name):
 
 
 def from_pymatgen(name, element):
-    """pymatgen's value or None, read by another way than the build script's."""
+    """pymatgen's value or None, read independently of the build script."""
     if name in ("second_ionization_energy", "third_ionization_energy"):
         return dict(enumerate(element.ionization_energies)).get(1 if name[0] == "s" else 2)
     if name in ("max_oxidation_state", "min_oxidation_state"):
@@ -165,7 +165,7 @@ def from_pymatgen(name, element):
 
 
 @pytest.mark.parametrize("name", ALL_SITE_FEATURES)
-def test_complete(name):
+def test_table_is_complete(name):
     values = column(name)
     assert values.shape == (103,)
     assert np.isfinite(values).all()
@@ -184,20 +184,20 @@ def test_known_values(symbol, name):
     assert_allclose(column(name)[SYMBOLS.index(symbol) - 1], value, rtol=max(tolerance, 1e-12))
 
 
-def test_density_is_that_of_a_condensed_phase():
-    # the lightest gas densities are near 1e-4 g/cm3, the lightest condensed phase is liquid hydrogen
+def test_densities_are_those_of_condensed_phases():
+    # gases have about 1e-4 g/cm3; the lightest condensed phase is liquid hydrogen
     assert column("density").min() > 0.07
 
 
-def test_molar_volume_is_that_of_the_same_phase():
+def test_molar_volumes_are_those_of_the_same_phases():
     ratio = column("molar_volume") * column("density") / column("atomic_weight")
-    far = {symbol for symbol, x in zip(SYMBOLS[1:], ratio, strict=True) if not 0.96 < x < 1.04}
-    # monoclinic S and loosely measured Yb and Ra: pymatgen's two sources differ
-    assert far == {"S", "Yb", "Ra"}
+    different = {symbol for symbol, x in zip(SYMBOLS[1:], ratio, strict=True) if not 0.96 < x < 1.04}
+    # pymatgen's two sources differ: monoclinic S, and uncertain values of Yb and Ra
+    assert different == {"S", "Yb", "Ra"}
     assert_allclose(ratio, 1, atol=0.1)
 
 
-def test_ionization_energies_rise():
+def test_ionization_energies_increase():
     energies = element_table([f"{n}_ionization_energy" for n in ("first", "second", "third")], scaled=False)[1:]
     steps = np.diff(energies, axis=1)
     assert (steps[2:] > 0).all()
@@ -205,19 +205,19 @@ def test_ionization_energies_rise():
     assert steps[1, 0] > 0 == steps[1, 1]
 
 
-def test_oxidation_states_are_whole_and_in_order():
+def test_oxidation_states_are_integers_in_order():
     high, low = column("max_oxidation_state"), column("min_oxidation_state")
     assert_allclose(np.concatenate([high, low]) % 1, 0)
     assert (low <= high).all()
-    # 0 only where the source says that pymatgen has no state
-    bare = [source == "imputed:bare-atom" for source in element_sources("max_oxidation_state").values()]
-    assert ((high == 0) & (low == 0)).tolist() == bare
+    # both are 0 only if pymatgen has no states
+    without_states = [source == "imputed:bare-atom" for source in element_sources("max_oxidation_state").values()]
+    assert ((high == 0) & (low == 0)).tolist() == without_states
 
 
-def test_boiling_is_above_melting():
-    colder = column("boiling_point") < column("melting_point")
-    # As sublimes at 1 atm below its triple point
-    assert [symbol for symbol, x in zip(SYMBOLS[1:], colder, strict=True) if x] == ["As"]
+def test_boiling_points_are_above_melting_points():
+    inverted = column("boiling_point") < column("melting_point")
+    # As sublimes at 1 atm
+    assert [symbol for symbol, x in zip(SYMBOLS[1:], inverted, strict=True) if x] == ["As"]
 
 
 def test_valence_electrons_add_up():
@@ -225,7 +225,7 @@ def test_valence_electrons_add_up():
     assert_allclose(parts, column("n_valence"))
 
 
-def test_valence_electrons_fill_up_from_the_noble_gas():
+def test_valence_electrons_are_those_outside_the_noble_gas_core():
     cores = np.array([0, 2, 10, 18, 36, 54, 86])
     z = np.arange(1, MAX_Z + 1)
     assert_allclose(column("n_valence"), z - cores[np.searchsorted(cores, z) - 1])
@@ -252,14 +252,14 @@ def test_valence_electrons_fill_up_from_the_noble_gas():
         "van_der_waals_radius",
     ],
 )
-def test_pymatgen_is_used_where_it_has_a_value_and_only_there(name):
+def test_values_are_those_of_pymatgen_if_it_has_one(name):
     values = dict(zip(SYMBOLS[1:], column(name), strict=True))
-    overruled = {
+    replaced = {
         "boiling_point": {"C", "Si", "Cu", "Pr", "U"},
         "molar_volume": {"H", "He", "N", "O", "F", "Ne", "Cl", "Ar", "Br", "Kr", "Xe", "Tm", "Hg", "Rn"},
     }.get(name, ())
     for symbol, source in element_sources(name).items():
-        if symbol in overruled:
+        if symbol in replaced:
             assert source == ("crc" if name == "boiling_point" else "from-density"), symbol
             continue
         if (symbol, name) in CHANGED_IN_PYMATGEN:
@@ -297,7 +297,7 @@ def test_csv_explains_its_columns_and_source_keys():
     assert explained == used
 
 
-def test_symbols_are_those_of_pymatgen_and_of_the_csv():
+def test_symbols_are_those_of_pymatgen_and_of_the_file():
     assert len(SYMBOLS) == MAX_Z + 1 == 104
     assert SYMBOLS[0] == ""
     assert SYMBOLS[1:] == tuple(Element.from_Z(z).symbol for z in range(1, 104))
@@ -305,13 +305,13 @@ def test_symbols_are_those_of_pymatgen_and_of_the_csv():
     assert_allclose(column("atomic_number"), np.arange(1, 104))
 
 
-def test_every_column_of_the_csv_is_offered():
+def test_all_columns_of_the_file_are_available():
     columns = [name for name in _elements._columns() if name != "symbol" and not name.endswith("_source")]
     assert tuple(columns) == ALL_SITE_FEATURES
     assert ALL_SITE_FEATURES[:8] == PAPER_SITE_FEATURES
 
 
-def test_default_is_the_scaled_site_features():
+def test_default_table_has_the_scaled_features_of_the_paper():
     table = element_table()
     assert table.shape == (104, 8)
     assert table.dtype == np.float64
@@ -319,20 +319,20 @@ def test_default_is_the_scaled_site_features():
     assert np.isfinite(table[1:]).all()
 
 
-def test_scaling_is_standardisation_over_the_elements():
+def test_properties_are_standardised_over_the_elements():
     raw, scaled = (element_table(ALL_SITE_FEATURES, scaled=scaled)[1:] for scaled in (False, True))
     assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
     assert_allclose(scaled.std(axis=0), 1)
     assert_allclose(scaled * raw.std(axis=0) + raw.mean(axis=0), raw, atol=1e-9)
 
 
-def test_columns_follow_the_names():
+def test_columns_are_in_the_order_of_the_names():
     both = element_table(["density", "row"], scaled=False)
     assert_allclose(both[1:], np.stack([column("density"), column("row")], axis=1))
     assert_allclose(element_table("density", scaled=False)[1:, 0], column("density"))
 
 
-def test_read_only_and_cached():
+def test_table_is_read_only_and_cached():
     table = element_table()
     assert element_table(list(PAPER_SITE_FEATURES)) is table
     with pytest.raises(ValueError, match="read-only"):
@@ -340,7 +340,7 @@ def test_read_only_and_cached():
 
 
 @pytest.mark.parametrize("function", [element_table, table_hash])
-def test_unknown_names_are_all_named_with_a_suggestion(function):
+def test_unknown_names_are_listed_with_suggestions(function):
     with pytest.raises(ValueError, match="unknown element properties") as caught:
         function(["row", "densty", "Electronegativity", "zzz", 3])
     message = str(caught.value)
@@ -350,19 +350,19 @@ def test_unknown_names_are_all_named_with_a_suggestion(function):
     assert "'row'" not in message
 
 
-def test_unknown_source_name():
+def test_sources_of_an_unknown_name_are_refused():
     with pytest.raises(ValueError, match="did you mean 'group'"):
         element_sources("groups")
 
 
 def test_hash_is_pinned():
-    # weights files record it: a change here makes earlier weights refuse the table
+    # saved weights record it: after a change, they are refused
     assert table_hash() == HASH_ALL
     assert table_hash(PAPER_SITE_FEATURES) == HASH_SITE
     assert table_hash(ALL_SITE_FEATURES[:17]) == HASH_FIRST_17
 
 
-def test_hash_sees_values_only(monkeypatch):
+def test_hash_depends_on_values_only(monkeypatch):
     columns = dict(_elements._columns())
     monkeypatch.setattr(_elements, "_columns", lambda: columns)
     columns["density_source"] = ("elsewhere",) * 103
@@ -392,12 +392,12 @@ def load(path):
     return module
 
 
-def test_importing_does_not_read_the_csv():
+def test_import_does_not_read_the_file():
     assert load(Path(_elements.__file__))._columns.cache_info().currsize == 0
 
 
-def test_build_script_makes_the_csv_again():
-    # numbers within 1 % since versions of pymatgen differ, in a few cells by more; all other text exactly
+def test_build_script_reproduces_the_file():
+    # numbers within 1 %, because versions of pymatgen differ (in a few cells by more); all other text exactly
     def cells(text):
         rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
         return {(row[0], name): cell for row in rows[1:] for name, cell in zip(rows[0], row, strict=True)}

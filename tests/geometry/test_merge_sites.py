@@ -1,4 +1,4 @@
-"""Merging sites and pairs loses nothing: classes and counts expand to the distances they were made of."""
+"""Merging sites and pairs is lossless: classes and counts expand to the original distances."""
 
 import numpy as np
 import pytest
@@ -6,25 +6,25 @@ from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
 from skdim._geometry.merge_sites import compress_sites, keep_all
-from skdim._geometry.primitive_cell import Cell, primitive_cell
+from skdim._geometry.primitive_cell import Cell
 from skdim._geometry.supercell import supercell_distances
+from tests.helpers.cells import cell_of
 
 
 def distances_of(structure, max_sites=50):
-    numbers = np.array([site.specie.Z for site in structure])
-    cell = primitive_cell(structure.lattice.matrix, structure.frac_coords, numbers)
+    cell = cell_of(structure)
     return supercell_distances(cell, max_sites), cell.kinds
 
 
 def rows_of(compressed):
-    """(neighbour, distance, count) of each class."""
-    ends = np.cumsum(compressed.row_lengths)[:-1]
+    """Arrays (neighbour, distance, count) of each class."""
+    ends = np.cumsum(compressed.n_pairs)[:-1]
     columns = (compressed.neighbour, compressed.distance, compressed.count)
     return list(zip(*(np.split(column, ends) for column in columns), strict=True))
 
 
 def assert_expands(compressed, distances, kinds, tol):
-    """Site by site, the distances to each class of neighbours, written out by their counts."""
+    """Compare the distances of each site to each class of neighbours, repeated by their counts."""
     m, n = distances.shape
     column_class = np.tile(compressed.class_of, n // m)
     rows = rows_of(compressed)
@@ -36,28 +36,28 @@ def assert_expands(compressed, distances, kinds, tol):
         for c in range(len(compressed.kinds)):
             expected = np.sort(distances[i, column_class == c])
             assert count[neighbour == c].sum() == len(expected) == compressed.multiplicity[c] * (n // m)
-            found = np.sort(np.repeat(distance[neighbour == c], count[neighbour == c]))
-            np.testing.assert_allclose(found, expected, atol=tol)
+            actual = np.sort(np.repeat(distance[neighbour == c], count[neighbour == c]))
+            np.testing.assert_allclose(actual, expected, atol=tol)
 
 
 @pytest.mark.parametrize("max_sites", [50, 100])
-def test_expanding_gives_the_distances_back(max_sites, formation_crystals):
+def test_classes_and_counts_expand_to_the_distances(max_sites, formation_crystals):
     for structure in formation_crystals:
         distances, kinds = distances_of(structure, max_sites)
-        # A merged pair is the mean over sites equal within tol, and then over distances within tol.
+        # A merged pair is the mean over sites that are equal within tol, and then over distances within tol.
         assert_expands(compress_sites(distances, kinds, 1e-3), distances, kinds, 2e-3)
         assert_expands(compress_sites(distances, kinds, 1e-6), distances, kinds, 2e-6)
         assert_expands(keep_all(distances, kinds), distances, kinds, 0)
 
 
-def test_500_sites(formation_crystals):
+def test_supercells_of_500_sites_expand_to_the_distances(formation_crystals):
     for structure in formation_crystals[1:40:8]:
         distances, kinds = distances_of(structure, 500)
         assert 250 < distances.shape[1] <= 500
         assert_expands(compress_sites(distances, kinds, 1e-3), distances, kinds, 2e-3)
 
 
-def test_a_site_keeps_its_pair_with_itself(formation_crystals):
+def test_the_pair_of_a_site_with_itself_is_kept(formation_crystals):
     for structure in formation_crystals:
         for classes, (neighbour, distance, count) in enumerate(rows_of(compress_sites(*distances_of(structure)))):
             assert (distance == 0).sum() == 1
@@ -82,23 +82,23 @@ def test_symmetry_equivalent_sites_are_one_class():
     cell = Cell(rock_salt.lattice.matrix, rock_salt.frac_coords, numbers, np.arange(8))
     compressed = compress_sites(supercell_distances(cell, 8, grow=False), numbers)
     np.testing.assert_array_equal(compressed.multiplicity, [4, 4])
-    # In a cube of 8 sites: 6 images of the other kind at a / 2 fall on 3 sites, the 4th is at the body diagonal.
+    # In a cube of 8 sites, the 6 nearest images of the other kind are 3 sites; the 4th is on the body diagonal.
     neighbour, distance, count = rows_of(compressed)[0]
     np.testing.assert_allclose(distance[neighbour == 0], [0, 5.64 / 2**0.5])
     np.testing.assert_allclose(distance[neighbour == 1], [2.82, 2.82 * 3**0.5])
     np.testing.assert_array_equal(count, [1, 3, 3, 1])
 
 
-def test_distances_alone_do_not_merge_kinds():
+def test_sites_of_different_kinds_are_not_merged():
     distances = np.array([[0, 2.0, 2.0], [2.0, 0, 2.0], [2.0, 2.0, 0]])
     assert len(compress_sites(distances, np.array([1, 1, 1])).kinds) == 1
     compressed = compress_sites(distances, np.array([1, 2, 2]))
     np.testing.assert_array_equal(compressed.multiplicity, [1, 2])
-    np.testing.assert_array_equal(compressed.row_lengths, [2, 3])
+    np.testing.assert_array_equal(compressed.n_pairs, [2, 3])
 
 
-def test_sites_that_differ_through_their_neighbours_only_are_split():
-    # Z tells the Y apart by distance, and only the Y tell the X apart: two rounds of refinement.
+def test_sites_whose_neighbours_differ_are_split():
+    # The Y differ by their distance to Z, and the X by their distances to the Y: two rounds of refinement.
     z, y1, y2, x1, x2 = range(5)
     distances = np.zeros((5, 5))
     for i, j, d in [
@@ -120,19 +120,19 @@ def test_sites_that_differ_through_their_neighbours_only_are_split():
     assert len(compress_sites(distances, kinds).kinds) == 3
 
 
-def test_a_chain_of_small_steps_is_cut():
+def test_a_chain_of_small_steps_is_split():
     tol = 1e-3
     steps = 2 + 0.6e-3 * np.arange(8)
     row = np.concatenate([[0], steps])
     distances = np.abs(row[:, None] - row[None])
     kinds = np.arange(9)
     kinds[1:] = 100
-    # Only the row of the first site is looked at: one site with neighbours of one kind, 0.6 tol from one to the next.
+    # The neighbours of the first site are 0.6 tol apart.
     distances[1:, 1:] = 10 * np.arange(8)[:, None]
     np.fill_diagonal(distances, 0)
     compressed = compress_sites(distances, kinds, tol)
-    assert len(compressed.kinds) == 9, "all differ: the neighbours are classes of their own"
-    # The same as columns of one class: a primitive cell of two sites, eight copies of the second.
+    assert len(compressed.kinds) == 9, "the neighbours are not equivalent"
+    # The same with equivalent neighbours: a primitive cell of two sites, eight copies of the second.
     distances = np.zeros((2, 16))
     distances[0, 1::2], distances[0, 2::2] = steps, 5
     distances[1, 0::2], distances[1, 3::2] = steps, 5
@@ -142,12 +142,12 @@ def test_a_chain_of_small_steps_is_cut():
     np.testing.assert_allclose(distance[neighbour == 1], steps.reshape(4, 2).mean(axis=1))
     merged = np.repeat(distance[neighbour == 1], 2)
     assert np.abs(merged - steps).max() <= tol
-    # Wide enough a tolerance takes the whole chain.
+    # A larger tolerance merges the whole chain.
     neighbour, distance, count = rows_of(compress_sites(distances, np.array([3, 4]), 0.01))[0]
     np.testing.assert_array_equal(count[neighbour == 1], [8])
 
 
-def test_sites_a_little_apart_merge_within_tol_only():
+def test_sites_are_merged_if_their_distances_agree_within_tol():
     distances = np.array([[0, 2.0, 3.0], [2.0, 0, 3.0004], [3.0, 3.0004, 0]])
     kinds = np.array([5, 5, 6])
     assert len(compress_sites(distances, kinds, 1e-3).kinds) == 2
@@ -157,7 +157,7 @@ def test_sites_a_little_apart_merge_within_tol_only():
 
 @pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
 @pytest.mark.parametrize(("max_sites", "step"), [(50, 2), (100, 6), (500, 18)])
-def test_networks_see_no_difference(max_sites, step, formation_crystals, untrained):
+def test_merging_does_not_change_vectors(max_sites, step, formation_crystals, untrained):
     structures = formation_crystals[::step]
     dense = SiteNetFeaturizer(max_sites=max_sites, compress=False).transform(structures)
     for tol, atol in ((1e-3, 2e-3), (1e-6, 2e-5)):

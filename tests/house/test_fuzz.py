@@ -256,7 +256,7 @@ def test_panics_of_compiled_code_are_errors():
     class PanicException(BaseException):
         pass
 
-    with pytest.raises(GeometryError, match=r"moyopy cannot work with its cell \(overflow\)"), without_panics():
+    with pytest.raises(GeometryError, match=r"moyopy failed for its cell \(overflow\)"), without_panics():
         raise PanicException("overflow")
     with pytest.raises(KeyboardInterrupt), without_panics():
         raise KeyboardInterrupt

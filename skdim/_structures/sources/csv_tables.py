@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from ..._shared.files import refuse_twins
+from ..._shared.files import refuse_duplicate_columns
 from ..limits import MAX_SIZE
 
 #: Characters of a row: no CIF is larger. A quote that is never closed would make one cell of the rest of the file.
@@ -59,7 +59,7 @@ def csv_rows(path, names):
         If a row has more or fewer cells than the header, or is larger than any CIF; or the file is no text in UTF-8.
     """
     columns = csv_columns(path)
-    refuse_twins(path, columns, names)
+    refuse_duplicate_columns(path, columns, names)
     places = [columns.index(name) for name in names]
     rows = _rows(path)
     next(rows)

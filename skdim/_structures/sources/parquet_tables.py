@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..._shared.files import refuse_twins
+from ..._shared.files import refuse_duplicate_columns
 
 #: Rows that a table is asked for at a time.
 _AT_ONCE = 500
@@ -67,7 +67,7 @@ def parquet_batches(path, names):
     ValueError
         If the table has several columns of such a name, or is damaged.
     """
-    refuse_twins(path, parquet_head(path).columns, names)
+    refuse_duplicate_columns(path, parquet_head(path).columns, names)
     import pyarrow.lib
     import pyarrow.parquet as pq
 
