@@ -1,4 +1,4 @@
-"""Fixed statistics of crystals: composition and structure. They learn nothing.
+"""Descriptors without learning: statistics of the composition and of local environments.
 
-It imports from ``_training`` (batches), ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
+May import ``_training``, ``nn``, ``_crystals``, ``_chemistry`` and ``_shared``.
 """

@@ -1,4 +1,4 @@
-"""CompositionStatistics: Crystals -> statistics of the elements' properties, the features without structure."""
+"""CompositionStatistics: statistics of elemental properties, descriptors without structure."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from .._chemistry.elements import check_features, element_table
 from .._crystals.checks import check_crystals
 from .._shared.stateless import StatelessTransformer
 
-#: Every statistic that there is, in the default order.
+#: All statistics, in the default order.
 STATISTICS = ("mean", "std", "min", "max")
 
 
 class CompositionStatistics(StatelessTransformer, BaseEstimator):
-    """Describe a crystal by its composition alone: statistics of its sites' elemental properties.
+    """Descriptors of the composition: statistics of elemental properties over the sites of a crystal.
 
-    The plain baseline that a representation of the structure has to beat, and a useful neighbour of one: join the two
-    with a ``FeatureUnion``. Each site of the primitive cell counts once, so that polymorphs of one formula get the same
-    row. Nothing is learnt: ``fit`` only checks the parameters.
+    A simple baseline for representations of the structure, and a useful addition to them: combine both in a
+    ``FeatureUnion``. Each site of the primitive cell counts once; polymorphs have the same descriptors. The transformer
+    is stateless: ``fit`` only checks its input.
 
     Parameters
     ----------
     site_features : sequence of str, default=None
-        Elemental properties, as for :class:`SiteNetFeaturizer`: None takes all. They keep their units, and need not be
-        the ones that the Crystals were featurized with.
+        Elemental properties, as for :class:`SiteNetFeaturizer`; None takes all. Values are in the original units.
+        They need not be the features of the Crystals.
     statistics : sequence of {"mean", "std", "min", "max"}, default=("mean", "std", "min", "max")
-        What to take of each property over the sites. "std" is the standard deviation of the sites themselves
-        (divided by their number), 0 for elements.
+        Statistics of each property over the sites. "std" is the population standard deviation (divided by n).
 
     See Also
     --------
-    DeepInfoMaxEmbedder : Vectors that know the structure as well.
+    StructureStatistics : Descriptors of local environments.
+    DeepInfoMaxEmbedder : Learned vectors, which describe the structure too.
 
     Examples
     --------
@@ -71,12 +71,12 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
         -------
         self : CompositionStatistics
         """
-        self._checked()
+        self._checked_parameters()
         check_crystals(X, "CompositionStatistics")
         return self
 
     def transform(self, X):
-        """Take the statistics.
+        """Compute the statistics.
 
         Parameters
         ----------
@@ -85,22 +85,22 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
         Returns
         -------
         ndarray of float64 of shape (n_crystals, n_statistics * n_site_features)
-            All properties of the first statistic, then all of the second, ...; NaN for rows that failed to featurize.
+            All properties for the first statistic, then for the second, ...; NaN for rows that failed to featurize.
 
         Raises
         ------
         TypeError
             If X is not Crystals.
         ValueError
-            If a property or a statistic is unknown or named twice.
+            If a property or a statistic is unknown or duplicate.
         """
-        names, statistics = self._checked()
+        names, statistics = self._checked_parameters()
         X = check_crystals(X, "CompositionStatistics")
         result = np.full((len(X), len(statistics), len(names)), np.nan)
-        # reduceat gives an empty segment the element that follows it: rows without sites must not take part.
-        filled = np.diff(X.class_offsets) > 0
-        if filled.any():
-            starts, lengths = X.class_offsets[:-1][filled], np.diff(X.class_offsets)[filled]
+        # Rows without sites are excluded: for an empty segment, reduceat returns the next element.
+        has_sites = np.diff(X.class_offsets) > 0
+        if has_sites.any():
+            starts, lengths = X.class_offsets[:-1][has_sites], np.diff(X.class_offsets)[has_sites]
             values = element_table(names, scaled=False)[X.numbers]
             weights = X.multiplicity.astype(np.float64)[:, None]
             n_sites = np.add.reduceat(weights, starts)
@@ -117,7 +117,7 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
                 "max": lambda: np.maximum.reduceat(values, starts),
             }
             for k, statistic in enumerate(statistics):
-                result[filled, k] = compute[statistic]()
+                result[has_sites, k] = compute[statistic]()
         return result.reshape(len(X), -1)
 
     def get_feature_names_out(self, input_features=None):
@@ -133,13 +133,13 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
         ndarray of str of shape (n_features_out,)
             "mean_atomic_number", "mean_atomic_weight", ..., "std_atomic_number", ...
         """
-        names, statistics = self._checked()
+        names, statistics = self._checked_parameters()
         return np.array([f"{statistic}_{name}" for statistic in statistics for name in names], dtype=object)
 
-    def _checked(self):
+    def _checked_parameters(self):
         self._validate_params()
         names = check_features(self.site_features)
         statistics = tuple(self.statistics)
         if not statistics or len(set(statistics)) != len(statistics) or not set(statistics) <= set(STATISTICS):
-            raise ValueError(f"statistics must list some of {STATISTICS}, each once; got {self.statistics!r}")
+            raise ValueError(f"statistics must be a selection of {STATISTICS} without repetition; got {statistics!r}")
         return names, statistics

@@ -1,4 +1,4 @@
-"""StructureStatistics: Crystals -> statistics of the sites and of their surroundings, learnt from nothing."""
+"""StructureStatistics: statistics of the sites and their local environments, descriptors without learning."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from .._crystals.checks import check_crystals
 from .._shared.stateless import StatelessTransformer
 from ..nn.choices import GEOMETRY
 
-#: Primitive sites in work at a time: they bound the memory.
+#: Primitive sites per batch, which limits the memory in use.
 _BATCH_SITES = 5000
 
 
 class StructureStatistics(StatelessTransformer, BaseEstimator):
-    """Describe a crystal by statistics of its sites and of their surroundings.
+    """Descriptors of the structure: statistics of the sites of a crystal and of their local environments.
 
-    What a chemist would write down without a network: for each site its elemental properties, how its neighbours'
-    differ from them on average, and how far, how dense and how many the neighbours are; of each of these the mean and
-    the standard deviation over the primitive cell's sites. Neighbours at distance d weigh d^-6. A useful companion of
-    the learnt vectors in a ``FeatureUnion``, and the baseline that knows the structure. Nothing is learnt: ``fit`` only
+    The descriptors of a site are its elemental properties, their mean difference from those of its neighbours, and the
+    distance, density and number of the neighbours. The result has the mean and the standard deviation of each over the
+    sites of the primitive cell. Neighbours at distance d have the weight d^-6. It is a baseline for learned
+    representations, and a useful addition to them in a ``FeatureUnion``. The transformer is stateless: ``fit`` only
     checks its input.
 
     Parameters
     ----------
     site_features : sequence of str, default=None
-        Elemental properties, as for :class:`SiteNetFeaturizer`: None takes all. They need not be the ones that the
-        Crystals were featurized with.
+        Elemental properties, as for :class:`SiteNetFeaturizer`; None takes all. They need not be the features of the
+        Crystals.
 
     See Also
     --------
-    CompositionStatistics : Statistics without structure.
-    DeepInfoMaxEmbedder : Learnt vectors.
+    CompositionStatistics : Descriptors of the composition.
+    DeepInfoMaxEmbedder : Learned vectors.
 
     Notes
     -----
-    Elemental properties are standardised over the periodic table. With weights w_j of the neighbours that add up to 1,
+    Elemental properties are standardised over the periodic table. With weights w_j of the neighbours that sum to 1,
     "neighbour_distance" is the sum of w_j d_j in angstrom, "log_packing" the logarithm of the sum of d_j^-6, and
-    "log_coordination" that of 1 / sum of w_j^2, the effective number of neighbours.
+    "log_coordination" the logarithm of 1 / sum of w_j^2, the effective number of neighbours.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         return self
 
     def transform(self, X):
-        """Take the statistics.
+        """Compute the statistics.
 
         Parameters
         ----------
@@ -88,22 +88,22 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         Returns
         -------
         ndarray of float32 of shape (n_crystals, 4 * n_site_features + 6)
-            The means of all, then the standard deviations; NaN for rows that failed to featurize.
+            All means, then all standard deviations; NaN for rows that failed to featurize.
 
         Raises
         ------
         TypeError
             If X is not Crystals.
         ValueError
-            If a property is unknown or named twice.
+            If a property is unknown or duplicate.
         """
         self._validate_params()
         names = check_features(self.site_features)
         X = check_crystals(X, "StructureStatistics")
         result = np.full((len(X), 4 * len(names) + 2 * len(GEOMETRY)), np.nan, dtype=np.float32)
-        good = np.flatnonzero(~X.failed)
-        if len(good):
-            result[good] = _statistics(X.with_site_features(names), good)
+        usable = np.flatnonzero(~X.failed)
+        if len(usable):
+            result[usable] = _statistics(X.with_site_features(names), usable)
         return result
 
     def get_feature_names_out(self, input_features=None):
@@ -126,15 +126,15 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
 
 
 def _statistics(crystals, rows):
-    """Statistics of those rows of crystals, which were featurized, float32 ndarray."""
-    # torch takes seconds to import, and making the estimator does not need it.
+    """Statistics of some rows of crystals, none of which failed, as a float32 ndarray."""
+    # torch takes seconds to import; it is not needed to make the estimator.
     import torch
 
     from .._training.batches import CrystalDataset, RaggedLoader
     from .._training.threads import torch_threads
     from ..nn.descriptors import crystal_statistics
 
-    # One thread, as the estimators train: these operations are small.
+    # One thread: the operations are small.
     with torch.no_grad(), torch_threads(1):
         batches = RaggedLoader(CrystalDataset(crystals, rows), _BATCH_SITES)
         return torch.cat([crystal_statistics(batch) for batch, _ in batches]).numpy()

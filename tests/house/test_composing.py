@@ -113,17 +113,18 @@ LOAD = """
 import sys
 import joblib
 import numpy as np
-search, X, y, expected = joblib.load(sys.argv[1])
+search, X, y, expected, vectors = joblib.load(sys.argv[1])
 np.testing.assert_allclose(search.predict(X), expected, rtol=1e-5, atol=1e-6)
 search.best_estimator_.fit(X, y)
-assert search.best_estimator_.pretrained.estimator.net_ is not None
+embedder = search.best_estimator_.pretrained.estimator
+np.testing.assert_allclose(embedder.transform(X), vectors, rtol=1e-5, atol=1e-6)
 """
 
 
 def test_a_search_over_transfer_loads_in_a_fresh_process(X, y, embedder, tmp_path):
     model = SiteNetRegressor(**SMALL, max_epochs=1, pretrained=FrozenEstimator(embedder))
     search = GridSearchCV(model, {"freeze": ["local", "encoder"]}, cv=2).fit(X, y)
-    joblib.dump((search, X, y, search.predict(X)), tmp_path / "search.joblib")
+    joblib.dump((search, X, y, search.predict(X), embedder.transform(X)), tmp_path / "search.joblib")
     command = [sys.executable, "-W", "error", "-c", LOAD, str(tmp_path / "search.joblib")]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

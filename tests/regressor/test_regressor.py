@@ -1,4 +1,4 @@
-"""SiteNetRegressor: transfer, freezing, losses, activations, targets and weights."""
+"""SiteNetRegressor: transfer, freezing, losses, activations, targets and sample weights."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_transfer_starts_at_the_pretrained_weights(embedder, X, y):
     assert not same_weights(weights(trained.encoder), weights(embedder.net_.module_.encoder))
 
 
-def test_transfer_leaves_the_embedder_alone(embedder, X, y):
+def test_transfer_does_not_change_the_embedder(embedder, X, y):
     before = weights(embedder.net_.module_)
     for freeze in (None, "local", "encoder"):
         transfer(embedder, max_epochs=2, freeze=freeze).fit(X, y)
@@ -44,12 +44,12 @@ def test_transfer_leaves_the_embedder_alone(embedder, X, y):
 
 
 @pytest.mark.parametrize("freeze", ["local", "encoder"])
-def test_freeze(freeze, embedder, X, y):
+def test_frozen_weights_are_not_trained(freeze, embedder, X, y):
     module = transfer(embedder, max_epochs=3, freeze=freeze).fit(X, y).net_.module_
-    theirs, ours = embedder.net_.module_.encoder, module.encoder
-    local = zip(theirs.local_modules(), ours.local_modules(), strict=True)
+    pretrained, trained = embedder.net_.module_.encoder, module.encoder
+    local = zip(pretrained.local_modules(), trained.local_modules(), strict=True)
     assert all(same_weights(weights(a), weights(b)) for a, b in local)
-    assert same_weights(weights(theirs.post_pool), weights(ours.post_pool)) == (freeze == "encoder")
+    assert same_weights(weights(pretrained.post_pool), weights(trained.post_pool)) == (freeze == "encoder")
     start = transfer(embedder, max_epochs=0).fit(X, y).net_.module_
     assert not same_weights(weights(start.head), weights(module.head))
 
@@ -59,16 +59,16 @@ def test_freeze_needs_something_pretrained(X, y):
         SiteNetRegressor(freeze="local").fit(X, y)
 
 
-def test_encoder_rate(embedder, X, y):
+def test_encoder_rate_scales_the_learning_rate_of_the_encoder(embedder, X, y):
     model = transfer(embedder, learning_rate="constant", max_epochs=1)
-    rates = {rate: clone(model).set_params(encoder_rate=rate).fit(X, y) for rate in (1.0, 0.1, 0.0)}
-    found = {rate: sorted(group["lr"] for group in m.net_.optimizer_.param_groups) for rate, m in rates.items()}
-    assert_allclose([group[0] for group in found.values()], [1e-3, 1e-4, 0])
-    assert all(np.isclose(group[-1], 1e-3) for group in found.values())
-    assert same_weights(weights(rates[0.0].net_.module_.encoder), weights(embedder.net_.module_.encoder))
+    models = {rate: clone(model).set_params(encoder_rate=rate).fit(X, y) for rate in (1.0, 0.1, 0.0)}
+    rates = {rate: sorted(group["lr"] for group in m.net_.optimizer_.param_groups) for rate, m in models.items()}
+    assert_allclose([group[0] for group in rates.values()], [1e-3, 1e-4, 0])
+    assert all(np.isclose(group[-1], 1e-3) for group in rates.values())
+    assert same_weights(weights(models[0.0].net_.module_.encoder), weights(embedder.net_.module_.encoder))
 
 
-def test_another_architecture_is_refused(embedder, X, y):
+def test_other_encoder_settings_are_refused(embedder, X, y):
     with pytest.raises(ValueError, match=r"other settings: n_components=4 \(here 5\)"):
         transfer(embedder, n_components=5).fit(X, y)
     with pytest.raises(ValueError, match="other settings: site_width=8"):
@@ -78,22 +78,22 @@ def test_another_architecture_is_refused(embedder, X, y):
 
 
 @pytest.mark.parametrize("activation", ["trelu", "softplus"])
-def test_activations_are_never_negative(activation, X, y):
+def test_predictions_of_positive_activations_are_not_negative(activation, X, y):
     positive = np.maximum(y - np.quantile(y, 0.6), 0)
     model = SiteNetRegressor(**SMALL, output_activation=activation, max_epochs=20).fit(X, positive)
     assert (model.predict(X) >= 0).all()
-    below = SiteNetRegressor(**SMALL, max_epochs=20).fit(X, positive).predict(X)
-    assert (below < 0).any()
+    linear = SiteNetRegressor(**SMALL, max_epochs=20).fit(X, positive).predict(X)
+    assert (linear < 0).any()
 
 
 @pytest.mark.parametrize("loss", ["huber", "absolute_error", "squared_error"])
-def test_losses_learn(loss, X, y):
+def test_every_loss_decreases(loss, X, y):
     model = SiteNetRegressor(**SMALL, loss=loss, max_epochs=60, learning_rate_init=1e-2).fit(X, y)
     assert model.score(X, y) > 0.5
     assert model.history_[-1, "train_loss"] < model.history_[0, "train_loss"] / 2
 
 
-def test_units_of_the_labels_do_not_matter(X, y):
+def test_fits_do_not_depend_on_the_units_of_y(X, y):
     model = SiteNetRegressor(**SMALL, max_epochs=5)
     plain = clone(model).fit(X, y).predict(X)
     assert_allclose(clone(model).fit(X, 1000 * y).predict(X), 1000 * plain, rtol=1e-3, atol=1)
@@ -102,12 +102,12 @@ def test_units_of_the_labels_do_not_matter(X, y):
     for factor in (1e-40, 1e39, 1e200):
         with pytest.raises(ValueError, match=r"single precision, .* pass y in other units"):
             model.fit(X, factor * y)
-    # A large constant, such as a total energy's, takes no digits from the rest.
+    # A large constant, as in total energies, does not reduce the precision.
     assert_allclose(clone(model).fit(X, y + 1e6).predict(X) - 1e6, plain, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("sizes", [(0,), (8, -1), (8.0,), ["a"]])
-def test_hidden_layers_are_checked(sizes, X, y):
+def test_hidden_layer_sizes_are_checked(sizes, X, y):
     with pytest.raises(ValueError, match="hidden_layer_sizes must contain positive integers"):
         SiteNetRegressor(**SMALL, hidden_layer_sizes=sizes).fit(X, y)
 
@@ -120,13 +120,13 @@ def test_only_the_ratios_of_weights_matter(factor, X, y):
     assert_allclose(clone(model).fit(X, y, sample_weight=factor * weight).predict(X), expected, rtol=1e-6)
 
 
-def test_a_batch_of_tiny_weights(X, y):
+def test_batches_of_tiny_weights_give_finite_predictions(X, y):
     weight = np.where(np.arange(40) < 20, 1.0, 1e-60)
     model = SiteNetRegressor(**SMALL, max_epochs=2, batch_sites=1).fit(X, y, sample_weight=weight)
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_several_targets(X, y):
+def test_several_targets_are_learned_together(X, y):
     both = np.column_stack([y, 100 - 50 * y])
     model = SiteNetRegressor(**SMALL, max_epochs=60, learning_rate_init=1e-2).fit(X, both)
     assert model.predict(X).shape == (40, 2)
@@ -134,21 +134,24 @@ def test_several_targets(X, y):
     assert (np.corrcoef(model.predict(X).T)[0, 1]) < -0.9
 
 
-def test_a_constant_target(X):
+def test_a_constant_target_is_predicted(X):
     model = SiteNetRegressor(**SMALL, max_epochs=30, learning_rate_init=1e-2).fit(X, np.full(40, 3.0))
     assert_allclose(model.predict(X), 3, atol=0.3)
 
 
-def test_weight_zero_is_a_row_left_out(X, y):
+def test_rows_of_weight_zero_are_ignored(X, y):
     weight = np.ones(40)
     weight[::3] = 0
     model = SiteNetRegressor(**SMALL, max_epochs=3)
     weighted = clone(model).fit(X, np.where(weight > 0, y, 1e9), sample_weight=weight)
-    left_out = clone(model).fit(X[weight > 0], y[weight > 0])
-    assert_array_equal(weighted.predict(X), left_out.predict(X))
-    unknown = np.where(np.arange(40) == 7, np.nan, 1.0)
+    without = clone(model).fit(X[weight > 0], y[weight > 0])
+    assert_array_equal(weighted.predict(X), without.predict(X))
+
+
+def test_invalid_sample_weights_are_refused(X, y):
+    model, weight = SiteNetRegressor(**SMALL), np.ones(40)
     bad = {
-        "it is nan in row 7": unknown,
+        "it is nan in row 7": np.where(np.arange(40) == 7, np.nan, 1.0),
         "negative": -weight,
         "zero": 0 * weight,
         "one dimension": weight[:, None],

@@ -1,4 +1,4 @@
-"""Transfer from a SiteNetRegressor, fitted on another property: where it starts, what it refuses, how it travels."""
+"""Transfer from a SiteNetRegressor of another property: initial weights, errors, clones and files."""
 
 import pickle
 
@@ -21,7 +21,7 @@ from tests.helpers.small_estimators import SMALL
 
 @pytest.fixture(scope="module")
 def other_property(X):
-    """What is known of all crystals: how many sites they have, and how far apart."""
+    """A property of the structure alone: the number of sites and their shortest distance."""
     nearest = [x.distance[x.distance > 0].min() for x in X]
     return np.asarray(nearest) + 0.1 * X.n_sites
 
@@ -43,21 +43,21 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-# ---- where it starts ----
+# ---- initial weights ----
 
 
-def test_starts_at_the_encoder_of_the_other_regressor(source, X, y):
+def test_training_starts_from_the_encoder_of_the_other_regressor(source, X, y):
     start = transfer(source, max_epochs=0).fit(X, y)
     assert same(encoder_of(start), encoder_of(source))
-    head, theirs = (regressor.net_.module_.head.state_dict() for regressor in (start, source))
-    assert not same(head, theirs), "the head is for another property"
+    head, source_head = (regressor.net_.module_.head.state_dict() for regressor in (start, source))
+    assert not same(head, source_head), "the head is not transferred"
     bare = transfer(source, max_epochs=0, pretrained=source).fit(X, y)
     assert_array_equal(bare.predict(X), start.predict(X))
     scratch = transfer(source, max_epochs=0, pretrained=None).fit(X, y)
     assert not same(encoder_of(scratch), encoder_of(source))
 
 
-def test_trains_its_own_copy(source, X, y):
+def test_training_does_not_change_the_source(source, X, y):
     before, predicted = encoder_of(source), source.predict(X)
     assert not same(encoder_of(transfer(source, max_epochs=2).fit(X, y)), before)
     frozen = transfer(source, max_epochs=2, freeze="encoder").fit(X, y)
@@ -68,8 +68,8 @@ def test_trains_its_own_copy(source, X, y):
 
 
 @pytest.mark.parametrize("kl_weight", [0.0, 0.1])
-def test_a_chain_from_structures_over_one_property_to_another(kl_weight, X, y, other_property):
-    """An encoder pre-trained with the Kullback-Leibler term has outputs for the spread: they travel along."""
+def test_transfer_can_be_chained(kl_weight, X, y, other_property):
+    """An encoder pre-trained with Kullback-Leibler terms has further outputs, which are transferred too."""
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1, kl_weight=kl_weight).fit(X)
     middle = transfer(embedder, max_epochs=1).fit(X, other_property)
     end = transfer(middle, max_epochs=0).fit(X, y)
@@ -79,15 +79,15 @@ def test_a_chain_from_structures_over_one_property_to_another(kl_weight, X, y, o
     assert np.isfinite(clone(end).set_params(max_epochs=2).fit(X, y).predict(X)).all()
 
 
-def test_the_same_seed_gives_the_same(source, X, y):
+def test_the_same_seed_gives_the_same_predictions(source, X, y):
     first, again = (transfer(source, max_epochs=2).fit(X, y).predict(X) for _ in range(2))
     assert_array_equal(first, again)
 
 
-# ---- what it refuses ----
+# ---- errors ----
 
 
-def test_other_kinds_are_refused(source, X, y):
+def test_other_estimators_are_refused(source, X, y):
     for wrong in (Ridge(), FrozenEstimator(Ridge()), SiteNetFeaturizer()):
         name = type(getattr(wrong, "estimator", wrong)).__name__
         expected = f"must be a fitted DeepInfoMaxEmbedder or SiteNetRegressor, or a FrozenEstimator of one, not {name}"
@@ -95,7 +95,7 @@ def test_other_kinds_are_refused(source, X, y):
             transfer(source, pretrained=wrong).fit(X, y)
 
 
-def test_frozen_twice_is_frozen(source, X, y):
+def test_nested_frozen_estimators_are_unwrapped(source, X, y):
     once, twice = (
         SiteNetRegressor(**SMALL, pretrained=pretrained, max_epochs=1).fit(X, y).predict(X)
         for pretrained in (FrozenEstimator(source), FrozenEstimator(FrozenEstimator(source)))
@@ -103,16 +103,16 @@ def test_frozen_twice_is_frozen(source, X, y):
     assert_array_equal(once, twice)
 
 
-def test_what_is_not_fitted_is_refused(source, X, y):
+def test_unfitted_estimators_are_refused(source, X, y):
     match = r"the SiteNetRegressor passed as pretrained is not fitted.*pretrained=FrozenEstimator\(\.\.\.\)"
     for unfitted in (clone(source), FrozenEstimator(clone(source))):
         with pytest.raises(ValueError, match=match):
             transfer(source, pretrained=unfitted).fit(X, y)
-    with pytest.raises(ValueError, match=match):  # cross-validation clones, and so empties, a bare one
+    with pytest.raises(ValueError, match=match):  # cross-validation clones the estimator
         cross_val_score(transfer(source, pretrained=source), X, y, cv=2, error_score="raise")
 
 
-def test_another_encoder_is_refused(source, structures, X, y):
+def test_other_encoder_settings_are_refused(source, structures, X, y):
     with pytest.raises(ValueError, match=r"other settings: local_dim=4 \(here 5\)"):
         transfer(source, local_dim=5).fit(X, y)
     few = SiteNetFeaturizer(site_features=["row", "group"]).transform(structures)
@@ -120,11 +120,11 @@ def test_another_encoder_is_refused(source, structures, X, y):
         transfer(source).fit(few, y)
 
 
-# ---- how it travels ----
+# ---- warnings, clones, searches, files ----
 
 
-def test_crystals_of_other_cells_are_remarked(source, structures, X, y):
-    said = r"X was featurized with max_sites=20 \(there 50\), unlike what .* was fitted on: the same crystal"
+def test_crystals_of_other_cells_raise_a_warning(source, structures, X, y):
+    message = r"X was featurized with max_sites=20 \(there 50\), unlike what .* was fitted on: the same crystal"
     small = SiteNetFeaturizer(max_sites=20, compress=False).transform(structures)
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
     for call in (
@@ -135,14 +135,14 @@ def test_crystals_of_other_cells_are_remarked(source, structures, X, y):
         lambda: transfer(source).fit(small, y),
         lambda: clone(embedder).set_params(warm_start=True).fit(X).fit(small),
     ):
-        with pytest.warns(UserWarning, match=said):
+        with pytest.warns(UserWarning, match=message):
             call()
     other = SiteNetFeaturizer(supercell="primitive").transform(structures[:20])
     with pytest.warns(UserWarning, match=r"with supercell='primitive' \(there 'orthorhombic'\), unlike"):
         source.predict(other)
 
 
-def test_clones_searches_and_files(source, X, y, tmp_path):
+def test_transfer_works_in_clones_searches_and_files(source, X, y, tmp_path):
     model = transfer(source, max_epochs=1)
     assert clone(model).pretrained.estimator is source
     search = GridSearchCV(model, {"pretrained": [None, FrozenEstimator(source)]}, cv=2, error_score="raise").fit(X, y)
@@ -154,16 +154,16 @@ def test_clones_searches_and_files(source, X, y, tmp_path):
     loaded, loaded_search = joblib.load(tmp_path / "models")
     assert_array_equal(loaded.predict(X), fitted.predict(X))
     assert_array_equal(loaded_search.predict(X), search.predict(X))
-    # The source has come along: the loaded estimator can be fitted again.
+    # The file has the source too: the loaded estimator can be fitted again.
     assert_array_equal(clone(loaded).fit(X, y).predict(X), fitted.predict(X))
 
 
-def test_known_by_its_weights_in_a_table_of_results(source, X, y, other_property, tmp_path):
+def test_results_files_identify_the_source_by_its_weights(source, X, y, other_property, tmp_path):
     copy = pickle.loads(pickle.dumps(source))
-    again = clone(source).fit(X, other_property)  # in another time
-    mark = fingerprint(transfer(source))
-    assert mark == fingerprint(transfer(copy)) == fingerprint(transfer(again))
-    assert mark != fingerprint(transfer(clone(source).set_params(max_epochs=1).fit(X, other_property)))
+    again = clone(source).fit(X, other_property)  # which takes another time
+    expected = fingerprint(transfer(source))
+    assert expected == fingerprint(transfer(copy)) == fingerprint(transfer(again))
+    assert expected != fingerprint(transfer(clone(source).set_params(max_epochs=1).fit(X, other_property)))
 
     def table(source):
         arms = {"transfer": transfer(source, max_epochs=1), "scratch": transfer(source, max_epochs=1, pretrained=None)}

@@ -1,4 +1,4 @@
-"""StructureStatistics: the right numbers, the right names, and how it joins with scikit-learn."""
+"""StructureStatistics: values, column names, and use with scikit-learn."""
 
 import pickle
 
@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer, StructureStatistics
 from skdim._chemistry.elements import ALL_SITE_FEATURES
-from skdim._statistics import structure as _statistics
+from skdim._statistics import structure as structure_module
 from tests.helpers.plain_sitenet import dense_crystal
 from tests.helpers.small_estimators import SMALL
 
@@ -30,30 +30,30 @@ def with_failed(structures):
         return SiteNetFeaturizer(on_error="warn").fit_transform(rows)
 
 
-def by_hand(structure, name):
-    """All of a structure's columns for one property: each primitive site with each site of pymatgen's supercell."""
+def reference(structure, name):
+    """All columns for one property, from each pair of a primitive site and a site of pymatgen's supercell."""
     crystal = dense_crystal(structure, site_features=[name])
-    own, other = crystal.features[:, 0].numpy(), crystal.column_features[:, 0].numpy()
+    values, neighbour_values = crystal.features[:, 0].numpy(), crystal.column_features[:, 0].numpy()
     rows = []
     for i, distances in enumerate(crystal.distances.numpy()):
         near = np.flatnonzero(np.arange(len(distances)) != i)
         weight = distances[near] ** -6
         share = weight / weight.sum()
         geometry = [share @ distances[near], np.log(weight.sum()), -np.log((share**2).sum())]
-        rows.append([own[i], share @ (other[near] - own[i]), *geometry])
+        rows.append([values[i], share @ (neighbour_values[near] - values[i]), *geometry])
     return [*np.mean(rows, axis=0), *np.std(rows, axis=0)]
 
 
 @pytest.mark.parametrize("name", ["electronegativity", "covalent_radius"])
-def test_values_are_those_of_the_sites_and_their_neighbours(formation_crystals, name):
+def test_values_equal_a_reference(formation_crystals, name):
     structures = formation_crystals[::4]
     X = SiteNetFeaturizer(distance_tol=1e-6).fit_transform(structures)
-    expected = np.array([by_hand(structure, name) for structure in structures])
+    expected = np.array([reference(structure, name) for structure in structures])
     assert_allclose(StructureStatistics(site_features=[name]).fit_transform(X), expected, rtol=1e-4, atol=1e-4)
-    assert (expected.std(axis=0) > 0.01).all(), "a constant would agree with little"
+    assert (expected.std(axis=0) > 0.01).all(), "every column varies"
 
 
-def test_names_and_order(X):
+def test_column_names_follow_the_order_of_the_parameters(X):
     transformer = StructureStatistics()
     names = list(transformer.get_feature_names_out())
     values = transformer.transform(X)
@@ -68,35 +68,34 @@ def test_names_and_order(X):
     assert_allclose(part.transform(X), values[:, chosen], rtol=1e-6, atol=1e-6)
 
 
-def test_does_not_depend_on_what_was_featurized(structures, X):
-    """Neither on the site features of the crystals nor on their oxidation states."""
+def test_values_do_not_depend_on_the_site_features_of_the_crystals(structures, X):
     other = SiteNetFeaturizer(site_features=["row"], oxidation_states="guess").fit_transform(structures)
     assert_array_equal(StructureStatistics().transform(other), StructureStatistics().transform(X))
     assert other.site_features == ("row", "oxidation_state")
 
 
-def test_does_not_depend_on_the_other_rows_or_on_batches(X, monkeypatch):
+def test_values_depend_neither_on_other_rows_nor_on_batches(X, monkeypatch):
     values = StructureStatistics().transform(X)
     assert_allclose(StructureStatistics().transform(X[[3, 1]]), values[[3, 1]], rtol=1e-6, atol=1e-6)
-    monkeypatch.setattr(_statistics, "_BATCH_SITES", 7)
+    monkeypatch.setattr(structure_module, "_BATCH_SITES", 7)
     assert_allclose(StructureStatistics().transform(X), values, rtol=1e-6, atol=1e-6)
 
 
-def test_failed_rows_are_nan_and_leave_the_others_alone(with_failed):
+def test_failed_rows_are_nan_and_do_not_change_others(with_failed):
     values = StructureStatistics().transform(with_failed)
     assert_array_equal(np.isnan(values).all(axis=1), [False, True, False, True])
     assert_array_equal(values[[0, 2]], StructureStatistics().transform(with_failed[[0, 2]]))
     assert np.isnan(StructureStatistics().transform(with_failed[[1, 3]])).all()
 
 
-def test_set_output(X):
+def test_set_output_gives_named_columns(X):
     frame = StructureStatistics().set_output(transform="pandas").fit_transform(X)
     assert isinstance(frame, pd.DataFrame)
     assert frame.shape == (40, 106)
     assert frame.columns[-1] == "std_log_coordination"
 
 
-def test_joins_vectors_and_composition_under_a_gaussian_process(X, y):
+def test_feature_union_with_vectors_and_composition_in_a_gaussian_process(X, y):
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
     union = FeatureUnion(
         [
@@ -114,7 +113,7 @@ def test_joins_vectors_and_composition_under_a_gaussian_process(X, y):
     assert scores.mean() > 0.3
 
 
-def test_is_stateless(X):
+def test_fit_sets_no_attributes(X):
     transformer = StructureStatistics(site_features=["row", "density"])
     before = transformer.transform(X)  # without fit
     copy = pickle.loads(pickle.dumps(clone(transformer).fit(X)))
@@ -122,7 +121,7 @@ def test_is_stateless(X):
     assert_array_equal(copy.fit(X[:3]).transform(X), before)
 
 
-def test_leaves_its_input_alone(X):
+def test_transform_does_not_change_its_input(X):
     before = pickle.dumps(X)
     StructureStatistics(site_features=["row"]).fit_transform(X)
     assert pickle.dumps(X) == before
@@ -139,13 +138,13 @@ def test_leaves_its_input_alone(X):
         (["oxidation_state"], "unknown element properties: 'oxidation_state'"),
     ],
 )
-def test_bad_parameters(X, site_features, match):
+def test_invalid_parameters_are_refused(X, site_features, match):
     for method in ("fit", "transform"):
         with pytest.raises(ValueError, match=match):
             getattr(StructureStatistics(site_features=site_features), method)(X)
 
 
-def test_wrong_input_says_what_to_do(structures):
+def test_structures_are_refused_with_advice(structures):
     for method in ("fit", "transform"):
         with pytest.raises(TypeError, match=r"StructureStatistics.*put a SiteNetFeaturizer before it"):
             getattr(StructureStatistics(), method)(structures)
