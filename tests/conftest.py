@@ -8,6 +8,7 @@ import torch
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy, make_crystals
+from tests.helpers.small_estimators import SMALL
 
 # Test processes side by side, each with a thread for every core, wait for each other: ten times slower.
 torch.set_num_threads(1)
@@ -74,3 +75,9 @@ def y(synthetic):
 @pytest.fixture(scope="session")
 def X(structures):
     return SiteNetFeaturizer().fit_transform(structures)
+
+
+@pytest.fixture(scope="session")
+def embedder(X):
+    """A small embedder, pre-trained on X for two epochs; must not be changed."""
+    return DeepInfoMaxEmbedder(**SMALL, max_epochs=2).fit(X)

@@ -6,8 +6,6 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from matminer.featurizers.composition import ElementProperty
-from matminer.featurizers.structure import OrbitalFieldMatrix as TheirMatrix
 from numpy.testing import assert_allclose, assert_array_equal
 from pymatgen.analysis.diffraction.xrd import DiffractionPattern, XRDCalculator
 from pymatgen.core import Lattice, Structure
@@ -24,6 +22,11 @@ from skdim.baselines._voronoi import voronoi_faces
 from skdim.datasets import make_crystals
 from tests.helpers import assertions
 from tests.house.test_conformance import OnRows, assert_conventions
+
+pytest.importorskip("matminer", reason="needs the extra 'baselines'")
+
+from matminer.featurizers.composition import ElementProperty
+from matminer.featurizers.structure import OrbitalFieldMatrix as TheirMatrix
 
 #: In matminer's unit of length, the angstrom star, which is 1.5e-5 longer than an angstrom.
 BOHR = 0.529177210903 / 1.00001495

@@ -6,7 +6,7 @@ import pytest
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.cli import main
-from tests.cli.running import write_cifs
+from tests.helpers.small_structures import write_cifs
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,7 @@ def shipped():
 @pytest.fixture(scope="session")
 def cifs(structures, tmp_path_factory):
     """A folder of ten CIFs; not to be changed."""
-    folder = tmp_path_factory.mktemp("data") / "cifs"
-    write_cifs(structures[:10], folder)
-    return folder
+    return write_cifs(structures[:10], tmp_path_factory.mktemp("data") / "cifs")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: CIFs for it, and runs in a process of its own."""
+"""What the tests of the command line share: running a command in another process, and listing what it left."""
 
 import signal
 import subprocess
@@ -8,13 +8,6 @@ from functools import partial
 BAD = "data_x\n_cell_length_a nonsense\n"
 #: No test waits longer for a process, however busy the machine is.
 PATIENCE = 300
-
-
-def write_cifs(structures, folder):
-    """A new folder of s0.cif, s1.cif and so on."""
-    folder.mkdir()
-    for k, structure in enumerate(structures):
-        structure.to(filename=str(folder / f"s{k}.cif"))
 
 
 def in_process(*words, cwd=None, start=False):

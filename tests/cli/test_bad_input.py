@@ -11,6 +11,9 @@ from skdim.cli import _parser, main
 from skdim.cli._crystals import featurizer_of
 from tests.cli.running import PATIENCE, left
 
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+
 
 @pytest.mark.parametrize(
     ("words", "message"),

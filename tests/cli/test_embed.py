@@ -11,6 +11,9 @@ from skdim import SiteNetFeaturizer
 from skdim.cli import _crystals as cli_crystals
 from tests.cli.running import BAD, in_process, left
 
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+
 
 def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
     done = in_process("embed", *sorted(cifs.glob("s[0-4].cif")), "-o", "vectors.csv", cwd=tmp_path)

@@ -9,6 +9,9 @@ from skdim import SiteNetFeaturizer
 from skdim.model_selection import cross_validate_arms, make_arm
 from tests.cli.running import left
 
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+
 
 def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
     words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 2, "--arms", "representation", "-o"]

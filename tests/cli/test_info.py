@@ -3,6 +3,11 @@
 import json
 from types import SimpleNamespace
 
+import pytest
+
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+
 
 def test_info(run, table, cifs, tmp_path):
     code, out, _ = run("info")

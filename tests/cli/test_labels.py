@@ -6,22 +6,25 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from skdim import SiteNetFeaturizer
 from skdim.cli import main
 from skdim.cli._labels import check_labels, labelled_crystals
-from tests.cli.running import BAD, write_cifs
+from tests.cli.running import BAD
+from tests.helpers.small_structures import write_cifs
+
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 
 @pytest.fixture(scope="module")
 def cifs(structures, tmp_path_factory):  # fewer than elsewhere: some labels are without one
     """A folder of four CIFs, s0 to s3; not to be changed."""
-    folder = tmp_path_factory.mktemp("data") / "cifs"
-    write_cifs(structures[:4], folder)
-    return folder
+    return write_cifs(structures[:4], tmp_path_factory.mktemp("data") / "cifs")
 
 
 @pytest.fixture

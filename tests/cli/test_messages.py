@@ -12,14 +12,17 @@ from pymatgen.core import Lattice, Structure
 from skdim import SiteNetFeaturizer
 from skdim.cli import main
 from skdim.cli._model_file import describe_model
-from tests.cli.running import left, write_cifs
+from tests.cli.running import left
+from tests.helpers.small_structures import write_cifs
+
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 
 @pytest.fixture
 def cifs(structures, tmp_path):
     """A folder of twelve CIFs and a table that names them."""
-    folder = tmp_path / "cifs"
-    write_cifs(structures[:12], folder)
+    folder = write_cifs(structures[:12], tmp_path / "cifs")
     names = [f"s{k}" for k in range(12)]
     pd.DataFrame({"name": names, "energy": np.arange(12.0)}).to_csv(tmp_path / "labels.csv", index=False)
     return folder

@@ -8,11 +8,15 @@ import zipfile
 import joblib
 import numpy as np
 import pytest
-import skops.io
 from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline
 
 from skdim.cli._model_file import FORMAT, check_model_path, describe_model, load_model, save_model
+
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+
+import skops.io
 
 ABOUT = {"target": "a", "mean": np.float64(1.5), "features": ("x", "y")}
 

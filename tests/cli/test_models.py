@@ -12,6 +12,9 @@ from skdim.cli._model_file import describe_model, load_model, save_model
 from skdim.model_selection import make_arm
 from tests.cli.running import BAD
 
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+pytest.importorskip("skops", reason="needs the extra 'skops'")
+
 
 @pytest.mark.parametrize("suffix", [".skops", ".joblib"])
 def test_fit_and_predict(run, table, cifs, structures, y, tmp_path, suffix):

@@ -12,6 +12,8 @@ from sklearn.exceptions import NotFittedError
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._embedder.vectors_file import write_vectors
 
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+
 
 @pytest.fixture
 def with_failed(structures):

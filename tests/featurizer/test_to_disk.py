@@ -15,6 +15,7 @@ from skdim import Crystals, SiteNetFeaturizer
 from skdim._shared.locks import lock_file
 from skdim._structures.errors import StructureError
 from tests.helpers.assertions import assert_same_crystals
+from tests.helpers.small_structures import write_cifs
 
 
 @pytest.fixture
@@ -25,11 +26,9 @@ def path(tmp_path):
 @pytest.fixture
 def cifs(structures, tmp_path):
     """A folder of eleven CIFs, of which one is broken."""
-    (tmp_path / "cifs").mkdir()
-    for k in range(10):
-        (tmp_path / "cifs" / f"{k}.cif").write_text(structures[k].to(fmt="cif"))
-    (tmp_path / "cifs" / "broken, or not.cif").write_text("data_x\n_cell_length_a 3\n_atom_site_label\n")
-    return tmp_path / "cifs"
+    folder = write_cifs(structures[:10], tmp_path / "cifs")
+    (folder / "spoilt, or not.cif").write_text("data_x\n_cell_length_a 3\n_atom_site_label\n")
+    return folder
 
 
 @pytest.mark.parametrize(("n_jobs", "chunk_size"), [(1, 15), (2, 15), (1, 1000)])
@@ -53,11 +52,11 @@ def test_files_beside_the_columns(cifs, path, capsys):
         X = SiteNetFeaturizer(on_error="warn", verbose=1).transform_to_disk(cifs, path, chunk_size=4)
     assert "featurize: 11 structures" in capsys.readouterr().err
     ids = pd.read_csv(path / "ids.csv", dtype=str, keep_default_na=False)["id"]
-    assert ids.tolist() == [*(f"{k}.cif" for k in range(10)), "broken, or not.cif"]
+    assert ids.tolist() == [*(f"s{k}.cif" for k in range(10)), "spoilt, or not.cif"]
     failures = pd.read_csv(path / "failures.csv", keep_default_na=False)
     assert failures.columns.tolist() == ["row", "id", "formula", "reason"]
-    assert failures[["row", "id", "formula"]].to_numpy().tolist() == [[10, "broken, or not.cif", ""]]
-    assert X.errors_ == {10: f"row 10, broken, or not.cif: {failures['reason'][0]}"}
+    assert failures[["row", "id", "formula"]].to_numpy().tolist() == [[10, "spoilt, or not.cif", ""]]
+    assert X.errors_ == {10: f"row 10, spoilt, or not.cif: {failures['reason'][0]}"}
 
 
 def test_the_formula_of_a_failure(structures, path):

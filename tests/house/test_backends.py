@@ -21,7 +21,7 @@ from tests.helpers.small_estimators import SMALL
 
 @pytest.fixture(scope="module")
 def dask():
-    distributed = pytest.importorskip("distributed", reason="dask is an extra: pip install 'skdim-crystals[dask]'")
+    distributed = pytest.importorskip("distributed", reason="needs the extra 'dask'")
     from dask import config
 
     # Processes, so that what goes to a worker is pickled as it would be to another machine; no web pages.
@@ -37,7 +37,7 @@ def dask():
 
 @pytest.fixture(scope="module")
 def ray():
-    ray = pytest.importorskip("ray", reason="ray is an extra: pip install 'skdim-crystals[ray]'")
+    ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
     from ray.util.joblib import register_ray
 
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -2,15 +2,17 @@
 
 import re
 
-import ase
 import numpy as np
 import pytest
-from ase.build import molecule
 from pymatgen.core import DummySpecies, Lattice, Molecule, Structure
 from pymatgen.io.cif import CifWriter
 from sklearn.pipeline import make_pipeline
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+
+ase = pytest.importorskip("ase", reason="needs the extra 'ase'")
+
+from ase.build import molecule
 
 CENTRED = [[0, 0, 0], [0.5, 0.5, 0.5]]
 

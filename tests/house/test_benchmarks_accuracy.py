@@ -12,6 +12,10 @@ from skdim.baselines import XRDPattern
 from skdim.datasets import make_crystals
 from skdim.model_selection import _arm_heads, summarize
 
+pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+pytest.importorskip("matminer", reason="needs the extra 'baselines'")
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+
 N = 60
 
 

@@ -79,7 +79,7 @@ def test_reference_page_lists_every_public_name_once():
 
 
 def faults(name, ignored):
-    numpydoc = pytest.importorskip("numpydoc.validate", reason="numpydoc comes with the extra test")
+    numpydoc = pytest.importorskip("numpydoc.validate", reason="needs the extra 'test'")
     return [(code, text) for code, text in numpydoc.validate(name)["errors"] if code not in ignored]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -132,14 +134,14 @@ def test_learning_curve():
 
 
 def test_uncertainty():
-    pytest.importorskip("mapie", reason="MAPIE comes with the extra docs")
+    pytest.importorskip("mapie", reason="needs the extra 'docs'")
     result = run_gallery("plot_uncertainty")
     (low, high), y = result["intervals"][:, :, 1].T, result["y"][result["check"]]
     assert 0.8 < np.mean((low <= y) & (y <= high)) < 0.97
 
 
 def test_optuna():
-    pytest.importorskip("optuna", reason="optuna comes with the extra docs")
+    pytest.importorskip("optuna", reason="needs the extra 'docs'")
     study = run_gallery("plot_optuna")["study"]
     assert len(study.trials) == 40
     assert study.best_value < study.trials[0].value
@@ -156,7 +158,7 @@ def test_save_and_share(monkeypatch, tmp_path, capsys):
 
 
 def test_dask(capsys):
-    pytest.importorskip("distributed", reason="Dask comes with the extra docs")
+    pytest.importorskip("distributed", reason="needs the extra 'dask'")
     result = run_gallery("plot_dask")
     np.testing.assert_allclose(result["vectors"], result["alone"], rtol=1e-3, atol=1e-4)
     assert "4 tasks, 400 crystals in the same order: True" in capsys.readouterr().out

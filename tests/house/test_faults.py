@@ -30,11 +30,6 @@ posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs limits and kil
 EPOCH = {**SMALL, "max_epochs": 1}
 
 
-@pytest.fixture(scope="module")
-def embedder(X):
-    return DeepInfoMaxEmbedder(**EPOCH).fit(X)
-
-
 @contextlib.contextmanager
 def disk_full(n_bytes):
     """No file may grow beyond so many bytes: the write that would fails, after part of it is written."""

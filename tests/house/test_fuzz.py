@@ -14,7 +14,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from ase import Atoms
 from pymatgen.core import Lattice, Structure
 
 from skdim import Crystals, SiteNetFeaturizer
@@ -23,6 +22,11 @@ from skdim._geometry.lattice import GeometryError, without_panics
 from skdim._structures.limits import MAX_SITES
 from skdim._structures.source_rows import FlatStructure
 from tests.helpers import fuzzing
+
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
+
+from ase import Atoms
 
 N_INPUTS = 200
 

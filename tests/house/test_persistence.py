@@ -22,11 +22,6 @@ from tests.helpers.small_estimators import SMALL
 
 
 @pytest.fixture(scope="module")
-def embedder(X):
-    return DeepInfoMaxEmbedder(**SMALL, max_epochs=2).fit(X)
-
-
-@pytest.fixture(scope="module")
 def regressor(X, y, embedder):
     return SiteNetRegressor(**SMALL, max_epochs=2, pretrained=FrozenEstimator(embedder)).fit(X, y)
 

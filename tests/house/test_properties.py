@@ -6,9 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from skdim import DeepInfoMaxEmbedder
 from tests.helpers import random_crystals as crystals
-from tests.helpers.small_estimators import SMALL
 
 # The same examples each time, and no time limit: the machine may be busy.
 settings.register_profile(
@@ -38,11 +36,6 @@ def test_every_structure(part):
 @given(crystals.wild_structures(), st.sampled_from(["orthorhombic", "primitive", "none"]))
 def test_numbers_that_no_crystal_has(structure, supercell):
     crystals.check_wild(structure, supercell)
-
-
-@pytest.fixture(scope="module")
-def embedder(X):
-    return DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
 
 
 @pytest.mark.filterwarnings("ignore:X was featurized with max_sites")

@@ -18,7 +18,7 @@ from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
 from tests.helpers.small_estimators import SMALL
 
-skops_io = pytest.importorskip("skops.io", reason="skops is not installed: pip install '.[test]'")
+skops_io = pytest.importorskip("skops.io", reason="needs the extra 'skops'")
 
 #: Estimators that learn nothing, by name.
 SIMPLE = {
@@ -69,7 +69,7 @@ def output(estimator, structures, X):
 @pytest.mark.parametrize("name", NAMES)
 def test_loaded_estimators_give_the_same_output(name, fitted, structures, X):
     if name in ("Magpie", "orbital field matrix"):
-        pytest.importorskip("matminer", reason="matminer comes with the extra baselines")
+        pytest.importorskip("matminer", reason="needs the extra 'baselines'")
     loaded = skops_io.loads(skops_io.dumps(fitted[name]), trusted=skdim.trusted_types())
     np.testing.assert_array_equal(output(loaded, structures, X), output(fitted[name], structures, X))
 

@@ -13,7 +13,10 @@ from skdim.model_selection import formula_split
 from skdim.nn.infomax import DeepInfoMax
 from tests.helpers.processes import run_killed
 from tests.helpers.small_estimators import NARROW
-from tests.structures.test_sources import table_of
+from tests.helpers.small_structures import table_of, write_cifs
+
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 
 TOOL = Path(__file__).parents[2] / "tools" / "train_weights.py"
 PARAMS = json.dumps({"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "batch_sites": 60})
@@ -45,10 +48,8 @@ def sources(structures, tmp_path):
     split = ["test" if k in (3, 4) else "train" for k in range(30)]
     table_of(structures[:30], id=[f"mp-{k}" for k in range(30)], split=split).to_parquet(tmp_path / "a.parquet")
     table_of(structures[20:35], id=[f"mp-{k}" for k in range(20, 35)]).to_parquet(tmp_path / "b.parquet")
-    (tmp_path / "cifs").mkdir()
-    for k in range(35, 40):
-        (tmp_path / "cifs" / f"{k}.cif").write_text(structures[k].to(fmt="cif"))
-    (tmp_path / "cifs" / "broken.cif").write_text("data_x\n_cell_length_a 3\n")
+    write_cifs(structures[35:], tmp_path / "cifs", first=35)
+    (tmp_path / "cifs" / "spoilt.cif").write_text("data_x\n_cell_length_a 3\n")
     return [tmp_path / name for name in ("a.parquet", "b.parquet", "cifs")]
 
 
@@ -76,7 +77,7 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
     run(sources, tmp_path)
     out = capsys.readouterr().out
     assert "a.parquet: 28 crystals, 2 test rows left out" in out
-    assert "cannot be used: broken.cif" in out
+    assert "cannot be used: spoilt.cif" in out
     assert "10 crystals left out: they repeat" in out
     embedder = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu")
     info = embedder.pretrained_info_["metadata"]

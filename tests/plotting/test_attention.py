@@ -2,11 +2,9 @@
 
 import sys
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -20,6 +18,10 @@ from skdim.plotting._attention import _FEW
 from skdim.plotting._attention_pairs import ALMOST_ALL, weighted_quantiles
 from skdim.plotting._style import COLORS, GREY, MARKERS
 from tests.helpers.small_estimators import SMALL
+
+matplotlib = pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+
+from matplotlib.colors import to_hex, to_rgb
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,9 @@
 import sys
 import types
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_hex, to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
@@ -16,6 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.plotting import EmbeddingDisplay
 from skdim.plotting._style import COLORS, GREY
+
+matplotlib = pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+
+from matplotlib.colors import to_hex, to_rgb
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_umap_is_called_with_a_seed_and_one_thread(vectors, monkeypatch):
 
 
 def test_umap_is_reproducible_and_separates_groups(vectors):
-    pytest.importorskip("umap", reason="umap-learn is an extra: pip install 'skdim-crystals[umap]'")
+    pytest.importorskip("umap", reason="needs the extra 'umap'")
     apart = vectors[:40] + np.repeat([0, 50], 20)[:, None]
     first, again = (EmbeddingDisplay.from_vectors(apart, method="umap", random_state=3).positions for _ in range(2))
     assert_array_equal(first, again)

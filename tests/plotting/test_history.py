@@ -2,7 +2,6 @@
 
 import sys
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +14,8 @@ from sklearn.pipeline import make_pipeline
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim.plotting import PretrainingHistoryDisplay
 from tests.helpers.small_estimators import SMALL
+
+matplotlib = pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import sys
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +13,8 @@ from sklearn.linear_model import Ridge
 from skdim.model_selection import label_efficiency
 from skdim.plotting import LabelEfficiencyDisplay
 from skdim.plotting._label_efficiency import STYLES
+
+matplotlib = pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 
 
 def make_results(arms=("b", "a", "c"), sizes=(100, 50, 250), n_repeats=5):

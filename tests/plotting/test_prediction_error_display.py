@@ -10,6 +10,8 @@ from sklearn.pipeline import make_pipeline
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from tests.helpers.small_estimators import SMALL
 
+pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+
 
 def estimators():
     return {

@@ -7,13 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim import SiteNetRegressor
 from tests.helpers.small_estimators import SMALL
-
-
-@pytest.fixture(scope="module")
-def embedder(X):
-    return DeepInfoMaxEmbedder(**SMALL, max_epochs=2).fit(X)
 
 
 def weights(module):

@@ -23,14 +23,6 @@ import skdim
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor, baselines, model_selection, plotting
 from skdim._shared.fingerprint import fingerprint
 from skdim._training.callbacks import OneCycle
-from tests.helpers.small_estimators import SMALL
-
-EMBEDDER = DeepInfoMaxEmbedder(max_epochs=1, **SMALL)
-
-
-@pytest.fixture(scope="module")
-def embedder(X):
-    return EMBEDDER.__sklearn_clone__().fit(X)
 
 
 def shifted(shift):

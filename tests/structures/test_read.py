@@ -8,13 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ase
-import ase.io
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from ase.build import bulk, fcc111
 from pymatgen.core import DummySpecies, Element, IStructure, Lattice, Molecule, Species, Structure
 from pymatgen.core.sites import PeriodicSite
 from pymatgen.entries.computed_entries import ComputedStructureEntry
@@ -25,6 +22,12 @@ from skdim._structures.containers import as_rows
 from skdim._structures.errors import StructureError
 from skdim._structures.read import formula_of, read_structure, site_numbers
 from tests.helpers.small_structures import CORNER_AND_CENTRE, cif_of, pair, sorted_numbers
+
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+
+import ase
+import ase.io
+from ase.build import bulk, fcc111
 
 # Containers
 

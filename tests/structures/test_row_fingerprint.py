@@ -39,7 +39,7 @@ def test_files_that_cannot_be_read_count_by_their_names(tmp_path):
 
 
 def test_atoms_count_without_their_calculators():
-    ase = pytest.importorskip("ase", reason="ASE is an extra: pip install 'skdim-crystals[ase]'")
+    ase = pytest.importorskip("ase", reason="needs the extra 'ase'")
     from ase.calculators.lj import LennardJones
 
     atoms = ase.Atoms("CsCl", [(0, 0, 0), (2, 2, 2)], cell=[4, 4, 4], pbc=True)

@@ -9,29 +9,23 @@ import zipfile
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from ase import Atoms
-from ase.db import connect
 
 from skdim import SiteNetFeaturizer
-from skdim._crystals.columns import COLUMNS
-from skdim._structures.source_rows import FlatStructure, Text
+from skdim._structures.source_rows import Text
 from skdim._structures.sources import ase_databases
 from skdim._structures.sources import parquet_tables as _parquet
 from skdim._structures.sources.open_source import open_source, open_sources
+from tests.helpers.assertions import assert_same_crystals
+from tests.helpers.small_structures import flat, table_of
 
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 
-def flat(structure):
-    return FlatStructure(
-        structure.lattice.matrix.ravel(), np.array(structure.atomic_numbers), structure.frac_coords.ravel()
-    )
-
-
-def table_of(structures, **columns):
-    rows = [flat(structure) for structure in structures]
-    return pd.DataFrame({**{name: [row[k] for row in rows] for k, name in enumerate(FlatStructure._fields)}, **columns})
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ase import Atoms
+from ase.db import connect
 
 
 def read(source, **options):
@@ -43,9 +37,7 @@ def read(source, **options):
 
 
 def assert_rows(raws, expected):
-    X = SiteNetFeaturizer().transform(raws)
-    for name in COLUMNS:
-        np.testing.assert_array_equal(getattr(X, name), getattr(expected, name))
+    assert_same_crystals(SiteNetFeaturizer().transform(raws), expected)
 
 
 def reason(raw):

@@ -59,7 +59,7 @@ def test_text_is_parsed_in_pieces_of_any_size(size, monkeypatch):
 
 
 def test_files_of_matminer_are_read_as_matminer_does(tmp_path):
-    io = pytest.importorskip("matminer.utils.io", reason="the extra 'baselines' is not installed")
+    io = pytest.importorskip("matminer.utils.io", reason="needs the extra 'baselines'")
     decorated = STRUCTURES[0].copy(site_properties={"magmom": np.arange(len(STRUCTURES[0])) * 0.5})
     decorated.add_oxidation_state_by_site(np.arange(len(decorated)).tolist())
     half = Structure(Lattice.cubic(4), [{"Na": 0.5, "K": 0.25}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -16,7 +16,7 @@ from skdim.nn.encoder import SiteNetEncoder
 from skdim.nn.operations.functional import mish
 from tests.helpers.small_networks import SMALL, generator, make_model
 
-pytest.importorskip("numba", reason="compiled loops need the extra [fast]")
+pytest.importorskip("numba", reason="needs the extra 'fast'")
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])

@@ -9,7 +9,7 @@ from skdim.nn.compiled import autograd
 from skdim.nn.operations import plain
 from tests.helpers.small_networks import generator
 
-pytest.importorskip("numba", reason="compiled loops need the extra [fast]")
+pytest.importorskip("numba", reason="needs the extra 'fast'")
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
