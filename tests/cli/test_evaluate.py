@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from skdim import SiteNetFeaturizer
 from skdim.model_selection import cross_validate_arms, make_arm

@@ -47,7 +47,7 @@ def test_it_is_what_transform_returns(n_jobs, chunk_size, structures, X, path, c
 
 def test_files_beside_the_columns(cifs, path, capsys):
     with pytest.warns(
-        UserWarning, match=r"1 of 11 .*store/failures\.csv says why\. The first: row 10, broken, or not\.cif: "
+        UserWarning, match=r"1 of 11 .*store/failures\.csv says why\. The first: row 10, spoilt, or not\.cif: "
     ):
         X = SiteNetFeaturizer(on_error="warn", verbose=1).transform_to_disk(cifs, path, chunk_size=4)
     assert "featurize: 11 structures" in capsys.readouterr().err
