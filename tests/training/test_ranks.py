@@ -20,7 +20,7 @@ from skdim.nn.shared_batch import Share
 from tests.helpers import processes
 from tests.helpers.small_estimators import SMALL
 
-pytest.importorskip("accelerate", reason="accelerate is an extra: pip install 'skdim-crystals[accelerate]'")
+pytest.importorskip("accelerate", reason="needs the extra 'accelerate'")
 
 MODELS = {
     "default": DeepInfoMaxEmbedder(**SMALL, batch_sites=60, max_epochs=3, early_stopping=True, validation_fraction=0.3),
