@@ -10,7 +10,7 @@ from skdim import SiteNetFeaturizer
 from skdim._chemistry.elements import SYMBOLS
 from skdim._crystals.columns import offsets_fault, values_fault
 from skdim._featurizer.featurize_rows import MIN_DISTANCE
-from skdim._structures.read import _MIN_VOLUME as MIN_VOLUME
+from skdim._structures.limits import MIN_VOLUME
 
 SETTINGS = {"max_sites": 40, "on_error": "warn"}
 #: Special fractional coordinates, where symmetry and ties are.
