@@ -10,9 +10,10 @@ from skdim import SiteNetFeaturizer
 from skdim._chemistry.elements import SYMBOLS
 from skdim._crystals.columns import offsets_fault, values_fault
 from skdim._featurizer.featurize_rows import MIN_DISTANCE
-from skdim._structures.limits import MIN_VOLUME
 
 SETTINGS = {"max_sites": 40, "on_error": "warn"}
+#: Cubic angstrom per site below which a structure is refused.
+MIN_VOLUME = 0.1
 #: Special fractional coordinates, where symmetry and ties are.
 _SPECIAL = [0.0, 0.5, 0.25, 0.75, 1 / 3, 2 / 3, 1 / 6, 0.125, 1.0, -0.5, 1e-12, 0.5 + 1e-9]
 _length = st.one_of(st.sampled_from([2.5, 3.0, 4.0, 4.0, 5.64, 8.0]), st.floats(1.0, 20.0))
