@@ -23,7 +23,7 @@ CASES = {
     "09_symop_typo": (None, r"'1/2\+x,1/2-y,l/2\+z' is not understood at 'l/2\+z'"),
     "10_short_symop_list_to_number": (None, r"'1/2\+x,1/2-y' does not have three parts"),
     "11_only_xyz_under_Fm-3m": (None, "1 of the 192.*'F m -3 m'.*gives Na4 Cl4.*and Na1 Cl1 was read"),
-    "12_duplicated_centring": (None, "3 symmetry operations are not a group"),
+    "12_duplicated_centring": (None, "its symmetry operations are not a group"),
     "14_vacancy_Va": ("Na4 Cl4", "left out as vacancies or dummy atoms: Va1"),
     "15_centroid_Cp": ("Fe1 C1", "left out as dummies.*: Cp1"),
     "17_tag_case": ("Mg2 O2", None),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..errors import ReadError, join_names
 from ..limits import MAX_SITES, OCCUPANCY_TOL
-from .numbers import Number, number
+from .numbers import Number, coordinate, number
 from .species import Kind, UnknownKind, kind_of_label, kind_of_type, writes_capitals
 
 _AXES = "xyz"
@@ -14,8 +14,6 @@ _AXES = "xyz"
 _UNKNOWN = Number(-1.0, 1.0, False)
 #: Cells from the origin. Fractional coordinates end far below: such numbers are in angstrom, or wrong.
 _MOST_CELLS = 1000
-#: Rounded values of these need not be written as fractions.
-_SIXTHS = (1 / 6, 1 / 3, 2 / 3, 5 / 6)
 
 
 class Atom(NamedTuple):
@@ -142,7 +140,7 @@ def _why_left_out(name, kind, values):
 def _position(name, values):
     read = []
     for axis, text in zip(_AXES, values, strict=True):
-        value = None if text is None else number(text)
+        value = None if text is None else coordinate(text)
         if value is None:
             hint = ": write a point for the comma" if text and "," in text else ": correct it, or remove its row"
             raise ReadError(
@@ -153,17 +151,7 @@ def _position(name, values):
                 f"atom '{name}' has the coordinate {axis} = {value.value:g}: it must be a fraction of the cell"
             )
         read.append(value)
-    return tuple(map(_unrounded, read)), tuple(value.unit for value in read)
-
-
-def _unrounded(value: Number):
-    """A third or a sixth for its decimals, of which at least three are written."""
-    if not value.refined and 0 < value.unit < 5e-3:
-        whole = value.value // 1
-        for sixth in _SIXTHS:
-            if abs(value.value - whole - sixth) < value.unit:
-                return whole + sixth
-    return value.value
+    return tuple(value.value for value in read), tuple(value.unit for value in read)
 
 
 def _occupancy(name, text):

@@ -11,6 +11,8 @@ from ..limits import MAX_SITES, OCCUPANCY_TOL
 
 #: Angstrom. Atoms this close are at one site.
 _SAME = 0.01
+#: Angstrom. What arithmetic adds to nothing.
+_EXACT = 1e-9
 #: Angstrom. Rounding does not move atoms further, whatever their digits.
 _MOST_ROUNDED = 0.1
 #: Angstrom. A full atom and its image this close are one atom, near a special position.
@@ -75,9 +77,12 @@ def expand(atoms, group, lattice):
         near = distances <= limits[:, None]
         for k, count in enumerate(near.sum(axis=1)):
             if count > 1:
-                snapped, orbit = _special(atoms[k], positions[k], group, lattice, limits[k])
-                _warn_if_moved(atoms[k], positions[k], snapped, lattice, warnings)
-                parts.append(orbit)
+                if distances[k][near[k]].max() < _EXACT:
+                    parts.append(images[k][_different(atoms[k], group, np.flatnonzero(near[k]), limits[k])])
+                else:
+                    snapped, different = _special(atoms[k], positions[k], group, lattice, limits[k])
+                    _warn_if_moved(atoms[k], positions[k], snapped, lattice, warnings)
+                    parts.append(group.rotations[different] @ snapped + group.translations[different])
             else:
                 parts.append(images[k])
             owners += [k] * len(parts[-1])
@@ -111,7 +116,7 @@ def _limits(atoms, lattice):
 
 
 def _special(atom, position, group, lattice, limit):
-    """The special position near an atom, and its images."""
+    """The special position near an atom, and the operations of its images."""
     for _ in range(4):
         shifts = group.rotations @ position + group.translations - position
         shifts -= np.rint(shifts)
@@ -120,15 +125,18 @@ def _special(atom, position, group, lattice, limit):
         position = position + step
         if np.abs(step).max() < 1e-12:
             break
-    # The operations that leave the position as it is; each other image comes once.
-    same = group.products[:, fixing].min(axis=1)
-    first = np.unique(same)
-    if len(first) * len(fixing) != len(group):
+    return position, _different(atom, group, fixing, limit)
+
+
+def _different(atom, group, fixing, limit):
+    """One operation for each different image, of an atom that the operations ``fixing`` leave where it is."""
+    different = group.cosets(tuple(fixing.tolist()))
+    if len(different) * len(fixing) != len(group):
         raise ReadError(
             f"atom '{atom.name}' is less than {limit:.2g} angstrom from its own images, and near no special position: "
             "write its coordinates with more digits"
         )
-    return position, group.rotations[first] @ position + group.translations[first]
+    return different
 
 
 def _warn_if_moved(atom, before, after, lattice, warnings):
@@ -141,7 +149,7 @@ def _warn_if_moved(atom, before, after, lattice, warnings):
 
 def _merge(coords, owners, sizes, atoms, lattice, warnings):
     """Sites at one place become one site, of several rows."""
-    pairs = _close_pairs(coords, lattice)
+    pairs = _close_pairs(coords, owners, lattice)
     rows = [[int(owner)] for owner in owners]
     if not len(pairs):
         return coords, rows
@@ -183,20 +191,22 @@ def _merge(coords, owners, sizes, atoms, lattice, warnings):
     return coords[keep], merged
 
 
-def _close_pairs(coords, lattice):
-    """Pairs of sites at one place."""
-    n = len(coords)
-    if n <= _FEW:
-        shifts = coords[:, None] - coords
+def _close_pairs(coords, owners, lattice):
+    """Pairs of sites at one place, of different rows."""
+    # Orbits are the same, or apart: the first site of each row tells.
+    firsts = np.flatnonzero(np.diff(owners, prepend=-1))
+    inverse = np.linalg.inv(lattice)
+    reach = _SAME * np.sqrt(np.square(inverse).sum(axis=0))
+    if len(firsts) * len(coords) <= _FEW**2:
+        shifts = coords[firsts, None] - coords
         shifts -= np.rint(shifts)
         # Rough first: most are far apart along some axis.
-        reach = _SAME * np.sqrt(np.square(np.linalg.inv(lattice)).sum(axis=0))
-        i, j = np.nonzero(np.triu((np.abs(shifts) <= reach).all(axis=2), 1))
-        near = np.square(shifts[i, j] @ lattice).sum(axis=1) <= _SAME**2
-        return np.column_stack([i[near], j[near]])
+        near = (np.abs(shifts) <= reach).all(axis=2)
+        if near.sum() == len(firsts):
+            return np.zeros((0, 2), dtype=np.int64)
     from scipy.spatial import cKDTree
 
-    reach = float(_SAME * np.sqrt(np.square(np.linalg.inv(lattice)).sum(axis=0)).max())
+    reach = float(reach.max())
     tree = cKDTree(coords, boxsize=1.0)
     if reach >= 0.25 or tree.query_ball_point(coords, reach, p=np.inf, return_length=True).max() > _MOST_SHARED:
         raise ReadError(f"more than {_MOST_SHARED} of its atoms are at one place, or its cell is flat: correct it")

@@ -51,3 +51,19 @@ def number(text):
     if found and int(found[3]):
         return Number(int(found[1] + found[2]) / int(found[3]), 0.0, False)
     return None
+
+
+#: Of these, decimals are rounded: they are read as the fraction.
+_SIXTHS = (1 / 6, 1 / 3, 2 / 3, 5 / 6)
+
+
+@lru_cache(maxsize=2**14)
+def coordinate(text):
+    """Read a fractional coordinate, as :func:`number`; 0.333 and the like, of at least three decimals, are thirds."""
+    read = number(text)
+    if read is not None and not read.refined and 0 < read.unit < 5e-3:
+        whole = read.value // 1
+        for sixth in _SIXTHS:
+            if abs(read.value - whole - sixth) < read.unit:
+                return read._replace(value=whole + sixth)
+    return read

@@ -44,7 +44,7 @@ class Group:
     """
 
     def __init__(self, operations, names):
-        unique = {}
+        unique: dict[tuple, str] = {}
         for (rotation, translation), name in zip(operations, names, strict=True):
             unique.setdefault((rotation, tuple(part % 1 for part in translation)), name)
         if len(unique) > _MOST:
@@ -65,6 +65,7 @@ class Group:
         shifts = np.array([[int(part * denominator) for part in translation] for _, translation in order])
         self.translations = shifts / denominator
         self.products = self._multiply(shifts, denominator)
+        self._cosets: dict[tuple, np.ndarray] = {}
 
     def __len__(self):
         return len(self.rotations)
@@ -85,10 +86,16 @@ class Group:
         products = order[place]
         for i, j in np.argwhere(keys[products] != wanted)[:1]:
             raise ReadError(
-                f"its {len(self)} symmetry operations are not a group: '{self.names[i]}' after '{self.names[j]}' is "
+                f"its symmetry operations are not a group: '{self.names[i]}' after '{self.names[j]}' is "
                 "not among them. List all operations, each once"
             )
         return products
+
+    def cosets(self, fixing):
+        """One operation for each place to which the group moves a point that the operations ``fixing`` leave alone."""
+        if fixing not in self._cosets:
+            self._cosets[fixing] = np.unique(self.products[:, fixing].min(axis=1))
+        return self._cosets[fixing]
 
     def check_metric(self, lattice):
         """Raise ReadError, naming an operation, unless all keep the lengths and angles of the cell."""

@@ -95,8 +95,8 @@ def _read_block(block, strict):
     inexact = [f"'{atom.name}'" for atom in atoms if not atom.kind.is_exact]
     if inexact and not crystal.verdict.has_formula:
         raise ReadError(
-            f"atoms {join_names(inexact)} have labels that do not begin with the symbol of an element, and their "
-            "first letters do not give the formula of the file: add _atom_site_type_symbol"
+            f"the labels of atoms {join_names(inexact)} do not tell their elements with certainty, and their first "
+            "letters do not give the formula of the file: add _atom_site_type_symbol"
         )
     if inexact:
         warnings.append(

@@ -15,7 +15,7 @@ from .operations import Group
 #: What follows a symbol: a comment, the number of the group, or the choice of the origin or the axes.
 _COMMENT = re.compile(r"\s*#.*$|\s*\(\s*(?:no\.?|number)?\s*\d{1,3}\s*\)\s*$", re.IGNORECASE)
 _CHOICE = re.compile(
-    r"(?:\s*:\s*|\s+)(?:o|oc|cc|origin|\(origin|\(origin choice|origin choice|,\s*origin|,\s*origin choice)?\s*"
+    r"(?:\s*:\s*|\s+|(?=[,(]))(?:o|[,(]?\s*origin(?:\s+choice)?)?\s*"
     r"([12hrsz])\s*\)?$",
     re.IGNORECASE,
 )
@@ -120,6 +120,8 @@ def _take_apart(symbol):
     # "R 3 2" and "P 2 2 2" end with a digit that is no choice: they have no colon.
     if found and (found[1].lower() in "hrsz" or not re.fullmatch(r"\s+[12]", found[0])):
         bare, choice = bare[: found.start()], _CHOICES[found[1].lower()]
+    elif bare[-1:] in ("S", "Z"):
+        bare, choice = bare[:-1], _CHOICES[bare[-1].lower()]
     return re.sub(r"\s+", " ", bare).strip(), choice
 
 

@@ -18,6 +18,8 @@ _GROUPS = frozenset(["oh", "oh2", "h2o", "hoh", "d2o", "od", "od2", "wat", "wate
 _ISOTOPE = r"(?:(\d{1,3})-?)?"
 _CHARGE = r"(?:\(?(?:(\d{1,2}\.?\d*)?([+-])|([+-])(\d{1,2}\.?\d*))\)?|\d*)"
 _TYPE = re.compile(rf"{_ISOTOPE}([A-Za-z]{{1,2}}){_CHARGE}")
+#: Several elements in one label.
+_MIXED = re.compile(r"[/,+&|]\s*([A-Za-z]{1,2})")
 _LABEL = re.compile(r"([A-Za-z]+)(?:[^A-Za-z].*)?", re.DOTALL)
 
 
@@ -103,6 +105,8 @@ def kind_of_label(text, elements):
     if found is None:
         raise UnknownKind(f"its label does not begin with the symbol of an element: {remedy}")
     letters = found[1]
+    if any(other.capitalize() in ELEMENTS for other in _MIXED.findall(text)):
+        raise UnknownKind("its label is that of several elements: write a row for each, with its occupancy")
     if letters.lower() in _GROUPS or text.strip().lower() in _GROUPS:
         raise UnknownKind(f"its label is that of a group: list its atoms one by one, and {remedy}")
     symbol = _symbol(letters, elements, "its label", set(letters[:1]), False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import ReadError
@@ -55,7 +56,7 @@ def symmetry_of(tags, lattice):
         return Symmetry([Setting("the magnetic operations", group)], True, "", [])
     operations = tags.operations(*OPERATION_NAMES)
     if not operations:
-        settings, source = _named(tags, lattice)
+        settings, source = _named(*_names(tags), lattice)
         if settings:
             return Symmetry(settings, False, source, [])
         nothing = Setting("P 1", listed_group(("x,y,z",)))
@@ -63,24 +64,50 @@ def symmetry_of(tags, lattice):
     group = listed_group(tuple(operations))
     group.check_metric(lattice)
     listed = Setting("the listed operations", group)
+    names = _names(tags)
+    if len(group) in _sizes(*names):
+        return Symmetry([listed], True, "", [])
     try:
-        settings, source = _named(tags, lattice)
+        settings, source = _named(*names, lattice)
     except ReadError:  # the list decides
         settings, source = [], ""
-    if any(len(setting.group) == len(group) for setting in settings):
-        settings = []
     return Symmetry([listed, *settings], True, source, [])
 
 
-def _named(tags, lattice):
+def _names(tags):
+    """Hall symbol, symbol, number and code of the setting."""
+    names = HALL_NAMES, SYMBOL_NAMES, NUMBER_NAMES, ("_space_group_it_coordinate_system_code",)
+    return tuple(tags.first(*each)[1] for each in names)
+
+
+@lru_cache(maxsize=512)
+def _sizes(hall, symbol, number, code):
+    """How many operations the space group has that a file names, in each setting."""
+    try:
+        return {len(setting.group) for settings in _candidates(hall, symbol, number, code)[0] for setting in settings}
+    except ReadError:
+        return set()
+
+
+def _named(hall, symbol, number, code, lattice):
     """The settings that symbols and the number may mean and that fit the cell, and what names them."""
-    hall, symbol, number = (tags.first(*names)[1] for names in (HALL_NAMES, SYMBOL_NAMES, NUMBER_NAMES))
-    code = tags.first("_space_group_it_coordinate_system_code")[1]
+    tiers, source = _candidates(hall, symbol, number, code)
+    for settings in tiers:
+        fitting = [setting for setting in settings if setting.group.changes_metric(lattice) is None]
+        if fitting:
+            return _distinct(fitting), source
+    for settings in tiers:
+        settings[0].group.check_metric(lattice)
+    return [], ""
+
+
+@lru_cache(maxsize=512)
+def _candidates(hall, symbol, number, code):
+    """Lists of settings, of which the first with one that fits the cell is meant, and what names them."""
     if hall is not None:
         setting = hall_group(hall)
         _check_agreement(setting, symbol, code)
-        setting.group.check_metric(lattice)
-        return [setting], f"the Hall symbol '{hall}'"
+        return [[setting]], f"the Hall symbol '{hall}'"
     tiers, source = [], f"number {number}"
     if symbol is not None:
         try:
@@ -92,13 +119,7 @@ def _named(tags, lattice):
         raise ReadError(f"its space group is {source}, and number {number} is another: correct one of them")
     if not tiers and number is not None:
         tiers = [settings_of_number(number)]
-    for settings in tiers:
-        fitting = [setting for setting in settings if setting.group.changes_metric(lattice) is None]
-        if fitting:
-            return _distinct(fitting), source
-    for settings in tiers:
-        settings[0].group.check_metric(lattice)
-    return [], ""
+    return tiers, source
 
 
 def _check_agreement(setting, symbol, code):
@@ -115,7 +136,7 @@ def _check_agreement(setting, symbol, code):
 
 def _distinct(settings):
     """Settings of different operations; some are one group under two names."""
-    kept = {}
+    kept: dict[frozenset, Setting] = {}
     for setting in settings:
         shifts = (setting.group.translations * 24).round().astype(int).tolist()
         rotations = setting.group.rotations.reshape(-1, 9).tolist()

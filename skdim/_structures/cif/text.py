@@ -37,9 +37,6 @@ _OTHER = re.compile("[^\x00-\x7f]")
 _BARRED = re.compile("([1-6])[\u0304\u0305]")
 #: Starts of a line that open or close a text field, or begin a data block.
 _STARTS = re.compile(r"^(?:;|[ \t]*data_)", re.MULTILINE | re.IGNORECASE)
-_CELL = re.compile(r"(?:^|\s)_cell[._]length", re.IGNORECASE)
-_ATOMS = re.compile(r"(?:^|\s)_atom_site[._]", re.IGNORECASE)
-_BLOCK = re.compile(r"data_", re.IGNORECASE)
 
 #: Data names that are read, in lower case and with "_" for ".".
 ATOM_NAMES = {
@@ -89,7 +86,12 @@ _NAMES = {
 
 def looks_like_cif(text):
     """Whether a text has what every CIF of a crystal has: a data block and the length of an edge."""
-    return _BLOCK.search(text) is not None and _CELL.search(text) is not None
+    lower = text.lower()
+    return "data_" in lower and _has(lower, "_cell", "length")
+
+
+def _has(lower, category, name):
+    return f"{category}_{name}" in lower or f"{category}.{name}" in lower
 
 
 def crystal_blocks(text):
@@ -119,7 +121,7 @@ def crystal_blocks(text):
         elif not inside_field:
             starts.append(start.start())
     blocks = [text[begin:end] for begin, end in zip(starts, [*starts[1:], len(text)], strict=False)]
-    blocks = [block for block in blocks if _CELL.search(block) and _ATOMS.search(block)]
+    blocks = [block for block in blocks if _has_crystal(block.lower())]
     if not blocks:
         missing = (
             ": it is not CIF (which has 'data_' and '_cell_length' in it); read other formats with Structure.from_file"
@@ -127,6 +129,10 @@ def crystal_blocks(text):
         hint = "" if looks_like_cif(text) else missing
         raise ReadError(f"it has no data block with both a cell and atoms{hint}")
     return blocks
+
+
+def _has_crystal(lower):
+    return _has(lower, "_cell", "length") and _has(lower, "_atom_site", "")
 
 
 def tags_of(block):
@@ -216,12 +222,17 @@ class Tags:
         return None, None
 
     def operations(self, *names):
-        """The first list of operations that has values."""
+        """The first list of operations that has values; if there is another one, it must be the same."""
+        first: list[str] = []
         for name in names:
-            values = [value for value in self.column(name) or () if value is not None and value.strip()]
-            if values:
-                return values
-        return []
+            values = self.column(name) or []
+            if len(values) > 1 and None in values:
+                raise ReadError(f"{name} has no value in row {values.index(None) + 1}: list all operations")
+            values = [value for value in values if value is not None and value.strip()]
+            if first and values and sorted(first) != sorted(values):
+                raise ReadError(f"it has two lists of symmetry operations, the second as {name}: remove one of them")
+            first = first or values
+        return first
 
     def check_atoms(self):
         """Refuse columns of atoms that do not belong to one list."""
