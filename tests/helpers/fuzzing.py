@@ -8,8 +8,10 @@ import contextlib
 import io
 import json
 import warnings
+from pathlib import Path
 
 import numpy as np
+from pymatgen.io.cif import CifWriter
 
 from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals.columns import COLUMNS
@@ -30,6 +32,7 @@ from tests.helpers.small_estimators import SMALL
 #: Of all readers; the message must name the file or the row.
 DOCUMENTED = (ValueError,)
 
+CIFS = Path(__file__).parents[1] / "structures" / "cifs"
 PLAIN_CIF = """data_NaCl
 _symmetry_space_group_name_H-M 'P 1 1 2/m'
 _cell_length_a 5.64(1)
@@ -79,8 +82,10 @@ def _featurize(raw):
 
 
 def cif_texts(material, folder):
-    """CIF texts, as rows."""
-    seeds = [PLAIN_CIF, *(s.to(fmt="cif") for s in material[0])]
+    """CIF texts, as rows: plain and symmetrised ones, and the kinds of tests/structures/cifs."""
+    structures = material[0]
+    seeds = [PLAIN_CIF, *(s.to(fmt="cif") for s in structures), *(str(CifWriter(s, symprec=0.1)) for s in structures)]
+    seeds += [path.read_text(encoding="utf-8") for path in sorted(CIFS.glob("*.cif"))]
 
     def mutate(rng):
         text = mutated_text(rng, seeds[int(rng.integers(len(seeds)))])

@@ -19,6 +19,8 @@ from .text import crystal_blocks, tags_of
 
 #: Share of the sum of two covalent radii that no bond falls below.
 _SHORTEST_BOND = 0.6
+#: Angstrom. Sites of two crystals that are this close are the same.
+_SAME_PLACE = 0.02
 #: Sites up to which the distances of a crystal may decide between settings.
 _MOST_COMPARED = 1000
 
@@ -170,15 +172,16 @@ def _choose(crystals, symmetry, atoms, matrix):
     agreeing = [c for c in crystals if c.verdict.has_counts]
     if symmetry.is_listed:
         return _listed_or_named(crystals, agreeing, symmetry, atoms, matrix)
-    left = agreeing or [c for c in crystals if not c.verdict.mismatches] or crystals
+    left = agreeing or [c for c in crystals if not c.verdict.mismatches]
     if len(left) > 1:
-        left = [c for c in left if _is_sane(c, atoms, matrix)] or left
-    if len(left) == 1 or all(_is_same(left[0], other, matrix) for other in left[1:]):
+        left = [c for c in left if _is_sane(c, atoms, matrix)]
+    left = left or crystals
+    if all(_is_same(left[0], other, atoms, matrix) for other in left[1:]):
         return left[0]
     names = join_names([f"'{c.setting.name}'" for c in left])
     raise ReadError(
-        f"its symmetry, {symmetry.source}, has several settings that agree with its atoms: write which, as in {names}, "
-        "or list the symmetry operations"
+        f"its symmetry, {symmetry.source}, has several settings, and the file does not tell which: write one of "
+        f"{names}, or list the symmetry operations"
     )
 
 
@@ -187,9 +190,9 @@ def _listed_or_named(crystals, agreeing, symmetry, atoms, matrix):
     listed, *named = crystals
     if listed in agreeing or listed.setting.name != symmetry.settings[0].name:
         return listed
-    if named and all(_is_same(listed, other, matrix) for other in named):
+    if named and all(_is_same(listed, other, atoms, matrix) for other in named):
         return listed
-    if len(listed.setting.group) == 1 or any(other in agreeing for other in named):
+    if len(listed.setting.group) < len(symmetry.settings[1].group):
         contents = f"; {listed.verdict.mismatches[0]}" if listed.verdict.mismatches else ""
         raise ReadError(
             f"it lists {len(listed.setting.group)} of the {len(symmetry.settings[1].group)} symmetry operations of its "
@@ -224,23 +227,29 @@ def _radius(symbol):
     return gemmi.Element(symbol).covalent_r
 
 
-def _is_same(one, other, matrix):
-    """Whether two crystals are the same sites, apart from a shift of the origin that the rows show."""
-    if one.counts.keys() != other.counts.keys() or len(one.cell.rows) != len(other.cell.rows):
+def _is_same(one, other, atoms, matrix):
+    """Whether two crystals are the same sites, apart from a shift of the origin."""
+    n = len(one.cell.rows)
+    if len(other.cell.rows) != n or one.counts.keys() != other.counts.keys() or n > _MOST_COMPARED:
         return False
-    if len(one.cell.rows) > _MOST_COMPARED or one.cell.orbit_sizes != other.cell.orbit_sizes:
-        return False
-    kinds = np.array([rows[0] for rows in one.cell.rows])
-    other_kinds = np.array([rows[0] for rows in other.cell.rows])
-    first = np.flatnonzero(kinds == kinds[0])[0]
-    for start in np.flatnonzero(other_kinds == kinds[0]):
-        shift = other.cell.coords[start] - one.cell.coords[first]
+    numbers: dict[frozenset, int] = {}
+    kinds, other_kinds = (
+        np.array([numbers.setdefault(_contents(rows, atoms), len(numbers)) for rows in crystal.cell.rows])
+        for crystal in (one, other)
+    )
+    rarest = np.bincount(kinds, minlength=len(numbers)).argmin()
+    for start in np.flatnonzero(other_kinds == rarest):
+        shift = other.cell.coords[start] - one.cell.coords[np.flatnonzero(kinds == rarest)[:1]]
         gaps = (one.cell.coords + shift)[:, None] - other.cell.coords
         gaps -= np.rint(gaps)
-        near = np.square(gaps @ matrix).sum(axis=2) < 1e-4
-        if (near & (kinds[:, None] == other_kinds)).any(axis=1).all():
+        near = np.square(gaps @ matrix).sum(axis=2) < _SAME_PLACE**2
+        if len(shift) and (near & (kinds[:, None] == other_kinds)).any(axis=1).all():
             return True
     return False
+
+
+def _contents(rows, atoms):
+    return frozenset((atoms[row].kind.symbol, atoms[row].occupancy) for row in rows)
 
 
 def _multiplicities(atoms, crystal):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..errors import ReadError
 from .operations import listed_group, magnetic_group
 from .settings import Setting, hall_group, number_of_symbol, settings_of_number, settings_of_symbol
-from .text import HALL_NAMES, MAGNETIC_NAMES, NUMBER_NAMES, OPERATION_NAMES, SYMBOL_NAMES
+from .text import HALL_NAMES, MAGNETIC_GROUP_NAMES, MAGNETIC_NAMES, NUMBER_NAMES, OPERATION_NAMES, SYMBOL_NAMES
 
 
 class Symmetry(NamedTuple):
@@ -59,6 +59,9 @@ def symmetry_of(tags, lattice):
         settings, source = _named(*_names(tags), lattice)
         if settings:
             return Symmetry(settings, False, source, [])
+        name, group = tags.first(*MAGNETIC_GROUP_NAMES)
+        if group is not None:
+            raise ReadError(f"it gives its magnetic space group only by {name} '{group[:30]}': list the operations")
         nothing = Setting("P 1", listed_group(("x,y,z",)))
         return Symmetry([nothing], False, "P 1", ["it gives no symmetry, and is read as P 1"])
     group = listed_group(tuple(operations))

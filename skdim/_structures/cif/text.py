@@ -52,7 +52,9 @@ OPERATION_NAMES = (
     "_space_group_symop_operation_xyz_",
     "_symmetry_equiv_pos_as_xyz_",
 )
+_TABLES = "bns", "og", "uni"
 MAGNETIC_NAMES = "_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_centering_xyz"
+MAGNETIC_GROUP_NAMES = tuple(f"_space_group_magn_{kind}_{source}" for kind in ("name", "number") for source in _TABLES)
 HALL_NAMES = "_space_group_name_hall", "_symmetry_space_group_name_hall"
 SYMBOL_NAMES = (
     "_space_group_name_h-m_alt",
@@ -75,6 +77,7 @@ _NAMES = {
     "_cell_volume",
     "_cell_formula_units_z",
     "_cell_modulation_dimension",
+    *MAGNETIC_GROUP_NAMES,
     "_chemical_formula_sum",
     "_chemical_formula_weight",
     "_exptl_crystal_density_diffrn",
