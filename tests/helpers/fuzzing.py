@@ -84,7 +84,10 @@ def _featurize(raw):
 def cif_texts(material, folder):
     """CIF texts, as rows: plain and symmetrised ones, and the kinds of tests/structures/cifs."""
     structures = material[0]
-    seeds = [PLAIN_CIF, *(s.to(fmt="cif") for s in structures), *(str(CifWriter(s, symprec=0.1)) for s in structures)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of spglib, to pymatgen
+        symmetrised = [str(CifWriter(s, symprec=0.1)) for s in structures]
+    seeds = [PLAIN_CIF, *(s.to(fmt="cif") for s in structures), *symmetrised]
     seeds += [path.read_text(encoding="utf-8") for path in sorted(CIFS.glob("*.cif"))]
 
     def mutate(rng):
