@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import clone
 from sklearn.metrics import mean_absolute_error
 from sklearn.utils.validation import check_memory
 
 from .._shared.fingerprint import fingerprint
+from .._shared.processes import in_processes
 from .._shared.progress import progress
 from .._structures.row_fingerprint import row_fingerprint
 from ._compared_rows import compared_rows, take
@@ -159,9 +160,8 @@ def label_efficiency(
             used = np.unique(np.concatenate([draw.rows for draw in draws]))
             rows = rows.only(used)
             waiting = {k: draw._replace(rows=np.searchsorted(used, draw.rows)) for k, draw in waiting.items()}
-        results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy)
-        )
+        calls = _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy)
+        results = in_processes(calls, n_jobs, ordered=False)
         counts = {"total": len(fits), "initial": len(done)}
         for fit in progress(results, verbose=verbose, desc="label draws", unit="fit", **counts):
             if file is not None:
