@@ -9,6 +9,7 @@ import numpy as np
 from .._chemistry.formulas import count_elements, reduced_formula
 from .._crystals.crystals import Crystals
 from .._structures.containers import as_rows
+from .._structures.formats.detect import format_of, has_known_name
 from .._structures.read import read_structure, site_numbers
 
 
@@ -86,7 +87,7 @@ def holds_structures(X):
     except (TypeError, ValueError):
         return False
     if isinstance(row, str):
-        return "_cell_length" in row or ".cif" in row.lower()
+        return has_known_name(row) or format_of(row) is not None
     return isinstance(row, dict | os.PathLike) or hasattr(row, "composition") or hasattr(row, "get_chemical_formula")
 
 

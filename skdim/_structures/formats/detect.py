@@ -19,9 +19,11 @@ from .xyz import is_xyz, read_xyz, split_xyz
 HEAD = 2**16
 NAMES = "CIF, POSCAR, XDATCAR, extended XYZ, XSF, RES, CSSR, and JSON of pymatgen, OPTIMADE, JARVIS or ASE"
 _FILE_NAME = re.compile(
-    r"(?i)(.*\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj)|(.*\.)?(POSCAR|CONTCAR|XDATCAR)([._-].*)?)"
+    r"(?i)(.*\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj)|(.*[._-])?(POSCAR|CONTCAR|XDATCAR)([._-].*)?)"
 )
+_ENDING = re.compile(r"(?i)(?<=.)\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj|json)$")
 _COMPRESSED = re.compile(r"(?i)\.(gz|bz2|xz)$")
+_BLOCK = re.compile(r"(?im)^[ \t]*data_")
 _DATA_BLOCK = re.compile(r"(?im)^[ \t]*data_\S*[ \t]*(#.*)?$")
 
 
@@ -54,7 +56,12 @@ def _whole(text):
     return [text]
 
 
-CIF = Format("CIF", is_cif, lambda text: split_cif(text, "the CIF text"), None)
+def _split_cif(text):
+    # Most files have one block, and whoever reads it finds out whether there is a crystal in it.
+    return [text] if len(_BLOCK.findall(text)) < 2 else split_cif(text, "the CIF text")
+
+
+CIF = Format("CIF", is_cif, _split_cif, None)
 _FORMATS = (
     Format("JSON", is_json, split_json, read_json),
     CIF,
@@ -76,6 +83,15 @@ def format_of(text):
 def has_known_name(name):
     """Whether files of such a name hold crystals, whatever is in this one."""
     return bool(_FILE_NAME.fullmatch(_COMPRESSED.sub("", PurePath(name).name)))
+
+
+def without_ending(name):
+    """The name of a file without the ending of its format, and without that of its compression; the number stays."""
+    file, mark, number = name.rpartition("#")
+    if not (mark and number.isdecimal()):
+        file, mark, number = name, "", ""
+    bare = _COMPRESSED.sub("", file)
+    return _ENDING.sub("", bare) + mark + number
 
 
 def is_content(text):
