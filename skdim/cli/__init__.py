@@ -1,7 +1,7 @@
 """The command line: ``skdim``, or ``python -m skdim``.
 
-Each command is a module with ``add`` (its options) and ``run`` (its work, by the library). Starting one imports nothing
-but the standard library, so that ``--help`` is quick; libraries are imported by ``run``.
+Each command is a module with ``add``, which adds its options, and ``run``, which calls the library. Only the standard
+library is imported until ``run`` is called, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ import warnings
 
 from .._version import __version__
 from . import embed, evaluate, featurize, fit, info, predict, pretrain
-from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, Unread, say
+from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, UnbreakableStream, say
 
 _COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, info)
 
 _DESCRIPTION = """\
-Vectors and models of crystal structures, learnt from structures without labels (Deep InfoMax on Site-Net).
+Vectors and models of crystal structures, pre-trained on structures without labels (Deep InfoMax on Site-Net).
 
-  A vector for each crystal, with the weights that come with skdim, at once:
+  Compute a vector for each crystal with the weights included in skdim:
       skdim embed *.cif -o vectors.csv
-  Which model suits my labels, and how good is it on new formulas?
+  Compare models on your labels, tested on new formulas:
       skdim evaluate labels.csv --target band_gap -o errors.csv
-  Fit it, and predict:
+  Fit a model, and predict:
       skdim fit labels.csv --target band_gap -o model.skops
       skdim predict model.skops new_crystals/ -o predictions.csv
 """
 _EPILOG = """\
-Structures are read from CIF files, folders and zip files of them, tables (.csv, .parquet) with a column "cif" or
-"structure", ASE databases (.db), and stores that `skdim featurize` wrote. `skdim COMMAND --help` says more.
+Structures are read from CIF files, folders and zip files of CIF files, tables (.csv, .parquet) with a column "cif" or
+"structure", ASE databases (.db), and stores written by `skdim featurize`. See `skdim COMMAND --help` for the options.
 
 exit codes:
-    0  all is done
-    1  done, but some structures could not be used: they are listed, and their
-       rows are empty
-    2  not done; the message says why
-  130  interrupted; the same command goes on from what is done
+    0  done
+    1  done, but some structures failed: they are listed, and their rows are
+       empty
+    2  failed; the message says why
+  130  interrupted; the same command resumes
 """
 
 
@@ -49,12 +49,12 @@ def main(argv=None):
     Parameters
     ----------
     argv : sequence of str, default=None
-        The words after "skdim"; None takes those of the process.
+        Arguments after "skdim"; default: those of the process.
 
     Returns
     -------
     int
-        The exit code. (argparse itself raises SystemExit: with 0 after --help, with 2 where an option is wrong.)
+        The exit code. (argparse raises SystemExit: with 0 after --help, with 2 if an option is wrong.)
     """
     parser = _parser()
     if not (sys.argv[1:] if argv is None else argv):
@@ -62,18 +62,18 @@ def main(argv=None):
         return FAILED
     args = parser.parse_args(argv)
     name = f"skdim {args.command}"
-    with warnings.catch_warnings(), contextlib.redirect_stderr(Unread(sys.stderr)):
+    with warnings.catch_warnings(), contextlib.redirect_stderr(UnbreakableStream(sys.stderr)):
         warnings.showwarning = lambda message, *_, **__: say(f"{name}: warning: {message}")
         try:
             code = args.run(args)
-            sys.stdout.flush()  # here, and not at the end of the process, it can still be told that nobody reads it
+            sys.stdout.flush()  # raises BrokenPipeError here, where it is handled, instead of at exit
             return code
         except (KeyboardInterrupt, Interrupted) as interrupt:
             reason = str(interrupt) if isinstance(interrupt, Interrupted) else ""
-            say(f"{name}: interrupted; {reason or 'the same command goes on from what is done'}")
+            say(f"{name}: interrupted; {reason or 'run the same command to resume'}")
             return INTERRUPTED
         except BrokenPipeError:
-            # Whoever read our output has gone. The interpreter must not try to write the rest at its end.
+            # The reader of our output has gone. The interpreter must not try to write the rest at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
         except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
@@ -84,9 +84,9 @@ def main(argv=None):
                 say(f"  {note}")
             return FAILED
         except Exception:
-            # Python's own exit code would be 1, which says that all is done.
+            # Python's exit code would be 1, which means that the command is done.
             traceback.print_exc()
-            say(f"{name}: error: not done, by a fault of skdim: please report the lines above")
+            say(f"{name}: internal error: please report the traceback above")
             return FAILED
 
 
@@ -95,8 +95,8 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"skdim {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     for command in _COMMANDS:
-        own = command.add(commands)
-        own.formatter_class = HelpFormatter
-        own.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
-        own.set_defaults(run=command.run)
+        options = command.add(commands)
+        options.formatter_class = HelpFormatter
+        options.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        options.set_defaults(run=command.run)
     return parser

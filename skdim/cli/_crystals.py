@@ -1,4 +1,4 @@
-"""From what the user names to featurized crystals with names, kept beside the output until the command is done."""
+"""Featurized crystals with names from the sources of a command, saved next to the output until the command is done."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from ._terminal import say
 
-#: Structures that a kill may cost.
+#: Structures that are featurized between two saves.
 CHUNK = 1000
-#: Failures, and remarks, that are listed on the terminal; a file beside the output, or in the store, has all.
+#: Number of failures, and of warnings, listed on the terminal; a file has all of them.
 _MOST_LISTED = 20
 
 
 class Named(NamedTuple):
-    """Crystals, and the name of each row: a file's or a material's, or its number."""
+    """Crystals, and the name of each row: a file name, the id of a material, or the row number."""
 
     X: object
     ids: list
@@ -27,9 +27,9 @@ class Named(NamedTuple):
 
 @contextlib.contextmanager
 def work_folder(output):
-    """A hidden folder beside the output for what is done so far; it goes once the block has ended well.
+    """A hidden folder next to the output for intermediate results.
 
-    It also goes if nothing was done.
+    It is deleted when the block succeeds, or if it holds no results.
     """
     folder = output.with_name(f".{output.name}.work")
     try:
@@ -37,7 +37,7 @@ def work_folder(output):
     except BaseException:
         if {path.name for path in folder.glob("*")} - {"run.json"}:
             raise
-        shutil.rmtree(folder, ignore_errors=True)  # nothing is done yet
+        shutil.rmtree(folder, ignore_errors=True)  # no results yet
         raise
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -47,13 +47,13 @@ def is_store(path):
 
 
 def check_sources(sources, args=None):
-    """Open the sources, before anything takes time.
+    """Open the sources, before anything that takes time.
 
     Parameters
     ----------
     sources : list of Path
     args : Namespace, default=None
-        Options of reading structures, which do not go with a store.
+        Options for reading structures, which are refused with a store.
 
     Returns
     -------
@@ -68,25 +68,25 @@ def check_sources(sources, args=None):
 
     stores = [path for path in sources if is_store(path)]
     if stores and len(sources) > 1:
-        raise ValueError(f"{stores[0]} is a store of featurized crystals: give it alone")
+        raise ValueError(f"{stores[0]} is a store of featurized crystals: it cannot be combined with other sources")
     if not stores:
         return open_sources(sources)
     for option in ("max_sites", "disordered", "strict_cif"):
         if getattr(args, option, None) is not None:
             raise ValueError(
-                f"--{option.replace('_', '-')} is for reading structures, and {stores[0]} is a store, of structures "
-                "that were read already: leave it out, or featurize again"
+                f"--{option.replace('_', '-')} has no effect on the featurized structures of the store {stores[0]}: "
+                "omit it, or featurize again"
             )
     return None
 
 
 def reader_of(sources):
-    """The command that has read the structures, if that is not the one that is run now."""
+    """The command that read the structures, if it is not the current one."""
     return "featurize" if is_store(sources[0]) else None
 
 
 def featurizer_of(args, embedder=None):
-    """The featurizer that the options describe, with the settings that an embedder's crystals had."""
+    """The featurizer of the options, by default with the settings that an embedder was trained with."""
     from .. import SiteNetFeaturizer
 
     settings = {} if embedder is None else _settings(embedder.featurizer_settings_, embedder.site_features_)
@@ -97,14 +97,14 @@ def featurizer_of(args, embedder=None):
 
 
 def featurizer_like(X):
-    """A featurizer that makes crystals like these; what fails keeps its row."""
+    """A featurizer with the settings of these crystals; rows that fail are kept."""
     from .. import SiteNetFeaturizer
 
     return SiteNetFeaturizer(**_settings(X.settings, X.site_features), on_error="warn")
 
 
 def _settings(settings, site_features):
-    """Parameters of a featurizer from the settings and the site features of its crystals."""
+    """Parameters of the featurizer that made crystals with these settings and site features."""
     from .._chemistry.elements import OXIDATION_FEATURE
 
     names = [name for name in site_features if name != OXIDATION_FEATURE]
@@ -113,13 +113,13 @@ def _settings(settings, site_features):
 
 
 def crystals_of(sources, work, featurizer):
-    """Featurized crystals of some sources, or those of a store.
+    """Featurized crystals of the sources, or those of a store.
 
     Parameters
     ----------
     sources : list of Path
     work : Path
-        Folder where the featurized crystals are kept: a run that was killed goes on there.
+        Folder of the featurized crystals, from which a killed run resumes.
     featurizer : SiteNetFeaturizer
 
     Returns
@@ -131,7 +131,7 @@ def crystals_of(sources, work, featurizer):
     if source is None:
         return _loaded(sources[0])
     store, run = work / "crystals", work / "run.json"
-    # While the store is in the making, the library itself compares what it is made of.
+    # While the store is incomplete, the library itself compares sources and settings.
     key = _key(sources, featurizer)
     if not store.exists():
         work.mkdir(parents=True, exist_ok=True)
@@ -139,11 +139,11 @@ def crystals_of(sources, work, featurizer):
         featurize(featurizer, source, store)
     elif json.loads(run.read_text(encoding="utf-8")) != key:
         raise ValueError(
-            f"{work} is what an interrupted run has left that had other structures or options: go on with what it "
-            "began with, or remove that folder to begin anew"
+            f"{work} belongs to an interrupted run with other structures or options: run that command to resume it, or "
+            "delete the folder to start again"
         )
     else:
-        say(f"the structures are featurized already, by an earlier run ({store})")
+        say(f"using the structures that an earlier run has featurized ({store})")
     return _loaded(store)
 
 
@@ -155,7 +155,7 @@ def _loaded(store):
 
 
 def elements_of(X):
-    """Symbols of the elements in some crystals, lightest first."""
+    """Symbols of the elements in the crystals, by atomic number."""
     import numpy as np
 
     from .._chemistry.elements import SYMBOLS
@@ -164,18 +164,18 @@ def elements_of(X):
 
 
 def featurize(featurizer, source, store):
-    """Featurize into the store, and say what was remarked; what fails is told by :func:`report`."""
+    """Featurize into the store and print the warnings; :func:`report` prints the failures."""
     if store.with_name(f".{store.name}.partial").exists():
-        say(f"going on with what an earlier run has featurized ({store.with_name(f'.{store.name}.partial')})")
+        say(f"resuming an earlier run ({store.with_name(f'.{store.name}.partial')})")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* could not be featurized")
         warnings.filterwarnings("ignore", ".* were read with a remark")
         X = featurizer.transform_to_disk(source, store, chunk_size=CHUNK)
-    _say_remarks(store)
+    _print_warnings(store)
     return X
 
 
-def _say_remarks(store):
+def _print_warnings(store):
     import pandas as pd
 
     from .._structures.errors import StructureError
@@ -183,31 +183,30 @@ def _say_remarks(store):
     remarks = pd.read_csv(store / "remarks.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
     if not len(remarks):
         return
-    say(f"{len(remarks)} structures were read with a remark:")
+    say(f"{len(remarks)} structures were read with a warning:")
     for row, name, formula, text in remarks.head(_MOST_LISTED).itertuples(index=False):
         say(f"  {StructureError(row, formula, text, name)}")
     if len(remarks) > _MOST_LISTED:
-        say(f"  ... and {len(remarks) - _MOST_LISTED} more: `skdim featurize` keeps all of them in STORE/remarks.csv")
+        say(f"  ... and {len(remarks) - _MOST_LISTED} more (`skdim featurize` saves all of them in STORE/remarks.csv)")
 
 
 def report(named, output, reader=None):
-    """Name the rows that failed, on the terminal and in a file beside the output; returns how many.
+    """List the rows that failed, on the terminal and in ``<output>.failures.csv``, and return their number.
 
-    The file is ``<output>.failures.csv``. ``reader`` is the command whose options say how structures are read, if that
-    is not this one.
+    ``reader`` is the command that read the structures, if it is not the current one.
     """
     errors = named.X.errors_
     if not errors:
         return 0
-    say(f"{len(errors)} of {len(named.X)} structures could not be used:")
+    say(f"{len(errors)} of {len(named.X)} structures failed:")
     for why in list(errors.values())[:_MOST_LISTED]:
         say(f"  {why}")
     if len(errors) > _MOST_LISTED:
         say(f"  ... and {len(errors) - _MOST_LISTED} more")
-    said = " ".join(errors.values())
+    reasons = " ".join(errors.values())
     for name, option in (("max_sites", "--max-sites N"), ("disordered='majority'", "--disordered majority")):
-        if name in said:
-            say(f"  (here {name} is the option {option}{f' of `skdim {reader}`' if reader else ''})")
+        if name in reasons:
+            say(f"  ({name} is the option {option}{f' of `skdim {reader}`' if reader else ''})")
     if output is not None:
         import pandas as pd
 
@@ -215,7 +214,7 @@ def report(named, output, reader=None):
         failed = [(named.ids[row] or f"row {row}", _reason(why, named.ids[row])) for row, why in errors.items()]
         table = pd.DataFrame(failed, columns=["id", "reason"])
         table.to_csv(file, index=False)
-        say(f"  all of them: {file}")
+        say(f"  see {file}")
     return len(errors)
 
 
@@ -225,7 +224,7 @@ def _reason(why, name):
 
 
 def stored_ids(store, n_crystals):
-    """Names of the rows of a store; their numbers where it has none."""
+    """Names of the rows of a store, or their numbers if it has no names."""
     import pandas as pd
 
     file = store / "ids.csv"
@@ -238,12 +237,12 @@ def stored_ids(store, n_crystals):
 
 
 def _key(sources, featurizer):
-    """What tells these files, as they are now, and these settings from others."""
+    """Identifies the files in their present state, and the settings."""
     digest = hashlib.sha256()
     for path in sources:
         for file in sorted(path.rglob("*.[cC][iI][fF]")) if path.is_dir() else [path]:
             with contextlib.suppress(OSError):
-                found = file.stat()
-                digest.update(repr((str(file), found.st_size, found.st_mtime_ns)).encode(errors="surrogateescape"))
+                stat = file.stat()
+                digest.update(repr((str(file), stat.st_size, stat.st_mtime_ns)).encode(errors="surrogateescape"))
     settings = {k: v for k, v in featurizer.get_params().items() if k not in ("n_jobs", "verbose")}
     return {"files": digest.hexdigest(), "settings": repr(settings)}

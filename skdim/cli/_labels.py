@@ -1,4 +1,4 @@
-"""Crystals with labels: a table, and the structures in it or beside it."""
+"""Crystals with labels, from a table and structures in it or elsewhere."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from ._crystals import Named, check_sources, crystals_of, reader_of, report
 from ._terminal import say
 
-#: Columns that may name a row's structure.
+#: Columns that may hold the name of a structure.
 _KEYS = ("id", "material_id", "file", "filename", "name")
 
 
 class Labelled(NamedTuple):
-    """Crystals in memory, all usable and labelled, and the labels; and how many rows failed."""
+    """Crystals without failed rows, their labels, and the number of rows that failed."""
 
     X: object
     y: object
@@ -26,33 +26,32 @@ def add_labels(parser):
         "table",
         type=Path,
         metavar="TABLE",
-        help='table (.csv, .parquet), a row a crystal, with the labels; and with the structures in a column "cif" or '
-        '"structure", unless --structures says where they are',
+        help="table (.csv, .parquet) with a row per crystal and a column of labels. The structures are in a column "
+        '"cif" or "structure", or in other files, given by --structures',
     )
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels, numbers")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels (numbers)")
     parser.add_argument(
         "--structures",
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="where the structures are, if not in the table: CIF files, folders, zip files, or a store of `skdim "
-        "featurize`. They are found by name: MgO stands for MgO.cif",
+        help="sources of the structures, if they are not in the table: CIF files, folders, zip files, or a store of "
+        "`skdim featurize`. They are matched by name: MgO matches MgO.cif",
     )
     parser.add_argument(
         "--id",
         metavar="COLUMN",
-        help=f"with --structures, the table's column that names them (default: the first there is of "
-        f"{', '.join(_KEYS)})",
+        help=f"with --structures, the column of their names (default: the first of {', '.join(_KEYS)} in the table)",
     )
 
 
 def check_labels(args):
-    """Read the labels and check them before anything takes time.
+    """Read and check the labels, before anything that takes time.
 
     Returns
     -------
     DataFrame
-        With the column "y", NaN where there is none, and, with ``--structures``, "key".
+        With the column "y", NaN for missing labels, and with ``--structures`` the column "key".
 
     Raises
     ------
@@ -70,17 +69,17 @@ def check_labels(args):
         key = args.id or next((name for name in _KEYS if name in columns), None)
         if key is None:
             raise ValueError(
-                f"{args.table} has no column {', '.join(_KEYS)}: say with --id COLUMN which one names the structures. "
-                f"It has {name_columns(columns)}"
+                f"{args.table} has no column {', '.join(_KEYS)}: name the column of structure names with --id. "
+                f"Available: {name_columns(columns)}"
             )
         _check_column(key, columns, args.table, "--id")
     elif args.id:
-        raise ValueError("--id goes with --structures")
+        raise ValueError("--id can be used only with --structures")
     try:
         check_sources(args.structures or [args.table], args)
     except ValueError as error:
         if not args.structures:
-            error.add_note("If the structures are not in the table, say where they are: --structures my_cifs/")
+            error.add_note("If the structures are not in the table, add their source: --structures my_cifs/")
         raise
     name = key or next((name for name in _KEYS if columns.count(name) == 1), None)  # for messages
     wanted = list(dict.fromkeys([args.target, *([name] if name else [])]))
@@ -96,7 +95,7 @@ def check_labels(args):
     y = raw.where(given).map(_number, na_action="ignore").astype(float)
     for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
         which = f"row {row}{f' ({cells[name].iloc[row]})' if name else ''}"
-        raise ValueError(f"{args.table}: {which} has the {args.target} {raw.iloc[row]!r}, which is no finite number")
+        raise ValueError(f"{args.table}: {which} has {args.target} {raw.iloc[row]!r}, which is not a finite number")
     if not given.any():
         raise ValueError(f"{args.table}: the column {args.target!r} is empty")
     result = pd.DataFrame({"y": y.to_numpy()})
@@ -106,7 +105,7 @@ def check_labels(args):
 
 
 def _number(value):
-    """A label to its last digit, which pandas does not promise of a text; NaN where it is no number."""
+    """A label to its last digit, which pandas does not guarantee for text; NaN if it is not a number."""
     try:
         return float("nan") if "_" in str(value) else float(value)
     except (TypeError, ValueError):
@@ -114,7 +113,7 @@ def _number(value):
 
 
 def labelled_crystals(args, labels, work, featurizer):
-    """The crystals of the labels that :func:`check_labels` has read; says what is left out."""
+    """The crystals of the labels from :func:`check_labels`; reports the rows that are left out."""
     import numpy as np
 
     named = crystals_of(args.structures or [args.table], work, featurizer)
@@ -124,16 +123,18 @@ def labelled_crystals(args, labels, work, featurizer):
     elif len(named.X) == len(y):
         rows = np.arange(len(y))
     else:
-        raise ValueError(f"{args.table} was changed: it had {len(y)} labels, and has {len(named.X)} structures now")
+        raise ValueError(
+            f"{args.table} was changed during the run: it had {len(y)} labels, and now has {len(named.X)} structures"
+        )
     has_label = np.isfinite(y)
     if not has_label.all():
         say(f"{int((~has_label).sum())} of {len(y)} rows have no {args.target} and are left out")
-    found = rows >= 0
-    if not found[has_label].all():
-        missing = labels["key"].to_numpy()[has_label & ~found]
+    has_structure = rows >= 0
+    if not has_structure[has_label].all():
+        missing = labels["key"].to_numpy()[has_label & ~has_structure]
         some = ", ".join(name or "no name" for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
         say(f"{len(missing)} labelled rows have no structure ({some}) and are left out")
-    used = np.flatnonzero(has_label & found)
+    used = np.flatnonzero(has_label & has_structure)
     if not len(used):
         raise ValueError(f"no row of {args.table} has both a label and a structure")
     X = named.X[rows[used]]
@@ -141,7 +142,7 @@ def labelled_crystals(args, labels, work, featurizer):
     n_failed = report(Named(X, used_ids), args.output, reader_of(args.structures or [args.table]))
     good = ~X.failed
     if not good.any():
-        raise ValueError("none of the labelled structures can be used")
+        raise ValueError("all structures with a label failed")
     return Labelled(X[good] if n_failed else X, y[used][good], n_failed)
 
 
@@ -157,7 +158,7 @@ def _columns(path):
         from .._structures.sources.parquet_tables import parquet_head
 
         return parquet_head(path).columns
-    raise ValueError(f"{path} must be a table, .csv or .parquet, with a column of labels")
+    raise ValueError(f"{path} must be a table (.csv or .parquet) with a column of labels")
 
 
 def _check_column(name, columns, path, option):
@@ -166,34 +167,35 @@ def _check_column(name, columns, path, option):
 
         near = difflib.get_close_matches(name, columns, 1) if len(columns) > 1 else []
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{option} {name}: {path} has no such column. It has {name_columns(columns)}{hint}")
+        raise ValueError(f"{option} {name}: column not found in {path}. Available: {name_columns(columns)}{hint}")
 
 
 def _rows_by_name(keys, ids, args):
-    """Row of each key among the ids, by the whole name or without folder and ending; -1 where there is none."""
+    """Row of each key among the ids, by the full name or without folder and suffix; -1 if there is none."""
     import numpy as np
 
     whole: dict[str, list[int]] = {}
     bare: dict[str, list[int]] = {}
-    for row, own in enumerate(ids):
-        if own:
-            whole.setdefault(own, []).append(row)
-            bare.setdefault(_bare(own), []).append(row)
-    found = []
+    for row, name in enumerate(ids):
+        if name:
+            whole.setdefault(name, []).append(row)
+            bare.setdefault(_bare(name), []).append(row)
+    matches = []
     for key in keys:
         same = whole.get(key) or bare.get(_bare(key)) or [-1]
         if len(same) > 1 and key in whole:
-            raise ValueError(f"{key!r} of {args.table} may be any of {len(same)} structures of that name: rename them")
+            raise ValueError(f"{key!r} of {args.table} matches {len(same)} structures of that name: rename them")
         if len(same) > 1:
             raise ValueError(
-                f"{key!r} of {args.table} may be {' or '.join(repr(ids[k]) for k in same[:2])}: give whole names"
+                f"{key!r} of {args.table} matches {' and '.join(repr(ids[k]) for k in same[:2])}: use full names in "
+                "the table"
             )
-        found.append(same[0])
-    rows = np.array(found)
+        matches.append(same[0])
+    rows = np.array(matches)
     if (rows < 0).all():
         raise ValueError(
-            f"no row of {args.table} has a structure: its names are like {keys.iloc[0]!r}, those of the structures "
-            f"like {ids[0]!r}"
+            f"no name in {args.table} matches a structure: names in the table are like {keys.iloc[0]!r}, names of the "
+            f"structures like {ids[0]!r}"
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""A fitted model as one file: .skops, which runs no code when it is loaded, or .joblib, which may."""
+"""A fitted model as one file: .skops, which never runs code when it is loaded, or .joblib, which can."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from .. import trusted_types
 from .._shared.files import as_json, refuse_existing, replaced_file
 from .._shared.headers import FileFormat
 
-#: The member of a .skops file, which is a zip file, that says in plain words what it holds.
+#: Member of a .skops file, which is a zip file, that describes the model as JSON.
 _ABOUT = "skdim.json"
-FORMAT = FileFormat("skdim.model", 1, "a model that skdim fit wrote", "fit the model again")
+FORMAT = FileFormat("skdim.model", 1, "a model written by skdim fit", "fit the model again")
 _MOST_BYTES = 10_000_000
 
 
 def check_model_path(path):
-    """Check that a new model file may be written there.
+    """Check that a new model file can be written to the path.
 
     Raises
     ------
     FileExistsError, ImportError, ValueError
-        If it exists, needs what is not installed, or ends otherwise.
+        If it exists, needs skops, which is not installed, or has another suffix.
     """
     path = Path(path)
     if path.suffix not in (".skops", ".joblib"):
-        raise ValueError(f"{path} must end in .skops (loading it runs no code) or .joblib (a pickle)")
+        raise ValueError(f"{path} must end in .skops (never runs code when loaded) or .joblib (a pickle)")
     refuse_existing(path)
     if path.suffix == ".skops":
         _skops()
 
 
 def save_model(model, path, about):
-    """Write a fitted model to the new file ``path``, which appears once it is complete.
+    """Write a fitted model to the new file ``path``, atomically.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def save_model(model, path, about):
     path : str or Path
         Ends in ".skops" or ".joblib".
     about : dict
-        What should be known of it, in values that JSON can hold; becomes its attribute ``skdim_info_``.
+        Description in values that JSON can hold; also becomes the attribute ``skdim_info_`` of the model.
     """
     check_model_path(path)
     model.skdim_info_ = as_json(about)
@@ -63,7 +63,7 @@ def load_model(path, *, trust=False):
     ----------
     path : str or Path
     trust : bool, default=False
-        Load a .joblib file as well, which runs whatever code it holds.
+        Load a .joblib file too, which can run any code.
 
     Returns
     -------
@@ -72,39 +72,39 @@ def load_model(path, *, trust=False):
     Raises
     ------
     FileNotFoundError, ImportError, ValueError
-        If there is no such file, skops is missing, it is damaged or of another kind, holds types that skdim's models
-        do not have, or is a pickle and not trusted.
+        If the file does not exist, skops is not installed, the file is damaged or of another kind, holds types outside
+        of :func:`skdim.trusted_types`, or is a pickle and not trusted.
     """
     path = Path(path)
     if path.suffix != ".joblib":
-        describe_model(path)  # says clearly what is wrong with it
+        describe_model(path)  # raises clear errors
         skops = _skops()
         try:
             found = set(skops.get_untrusted_types(file=path))
         except Exception as error:
             raise ValueError(f"{path} is damaged ({error})") from error
         if unknown := sorted(found.difference(trusted_types())):
-            raise ValueError(f"{path} was not loaded: it holds {', '.join(unknown)}, which no model of skdim does")
+            raise ValueError(f"{path} was not loaded: it holds {', '.join(unknown)}, which no model of skdim contains")
     elif not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     elif not trust:
-        raise ValueError(f"{path} was not loaded: it is a pickle, and loading one runs whatever code it holds")
+        raise ValueError(f"{path} was not loaded: it is a pickle, and loading a pickle can run any code")
     try:
         model = joblib.load(path) if path.suffix == ".joblib" else skops.load(path, trusted=sorted(found))
     except Exception as error:
-        raise ValueError(f"{path} is damaged, or was written by other versions ({error})") from error
+        raise ValueError(f"{path} is damaged, or was written with other versions ({error})") from error
     if not hasattr(model, "skdim_info_"):
-        raise ValueError(f"{path} holds a {type(model).__name__} that skdim fit did not write")
+        raise ValueError(f"{path} holds a {type(model).__name__} that was not written by skdim fit")
     return model
 
 
 def describe_model(path):
-    """What a .skops file says of itself, a dict; nothing of it is loaded.
+    """Return the description in a .skops file, a dict, without loading the model.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or it is none that :func:`save_model` wrote.
+        If the file does not exist, or was not written by :func:`save_model`.
     """
     path = Path(path)
     if not path.exists():
@@ -123,7 +123,5 @@ def _skops():
     try:
         import skops.io
     except ImportError as error:
-        raise ImportError(
-            'models that load without running code (.skops) need skops: pip install "skdim-crystals[skops]"'
-        ) from error
+        raise ImportError('.skops files need skops: pip install "skdim-crystals[skops]"') from error
     return skops.io

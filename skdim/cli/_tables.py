@@ -1,10 +1,10 @@
-"""Tables that the commands read and write."""
+"""Tables that the commands write."""
 
 from __future__ import annotations
 
 
 def write_table(table, path):
-    """Write a DataFrame to a .csv or .parquet, which appears once it is complete."""
+    """Write a DataFrame to a .csv or .parquet file, atomically."""
     from .._shared.files import replaced_file
 
     with replaced_file(path) as file:
@@ -15,7 +15,7 @@ def write_table(table, path):
 
 
 def check_table_path(path):
-    """Check that a new table may be written there.
+    """Check that a new table can be written to the path.
 
     Raises
     ------
@@ -24,7 +24,7 @@ def check_table_path(path):
     from .._shared.files import refuse_existing
 
     if path.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"{path} must end in .csv or .parquet, as that says what to write")
+        raise ValueError(f"{path} must end in .csv or .parquet")
     if path.suffix == ".parquet":
         need_pyarrow()
     refuse_existing(path)
@@ -35,12 +35,12 @@ def need_pyarrow():
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            'Parquet files need pyarrow: pip install "skdim-crystals[parquet]"; or give a path that ends in .csv'
+            'Parquet files need pyarrow: pip install "skdim-crystals[parquet]"; or use a path that ends in .csv'
         ) from error
 
 
 def sites_table(embedder, named):
-    """A row for each site: id, site, element and its vector; and the vector's width."""
+    """Table with a row per site (id, site, element, vector), and the length of the vectors."""
     import numpy as np
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What the commands say and how they end; and the options that several of them have."""
+"""Messages and exit codes, and the options that several commands share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Fills paragraphs to the terminal's width, and leaves those with indented lines as they are."""
+    """Wraps paragraphs to the width of the terminal, except those with indented lines."""
 
     def __init__(self, prog, **options):
         super().__init__(prog, **{"max_help_position": 14, **options})
@@ -27,11 +27,11 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Interrupted(Exception):
-    """Ctrl-C that a library has caught and turned into something else."""
+    """Ctrl-C that a library has caught and turned into a warning or another error."""
 
 
-class Unread:
-    """Standard error as it is, and as if it was read where its reader has gone, as in ``2>&1 | head``: work goes on."""
+class UnbreakableStream:
+    """A stream that ignores that its reader has gone, as in ``2>&1 | head``: the command continues."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -50,12 +50,12 @@ class Unread:
 
 
 def say(text=""):
-    """Write a line for people to standard error, which leaves standard output to results."""
+    """Print a message to standard error; standard output is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def number(kind, least, most=None):
-    """A type for argparse: a number within bounds."""
+    """Return a type for argparse: a number within bounds."""
 
     def read(text):
         try:
@@ -64,15 +64,15 @@ def number(kind, least, most=None):
             value = None
         if value is None or not least <= value or (most is not None and value > most):
             what = "an integer" if kind is int else "a number"
-            bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
-            raise argparse.ArgumentTypeError(f"it must be {what} {bounds}, not {text!r}")
+            bounds = f">= {least}" if most is None else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"must be {what} {bounds}, got {text!r}")
         return value
 
     return read
 
 
 def jobs(text):
-    """A type for argparse: a number of processes, or -1 for as many as there are cores."""
+    """Type for argparse: a number of processes, or -1 for all cores."""
     if text == "-1":
         return -1
     return number(int, 1)(text)
@@ -84,41 +84,42 @@ def add_sources(parser, *, stores=True):
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="CIF files, folders or zip files of them (read at any depth), tables (.csv, .parquet) with a column "
-        '"cif" or "structure" that holds whole CIFs or pymatgen dicts as JSON, ASE databases (.db)'
-        + ("; or one store that `skdim featurize` wrote" if stores else ""),
+        help="CIF files, folders or zip files of CIF files (searched recursively), tables (.csv, .parquet) with a "
+        'column "cif" or "structure" of CIF texts or pymatgen dicts as JSON, ASE databases (.db)'
+        + ("; or one store written by `skdim featurize`" if stores else ""),
     )
 
 
 def add_featurizing(parser, *, max_sites_default):
-    """Options of the featurizer."""
+    """Add the options of the featurizer."""
     group = parser.add_argument_group("reading structures")
     group.add_argument(
         "--max-sites",
         type=number(int, 1, 65535),
         metavar="N",
-        help=f"largest supercell; a structure whose primitive cell has more sites fails (default: {max_sites_default})",
+        help="maximal number of sites of the supercell; a structure whose primitive cell has more fails (default: "
+        f"{max_sites_default})",
     )
     group.add_argument(
         "--disordered",
         choices=("raise", "majority"),
-        help="structures with shared or partly vacant sites: let them fail, or take the species of largest occupancy "
-        "(default: raise)",
+        help="structures with partially occupied sites: let them fail (raise), or use the species of largest occupancy "
+        "(majority) (default: raise)",
     )
     group.add_argument(
         "--strict-cif",
         action="store_true",
         default=None,
         help="let CIFs fail that contradict themselves in formula, Z, weight, density, volume or multiplicities "
-        "(default: a warning)",
+        "(default: warn)",
     )
     group.add_argument(
         "--jobs",
         type=jobs,
         default=1,
         metavar="N",
-        help="processes that read structures; -1 takes all cores. Worth it from about a thousand structures on "
-        "(default: %(default)s)",
+        help="processes that read structures; -1 uses all cores. Useful from about a thousand structures on (default: "
+        "%(default)s)",
     )
 
 
@@ -127,12 +128,12 @@ def add_device(parser):
         "--device",
         default="auto",
         metavar="NAME",
-        help='where networks run: "cpu", "cuda", or "auto": a GPU where there is one (default: %(default)s)',
+        help='device of the networks: "cpu", "cuda", or "auto", a GPU if there is one (default: %(default)s)',
     )
 
 
 def check_device(name):
-    """Check that there is such a device, before anything takes time.
+    """Check that the device exists, before anything that takes time.
 
     Raises
     ------
@@ -142,19 +143,19 @@ def check_device(name):
         return
     import torch
 
-    unknown = ValueError(f"--device {name}: there is no such device; it may be cpu, cuda or auto")
+    unknown = ValueError(f"--device {name}: unknown device; use cpu, cuda or auto")
     try:
         device = torch.device(name)
     except RuntimeError:
         raise unknown from None
-    # The module of its kind, torch.cuda and the like: kinds that are for torch's own use have none.
+    # The module of the device type, for instance torch.cuda; types for internal use of torch have none.
     module = getattr(torch, device.type, None)
     if module is None or not hasattr(module, "is_available"):
         raise unknown
     if not module.is_available():
-        raise ValueError(f"--device {name}: there is no GPU that torch can use; leave the option out, or take cpu")
+        raise ValueError(f"--device {name}: torch finds no such device; use --device cpu, or omit the option")
     if device.index is not None and not device.index < module.device_count():
-        raise ValueError(f"--device {name}: torch finds {module.device_count()} of them, counted from 0")
+        raise ValueError(f"--device {name}: torch finds {module.device_count()} of them, numbered from 0")
 
 
 def add_weights(parser):
@@ -162,11 +163,15 @@ def add_weights(parser):
         "--weights",
         type=Path,
         metavar="FOLDER",
-        help="pre-trained weights, as `skdim pretrain` writes them (default: those that come with skdim)",
+        help="pre-trained weights, written by `skdim pretrain` (default: those included in skdim)",
     )
 
 
 def add_seed(parser, of):
     parser.add_argument(
-        "--seed", type=number(int, 0, 2**32 - 1), default=0, metavar="N", help=f"of {of} (default: %(default)s)"
+        "--seed",
+        type=number(int, 0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help=f"random seed of {of} (default: %(default)s)",
     )

@@ -18,26 +18,26 @@ from ._terminal import (
 )
 
 _DESCRIPTION = """\
-Write a vector for each crystal: features for any model, map or neighbour search. Nothing is trained: the weights come
-with skdim, or from `skdim pretrain`.
+Compute a vector for each crystal: features for any model, map or nearest-neighbour search. Nothing is trained: the
+weights are those included in skdim, or from `skdim pretrain`.
 """
 _EPILOG = """\
 examples:
-  skdim embed *.cif -o vectors.csv                   a row a file
+  skdim embed *.cif -o vectors.csv                   one row per file
   skdim embed my_cifs/ more.zip -o vectors.parquet   a smaller, faster table
-  skdim embed crystals -o vectors.npy                a store of skdim featurize
-  skdim embed NaCl.cif -o sites.csv --sites          a row for each site
+  skdim embed crystals -o vectors.npy                from a store of featurize
+  skdim embed NaCl.cif -o sites.csv --sites          one row per site
 
-The first column, id, is the file's name, or the table's column id or material_id, or the row's number. The rows come
-in the order of the input: pandas.read_csv("vectors.csv", index_col="id") reads them. A structure that cannot be used
-keeps its row, empty; it is named on the terminal and in OUTPUT.failures.csv, and the exit code is 1. A run that was
-interrupted goes on with the same command.
+The first column, id, is the name of the file, or the column id or material_id of a table, or the row number. Rows are
+in the order of the input; read them with pandas.read_csv("vectors.csv", index_col="id"). A structure that fails keeps
+an empty row, is listed on the terminal and in OUTPUT.failures.csv, and the exit code is 1. To resume an interrupted
+run, run the same command.
 """
 
 
 def add(commands):
     parser = commands.add_parser(
-        "embed", help="a vector for each crystal, or each site", description=_DESCRIPTION, epilog=_EPILOG
+        "embed", help="compute a vector for each crystal, or for each site", description=_DESCRIPTION, epilog=_EPILOG
     )
     add_sources(parser)
     parser.add_argument(
@@ -46,32 +46,35 @@ def add(commands):
         type=Path,
         required=True,
         metavar="FILE",
-        help="new file to write: .csv, .parquet (needs pyarrow) or .npy (numbers alone, in the order of the input)",
+        help="output file: .csv, .parquet (needs pyarrow) or .npy (numbers only, in the order of the input)",
     )
     add_weights(parser)
     parser.add_argument(
         "--representation",
         choices=("both", "global", "local"),
-        help="the crystal's own vector (global), mean and standard deviation of its sites' vectors (local), or both "
-        "side by side, which measures best under small models (default: the weights' own, both)",
+        help="the vector of the crystal (global), mean and standard deviation of the vectors of its sites (local), or "
+        "both, which performs best with small models (default: that of the weights, both)",
     )
     parser.add_argument(
         "--sites",
         action="store_true",
-        help="a vector for each site instead, with its element; sites are counted from 0 in the structure's order",
+        help="compute a vector for each site instead, with its element; sites are numbered from 0 in the order of the "
+        "structure",
     )
     add_device(parser)
-    add_featurizing(parser, max_sites_default="the weights' own, 50")
+    add_featurizing(parser, max_sites_default="that of the weights, 50")
     return parser
 
 
 def run(args):
     if args.output.suffix not in (".csv", ".parquet", ".npy"):
-        raise ValueError(f"{args.output} must end in .csv, .parquet or .npy, as that says what to write")
+        raise ValueError(f"{args.output} must end in .csv, .parquet or .npy")
     if args.sites and args.output.suffix == ".npy":
-        raise ValueError("--sites needs a table, .csv or .parquet: a .npy has no place for what a row belongs to")
+        raise ValueError("--sites needs a table (.csv or .parquet): a .npy file cannot hold the ids of the rows")
     if args.sites and args.representation:
-        raise ValueError("--representation is about crystals' vectors, --sites about sites': give one of them")
+        raise ValueError(
+            "--representation is for vectors of crystals, --sites for vectors of sites: use only one of them"
+        )
     from .._shared.files import refuse_existing
 
     refuse_existing(args.output)

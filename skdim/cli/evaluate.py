@@ -1,4 +1,4 @@
-"""``skdim evaluate``: which model suits the labels, and how good is it on new formulas?"""
+"""``skdim evaluate``: compare models on the labels, tested on new formulas."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ._terminal import (
 )
 from .fit import ARMS, ARMS_TEXT
 
-#: What every table has: knowing nothing, and knowing the composition alone.
+#: Baselines in every table.
 _BASELINES = ("mean", "composition")
 
 _DESCRIPTION = """\
-Measure how well models predict a property of crystals whose formula they have not seen: cross-validation in which all
-crystals of a reduced formula are in the same fold, with several choices of the folds. The mean of the labels, and
-trees on the composition alone, are always in the table: what does not beat them is of no use.
+Measure how well models predict a property of crystals of new formulas, by repeated cross-validation in which all
+crystals of a reduced formula are in the same fold. The table always contains two baselines: the mean of the labels,
+and trees on the composition.
 """
 _EPILOG = (
     ARMS_TEXT
@@ -37,45 +37,48 @@ examples:
   skdim evaluate gaps.csv --target band_gap -o errors.csv --labels 50 100
   skdim evaluate gaps.csv --target band_gap --structures my_cifs/ -o errors.csv
 
-The table on the screen has the median and the quartiles of the mean absolute error over all folds; OUTPUT has a row for
-each arm and fold. Every fit is kept as soon as it is done: a run that was interrupted or killed goes on with the same
-command. Folds share crystals, so quartiles say how errors spread, and are no intervals of confidence.
+The table on the screen shows the median and the quartiles of the mean absolute error over all folds; OUTPUT has a row
+for each model and fold. Every fit is saved when it is done: to resume an interrupted or killed run, run the same
+command. Folds share training crystals, so the quartiles describe the spread of the errors and are not confidence
+intervals.
 """
 )
 
 
 def add(commands):
     parser = commands.add_parser(
-        "evaluate", help="which model suits my labels, and how good is it", description=_DESCRIPTION, epilog=_EPILOG
+        "evaluate", help="compare models on labels, tested on new formulas", description=_DESCRIPTION, epilog=_EPILOG
     )
     add_labels(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="new table to write: .csv or .parquet"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="output table: .csv or .parquet"
     )
     parser.add_argument(
         "--arms",
         nargs="+",
         choices=ARMS,
         default=list(ARMS),
-        metavar="ARM",
-        help="what to compare beside the baselines (default: all)",
+        metavar="NAME",
+        help="models to compare with the baselines (default: all)",
     )
+    parser.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument(
-        "--folds", type=number(int, 2), default=5, metavar="N", help="parts that formulas are dealt to (default: 5)"
-    )
-    parser.add_argument(
-        "--draws", type=number(int, 1), default=3, metavar="N", help="choices of the folds (default: %(default)s)"
+        "--draws",
+        type=number(int, 1),
+        default=3,
+        metavar="N",
+        help="number of repetitions, each with other folds (default: %(default)s)",
     )
     parser.add_argument(
         "--labels",
         nargs="+",
         type=number(int, 2),
         metavar="N",
-        help="labels to train on, drawn at random in each fold (default: all that the fold leaves)",
+        help="numbers of training labels, drawn at random for each fold (default: all labels outside the fold)",
     )
     add_weights(parser)
     parser.add_argument(
-        "--epochs", type=number(int, 1), metavar="N", help="of supervised and transfer (default: the network's own, 50)"
+        "--epochs", type=number(int, 1), metavar="N", help="epochs of supervised and transfer (default: 50)"
     )
     add_seed(parser, "models and draws")
     add_device(parser)
@@ -84,9 +87,9 @@ def add(commands):
         type=number(int, 1),
         default=1,
         metavar="N",
-        help="arms that are fitted at the same time, each in a process (default: %(default)s)",
+        help="models that are fitted in parallel, each in a process (default: %(default)s)",
     )
-    add_featurizing(parser, max_sites_default="the weights' own, 50")
+    add_featurizing(parser, max_sites_default="that of the weights, 50")
     return parser
 
 
@@ -104,7 +107,7 @@ def run(args):
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer_of(args, embedder))
         X = data.X.with_site_features(embedder.site_features_)
-        say(f"{len(X)} crystals of {len(set(X.formulas))} formulas; fits that are done are kept in {work}")
+        say(f"{len(X)} crystals of {len(set(X.formulas))} formulas; finished fits are saved in {work}")
         with _progress(args) as on_fold:
             try:
                 table = cross_validate_arms(
@@ -121,9 +124,11 @@ def run(args):
                 )
             except ValueError as error:
                 if "results_file" in str(error):
-                    error.add_note(f"{work} keeps the fits of an interrupted run: remove that folder to begin anew")
+                    error.add_note(f"{work} holds the fits of an interrupted run: delete that folder to start again")
                 elif "n_splits" in str(error) or "train_sizes" in str(error):
-                    error.add_note("n_splits is --folds here; train_sizes is --labels, of the rows outside the fold")
+                    error.add_note(
+                        "n_splits is the option --folds; train_sizes is --labels, of the rows outside the fold"
+                    )
                 raise
         write_table(table, args.output)
     _print(table, args)
@@ -133,7 +138,7 @@ def run(args):
 
 @contextlib.contextmanager
 def _progress(args):
-    """Progress over the folds, with the medians so far."""
+    """Show the progress over the folds, with the medians so far."""
     from .._shared.progress import progress
 
     with progress(total=args.folds * args.draws, desc="evaluate", unit="fold", pause=0) as bar:
@@ -149,19 +154,19 @@ def _progress(args):
 def _print(table, args):
     from ..model_selection import paired_difference, summarize
 
-    print(f"Mean absolute error of {args.target}, in its units, on formulas that were not trained on:")
+    print(f"Mean absolute error of {args.target}, in its units, on formulas outside the training set:")
     print(f"median (quartiles) over {args.draws} x {args.folds} folds\n")
     summary = summarize(table)
     for n_labels, rows in summary.groupby("n_labels"):
         print(f"{n_labels} labels" + ("" if args.labels else " (all, in the median fold)"))
-        mine = table[table["n_labels"] == n_labels]
+        errors = table[table["n_labels"] == n_labels]
         for row in rows.itertuples():
             text = f"  {row.arm:16s}{row.median:9.4f} ({row.q25:.4f} - {row.q75:.4f})"
             if row.arm == "mean":
-                text += "   the same number for every crystal"
+                text += "   predicts the same value for every crystal"
             elif row.arm not in _BASELINES:
-                found = paired_difference(mine, row.arm, "composition", n_bootstrap=1).iloc[0]
-                better = round(found.share_better * found.n_repeats)
-                text += f"   better than composition in {better} of {int(found.n_repeats)} folds"
+                pairs = paired_difference(errors, row.arm, "composition", n_bootstrap=1).iloc[0]
+                better = round(pairs.share_better * pairs.n_repeats)
+                text += f"   better than composition in {better} of {int(pairs.n_repeats)} folds"
             print(text)
         print()

@@ -1,4 +1,4 @@
-"""``skdim fit``: a model of a property, from labels."""
+"""``skdim fit``: fit a model of a property to labels."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ ARMS_TEXT = "models:\n" + "".join(
     fill(_ARMS[name], 72, initial_indent=f"  {name:16s}", subsequent_indent=" " * 18) + "\n" for name in ARMS
 )
 ARMS_TEXT += """
-Which one? `skdim evaluate` measures it on your labels. In short: up to some 50 labels representation, from 100 on
-transfer; for band gaps composition is hard to beat. Gaussian processes are for at most some 5000 labels; a fit of a
-Site-Net takes seconds to a minute, and longer with thousands of labels.
+Which one? Compare them on your labels with `skdim evaluate`. In short: representation for up to about 50 labels,
+transfer from 100 on; for band gaps, few models are better than composition. Gaussian processes can handle up to about
+5000 labels; a fit of a Site-Net takes seconds to a minute, and longer with thousands of labels.
 """
 
 _DESCRIPTION = """\
-Fit a model of a property to a table of labels, with structures in the table or beside it. Rows without a label are
-left out.
+Fit a model of a property to a table of labels, with structures in the table or in other files. Rows without a label
+are left out.
 """
 _EPILOG = (
     ARMS_TEXT
@@ -45,31 +45,30 @@ examples:
   skdim fit gaps.csv --target band_gap --structures my_cifs/ -o model.skops
   skdim predict model.skops new_cifs/ -o predictions.csv
 
-A .skops file (needs skops) loads without running code, so it can be shared. A .joblib file is a pickle, which may run
-any code when it is loaded: load only those that you or people you trust have made. Both hold a scikit-learn Pipeline
-that predicts from structures.
+A .skops file (needs skops) never runs code when it is loaded, so it can be shared. A .joblib file is a pickle, which
+can run any code: load it only from sources you trust. Both hold a scikit-learn Pipeline that predicts from structures.
 """
 )
 
 
 def add(commands):
     parser = commands.add_parser(
-        "fit", help="a model of a property, from labels", description=_DESCRIPTION, epilog=_EPILOG
+        "fit", help="fit a model of a property to labels", description=_DESCRIPTION, epilog=_EPILOG
     )
     add_labels(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="MODEL", help="new file to write: .skops or .joblib"
+        "-o", "--output", type=Path, required=True, metavar="MODEL", help="output file: .skops or .joblib"
     )
     parser.add_argument(
-        "--arm", choices=ARMS, default="transfer", metavar="ARM", help="kind of model, see below (default: transfer)"
+        "--arm", choices=ARMS, default="transfer", metavar="NAME", help="model to fit, see below (default: transfer)"
     )
     add_weights(parser)
     parser.add_argument(
-        "--epochs", type=number(int, 1), metavar="N", help="of supervised and transfer (default: the network's own, 50)"
+        "--epochs", type=number(int, 1), metavar="N", help="epochs of supervised and transfer (default: 50)"
     )
     add_seed(parser, "the model")
     add_device(parser)
-    add_featurizing(parser, max_sites_default="the weights' own, 50")
+    add_featurizing(parser, max_sites_default="that of the weights, 50")
     return parser
 
 
@@ -87,9 +86,9 @@ def run(args):
 
     if args.weights is not None and args.arm not in PRETRAINED:
         names = " and ".join(name for name in ARMS if name in PRETRAINED)
-        raise ValueError(f"--weights is for the arms {names}; {args.arm} has none")
+        raise ValueError(f"--weights can be used only with {names}, not with {args.arm}")
     if args.epochs is not None and args.arm not in NETWORKS:
-        raise ValueError(f"--epochs is for the arms supervised and transfer; {args.arm} has none")
+        raise ValueError(f"--epochs can be used only with supervised and transfer, not with {args.arm}")
     embedder = None
     if args.arm in PRETRAINED:
         from .. import DeepInfoMaxEmbedder
@@ -109,7 +108,7 @@ def run(args):
             "n_labels": len(X),
             "label_mean": data.y.mean(),
             "label_std": data.y.std(),
-            "weights": None if embedder is None else str(args.weights or "those that come with skdim"),
+            "weights": None if embedder is None else str(args.weights or "those included in skdim"),
             "site_features": X.site_features,
             "elements": elements_of(X),
             "skdim_version": __version__,
@@ -123,4 +122,4 @@ def _fit(arm, X, y):
     try:
         arm.fit(X, y)
     except KeyboardInterrupt:
-        raise Interrupted("the same command trains anew; the structures are featurized already") from None
+        raise Interrupted("the same command trains again from the start, with the featurized structures") from None

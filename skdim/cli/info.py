@@ -1,4 +1,4 @@
-"""``skdim info``: what is installed, or what a file or folder holds, in plain words."""
+"""``skdim info``: describe the installation, or a file or folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from ._terminal import DONE
 
 _DESCRIPTION = """\
-Say what is installed, or what a path holds: structures, a store of `skdim featurize`, weights of `skdim pretrain`, or a
-model of `skdim fit`. Nothing that a file holds is run.
+Describe the installation, or what a path holds: structures, a store of `skdim featurize`, weights of `skdim pretrain`,
+or a model of `skdim fit`. No code in a file is run.
 """
 _EPILOG = """\
 examples:
@@ -32,12 +32,10 @@ _EXTRAS = {
 
 def add(commands):
     parser = commands.add_parser(
-        "info", help="what is installed, or what a path holds", description=_DESCRIPTION, epilog=_EPILOG
+        "info", help="describe the installation, or what a path holds", description=_DESCRIPTION, epilog=_EPILOG
     )
-    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="file or folder (default: skdim itself)")
-    parser.add_argument(
-        "--verify", action="store_true", help="of a store: read all of it and compare it with its checksums"
-    )
+    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="file or folder (default: the installation)")
+    parser.add_argument("--verify", action="store_true", help="read the whole store and compare it with its checksums")
     return parser
 
 
@@ -55,9 +53,9 @@ def run(args):
         lines = _model(path)
     elif path.suffix == ".joblib" and path.exists():
         lines = [
-            f"a pickle of {path.stat().st_size / 1e6:.2f} MB; it was not loaded",
-            "Loading a pickle runs whatever code it holds, so there is no safe way to look into it. `skdim predict "
-            "--trust` loads it. Models that `skdim fit` writes to .skops files need no trust.",
+            f"a pickle of {path.stat().st_size / 1e6:.2f} MB, which was not loaded",
+            "Loading a pickle can run any code, so its content cannot be shown safely. `skdim predict --trust` loads "
+            "it. .skops models of `skdim fit` do not need --trust.",
         ]
     else:
         lines = _source(path)
@@ -77,7 +75,7 @@ def _installed():
         lines.append(f'not installed: {", ".join(missing)} (pip install "skdim-crystals[{",".join(missing)}]")')
     from .._embedder.weights_folder import DEFAULT_WEIGHTS
 
-    return [*lines, "", "The weights that come with it:", *_weights(DEFAULT_WEIGHTS)]
+    return [*lines, "", "Weights included in skdim:", *_weights(DEFAULT_WEIGHTS)]
 
 
 def _store(path, verify):
@@ -97,7 +95,7 @@ def _store(path, verify):
         row = next(iter(X.errors_))
         n = len(X.errors_)
         empty = "1 row is empty, as its structure" if n == 1 else f"{n} rows are empty, as their structures"
-        lines.append(f"{empty} could not be used; the first is {_text(X.errors_[row])}")
+        lines.append(f"{empty} failed; the first: {_text(X.errors_[row])}")
     if verify:
         lines.append("its checksums are right")
     return lines
@@ -107,17 +105,17 @@ def _weights(path):
     from .. import DeepInfoMaxEmbedder
 
     embedder = DeepInfoMaxEmbedder.from_pretrained(path, device="cpu")
-    about, told = embedder.pretrained_info_, embedder.pretrained_info_["metadata"]
+    about, notes = embedder.pretrained_info_, embedder.pretrained_info_["metadata"]
     n_weights = sum(value.numel() for value in embedder.net_.module_.encoder.parameters())
     lines = [
         f"weights pre-trained on {about['training']['n_crystals']} crystals for {about['training']['n_epochs']} "
         f"epochs, {about['date'][:10]}, skdim {about.get('skdim_version', '?')}",
-        f"encoder: {n_weights} weights; vectors of {len(embedder.get_feature_names_out())} numbers a crystal",
+        f"encoder: {n_weights} weights; vectors of {len(embedder.get_feature_names_out())} numbers per crystal",
         f"site features: {', '.join(embedder.site_features_)}",
         "featurized with: " + ", ".join(f"{k} {v}" for k, v in about["featurizer"].items() if v is not None),
     ]
     return lines + [
-        f"{name}: {_text(told[name])}" for name in ("data", "licence", "held_out", "held_out_loss") if name in told
+        f"{name}: {_text(notes[name])}" for name in ("data", "licence", "held_out", "held_out_loss") if name in notes
     ]
 
 
@@ -126,11 +124,11 @@ def _model(path):
 
     about = describe_model(path)
     return [
-        f"a model of {about.get('target')}: {about.get('arm')}, fitted to {about.get('n_labels')} labels by skdim "
+        f"a model of {about.get('target')}: {about.get('arm')}, fitted to {about.get('n_labels')} labels with skdim "
         f"{about.get('skdim_version')}",
         f"labels: mean {_text(about.get('label_mean'))}, standard deviation {_text(about.get('label_std'))}",
         *([f"weights: {_text(about['weights'])}"] if about.get("weights") else []),
-        "(What the file says of itself: nothing of the model was loaded.)",
+        "(From the description in the file; the model was not loaded.)",
     ]
 
 
@@ -139,14 +137,14 @@ def _source(path):
 
     source = open_source(path)
     n_rows = sum(1 for _ in source.read()) if source.n_rows is None else source.n_rows
-    ids = [own for _, (own, _) in zip(range(3), source.read(), strict=False)]
-    lines = [f"{n_rows} {source.what} that structures can be read from"]
+    ids = [name for _, (name, _) in zip(range(3), source.read(), strict=False)]
+    lines = [f"{n_rows} {source.what} with structures"]
     if source.has_names and ids:
         lines.append(f"names: {', '.join(ids)}{', ...' if n_rows > 3 else ''}")
-    return [*lines, "(Whether they can be used shows when they are featurized.)"]
+    return [*lines, "(The structures are checked when they are featurized.)"]
 
 
 def _text(value):
-    """One line without control characters: a file of others must not write to the terminal as it likes."""
+    """One line without control characters, which a file could use to write anything to the terminal."""
     text = f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,4 +1,4 @@
-"""``skdim predict``: the property of new crystals."""
+"""``skdim predict``: predict a property of new crystals."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ examples:
   skdim predict model.skops new_cifs/ -o predictions.csv
   skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
 
-The table has id, formula and the target's column; a structure that cannot be used keeps its row, without a prediction,
-and the exit code is 1. A run that was interrupted goes on with the same command.
+The table has the columns id, formula and the target. A structure that fails keeps its row, without a prediction, and
+the exit code is 1. To resume an interrupted run, run the same command.
 """
 
 
 def add(commands):
-    parser = commands.add_parser("predict", help="a property of new crystals", description=_DESCRIPTION, epilog=_EPILOG)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="file that `skdim fit` wrote")
+    parser = commands.add_parser(
+        "predict", help="predict a property of new crystals", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="file written by `skdim fit`")
     add_sources(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="new table to write: .csv or .parquet"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="output table: .csv or .parquet"
     )
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="load a .joblib model, a pickle, which runs whatever code is in it: only for files that you or people you "
-        "trust have made. A .skops model needs no trust",
+        help="load a .joblib model, which is a pickle and can run any code: only for files from sources you trust. "
+        ".skops models do not need it",
     )
     parser.add_argument(
         "--jobs",
         type=jobs,
         default=1,
         metavar="N",
-        help="processes that read structures; -1 takes all cores (default: %(default)s)",
+        help="processes that read structures; -1 uses all cores (default: %(default)s)",
     )
     return parser
 
@@ -49,8 +51,8 @@ def run(args):
 
     if args.model.suffix == ".joblib" and not args.trust and args.model.exists():
         raise ValueError(
-            f"{args.model} was not loaded: it is a pickle, and loading one runs whatever code it holds. If you made "
-            "it, or trust who did, add --trust; a model that is fitted to a .skops file needs none"
+            f"{args.model} was not loaded: it is a pickle, and loading a pickle can run any code. If you trust its "
+            "source, add --trust; .skops models do not need it"
         )
     model = load_model(args.model, trust=args.trust)
     target = model.skdim_info_["target"]
@@ -65,12 +67,12 @@ def run(args):
 
 
 def _warn_of_elements(model, named):
-    """Say which elements are new to the model. (Files of older releases do not know theirs.)"""
+    """Report elements that the model was not fitted on."""
     known = model.skdim_info_.get("elements")
     new = [symbol for symbol in elements_of(named.X) if symbol not in known] if known else []
     if new:
         some = ", ".join(new[:10]) + (", ..." if len(new) > 10 else "")
-        say(f"no crystal that the model was fitted to has {some}: trust predictions for these elements less")
+        say(f"warning: the model was not fitted on crystals with {some}; predictions for them are less reliable")
 
 
 def _predictions(model, named, target):
@@ -84,7 +86,7 @@ def _predictions(model, named, target):
     if X.site_features != features:
         X = X.with_site_features(features)
     good = np.flatnonzero(~X.failed)
-    # Some at a time: a Gaussian process compares each with every crystal that it was fitted to.
+    # In parts: a Gaussian process compares each crystal with all those that it was fitted on.
     with progress(total=len(good), desc="predict", unit="crystal") as bar:
         for rows in np.array_split(good, max(1, -(-len(good) // 2000))):
             if len(rows):

@@ -1,4 +1,4 @@
-"""``skdim pretrain``: weights learnt from structures without labels."""
+"""``skdim pretrain``: pre-train weights on structures without labels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ._terminal import (
 )
 
 _DESCRIPTION = """\
-Pre-train an encoder on structures alone, by Deep InfoMax. No label is used. The weights go into a folder of JSON and
-safetensors that `--weights` of the other commands, and DeepInfoMaxEmbedder.from_pretrained, load without running code.
+Pre-train an encoder on structures by Deep InfoMax, without labels. The weights are saved in a folder (JSON and
+safetensors), for `--weights` of the other commands and for DeepInfoMaxEmbedder.from_pretrained. Loading them never runs
+code.
 """
 _EPILOG = """\
 examples:
@@ -29,46 +30,46 @@ examples:
   skdim pretrain crystals -o my_weights --epochs 20 --device cuda
   skdim embed new.cif -o vectors.csv --weights my_weights
 
-Do you need it? The weights that come with skdim have seen 42 038 structures of the Materials Project; a few thousand
-of your own rarely beat them. The state of the training is kept after every epoch: a run that was interrupted or killed
-goes on with the same command, and ends with the same weights. It takes some seconds for 1000 crystals and 10 epochs.
+Do you need it? The weights included in skdim were trained on 42 038 structures of the Materials Project; weights of a
+few thousand structures are rarely better. The state is saved after every epoch: to resume an interrupted or killed run,
+run the same command; the weights will be the same. Training takes some seconds for 1000 crystals and 10 epochs.
 """
 
 
 def add(commands):
     parser = commands.add_parser(
-        "pretrain", help="weights from structures without labels", description=_DESCRIPTION, epilog=_EPILOG
+        "pretrain", help="pre-train weights on structures without labels", description=_DESCRIPTION, epilog=_EPILOG
     )
     add_sources(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="new folder to write the weights to"
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="output folder of the weights"
     )
     parser.add_argument(
-        "--epochs", type=number(int, 1), metavar="N", help="passes over the crystals (default: the embedder's, 10)"
+        "--epochs", type=number(int, 1), metavar="N", help="number of epochs (default: that of the embedder, 10)"
     )
-    parser.add_argument(
-        "--start", type=Path, metavar="FOLDER", help="weights to go on from (default: none, a new encoder)"
-    )
+    parser.add_argument("--start", type=Path, metavar="FOLDER", help="weights to start from (default: random weights)")
     parser.add_argument(
         "--checkpoint",
         type=Path,
         metavar="FILE",
-        help="where the state of the training is kept (default: a hidden folder beside the output, which goes at the "
-        "end)",
+        help="file for the state of the training (default: in a hidden folder next to the output, which is deleted at "
+        "the end)",
     )
-    add_seed(parser, "the weights to begin with, the order of the crystals and every draw")
+    add_seed(parser, "the initial weights, the order of the crystals and all draws")
     add_device(parser)
     parser.add_argument(
         "--threads",
         type=number(int, 1),
         default=1,
         metavar="N",
-        help="threads that train. The networks are small: on busy cores more than one is slower (default: %(default)s)",
+        help="training threads. The networks are small: on busy cores, more than one is slower (default: %(default)s)",
     )
     parser.add_argument(
-        "--description", default="", metavar="TEXT", help="what the structures are, to be kept with the weights"
+        "--description", default="", metavar="TEXT", help="description of the structures, saved with the weights"
     )
-    parser.add_argument("--licence", default="", metavar="TEXT", help="theirs, to be kept with the weights")
+    parser.add_argument(
+        "--licence", default="", metavar="TEXT", help="licence of the structures, saved with the weights"
+    )
     add_featurizing(parser, max_sites_default="50")
     return parser
 
@@ -116,15 +117,15 @@ def _embedder(args):
 
 def _fit(embedder, X):
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*leaves out .* rows that could not be featurized")  # said already
+        warnings.filterwarnings("ignore", ".*leaves out .* rows that could not be featurized")  # already reported
         try:
             embedder.fit(X)
         except ValueError as error:
             if "of another run" in str(error):
                 error.add_note(
-                    "Go on with the options that it began with: max_epochs is --epochs here, random_state --seed"
+                    "Resume with the same options: max_epochs is the option --epochs, random_state is --seed"
                 )
             raise
         except KeyboardInterrupt as interrupt:
             reason = str(interrupt) or "training was interrupted"
-            raise Interrupted(f"{reason}: the same command goes on from there") from None
+            raise Interrupted(f"{reason}; run the same command to resume") from None
