@@ -97,7 +97,7 @@ def _store(path, verify):
         empty = "1 row is empty, as its structure" if n == 1 else f"{n} rows are empty, as their structures"
         lines.append(f"{empty} failed; the first: {_text(X.errors_[row])}")
     if verify:
-        lines.append("its checksums are right")
+        lines.append("all checksums match")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Structures, tables and stores for the command line, and a way to run it."""
+"""Structures, tables and stores for the command line, and a fixture that runs it."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ def shipped():
 
 @pytest.fixture(scope="session")
 def cifs(structures, tmp_path_factory):
-    """A folder of ten CIFs; not to be changed."""
+    """A folder of ten CIFs; do not change it."""
     return write_cifs(structures[:10], tmp_path_factory.mktemp("data") / "cifs")
 
 
 @pytest.fixture(scope="session")
 def table(structures, y, tmp_path_factory):
-    """A csv of 30 structures with labels, of which row 3 has none; not to be changed."""
+    """A CSV table of 30 structures with labels; row 3 has none. Do not change it."""
     path = tmp_path_factory.mktemp("data") / "table.csv"
     frame = pd.DataFrame({"id": [f"m{k}" for k in range(30)], "cif": [s.to(fmt="cif") for s in structures[:30]]})
     frame["energy"] = np.where(np.arange(30) == 3, np.nan, y[:30])
@@ -32,7 +32,7 @@ def table(structures, y, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def store(cifs):
-    """What `skdim featurize` makes of the CIFs, with a site feature that the weights do not use; not to be changed."""
+    """A store of the CIFs, with a site feature that the weights do not use; do not change it."""
     folder = cifs.parent / "store"
     assert main(["featurize", str(cifs), "-o", str(folder), "--oxidation-states", "species"]) == 0
     return folder

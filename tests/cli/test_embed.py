@@ -1,4 +1,4 @@
-"""`skdim embed`: vectors of any structures, and which rows have none."""
+"""`skdim embed`: vectors of structures, and rows that fail."""
 
 import re
 import zipfile
@@ -15,11 +15,11 @@ pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 
-def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
+def test_embed_in_a_separate_process(cifs, shipped, tmp_path):
     done = in_process("embed", *sorted(cifs.glob("s[0-4].cif")), "-o", "vectors.csv", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    told = re.sub(r", \d\d:\d\d$", "", done.stderr, flags=re.MULTILINE)
-    assert told.splitlines() == [
+    messages = re.sub(r", \d\d:\d\d$", "", done.stderr, flags=re.MULTILINE)
+    assert messages.splitlines() == [
         "featurize: 5 of 5 structures",
         "embed: 5 of 5 crystals",
         "vectors.csv: 5 crystals, 192 numbers each",
@@ -34,14 +34,14 @@ def test_embed_in_a_process_of_its_own(cifs, shipped, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
-def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
-    folder = tmp_path / "mine"
+def test_failed_rows_keep_their_place(run, cifs, structures, tmp_path):
+    folder = tmp_path / "cifs"
     folder.mkdir()
     (folder / "a.cif").write_text(BAD)
     (folder / "b.cif").write_text(structures[0].to(fmt="cif"))
     code, out, err = run("embed", folder, "-o", tmp_path / "v.csv")
     assert (code, out) == (1, "")
-    assert "1 of 2 structures could not be used:\n  row 0, a.cif: " in err
+    assert "1 of 2 structures failed:\n  row 0, a.cif: " in err
     found = pd.read_csv(tmp_path / "v.csv", index_col="id")
     assert found.index.tolist() == ["a.cif", "b.cif"]
     assert found.isna().all(axis=1).tolist() == [True, False]
@@ -50,27 +50,27 @@ def test_rows_that_fail_keep_their_place(run, cifs, structures, tmp_path):
     assert failures["reason"][0] in err
     code, _, err = run("embed", cifs, "-o", tmp_path / "w.csv", "--max-sites", 1)
     assert code == 1
-    assert "here max_sites is the option --max-sites N" in err
+    assert "(max_sites is the option --max-sites N" in err
 
 
-def test_remarks(run, structures, tmp_path, monkeypatch):
+def test_warnings_of_cif_files_are_listed(run, structures, tmp_path, monkeypatch):
     """A text with several structures is not shortened silently."""
     monkeypatch.setattr(cli_crystals, "_MOST_LISTED", 2)
     text = "\n".join(structure.to(fmt="cif") for structure in structures[:2])
     pd.DataFrame({"id": list("abc"), "cif": text}).to_csv(tmp_path / "t.csv", index=False)
     code, _, err = run("embed", tmp_path / "t.csv", "-o", tmp_path / "v.csv")
     assert code == 0
-    remark = (
+    warning = (
         f"({structures[0].reduced_formula}): reading the CIF text: it holds 2 structures, of which the first is used"
     )
     assert (
-        f"\n3 structures were read with a remark:\n  row 0, a {remark}\n  row 1, b {remark}\n  ... and 1 more"
+        f"\n3 structures were read with a warning:\n  row 0, a {warning}\n  row 1, b {warning}\n  ... and 1 more"
     ) in err
-    assert "warning" not in err
+    assert "skdim embed: warning" not in err
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_failures_without_a_name_have_the_number_of_their_row(suffix, run, structures, tmp_path):
+def test_failures_without_a_name_have_a_row_number(suffix, run, structures, tmp_path):
     table = pd.DataFrame({"id": ["a", None, None], "cif": [structures[0].to(fmt="cif"), BAD, None]})
     getattr(table, f"to_{suffix[1:]}")(tmp_path / f"t{suffix}", index=False)
     code, _, err = run("embed", tmp_path / f"t{suffix}", "-o", tmp_path / "v.csv")
@@ -81,7 +81,7 @@ def test_failures_without_a_name_have_the_number_of_their_row(suffix, run, struc
     assert pd.read_csv(tmp_path / "v.csv", keep_default_na=False)["id"].tolist() == ["a", "", ""]
 
 
-def test_other_files_of_vectors(run, cifs, structures, shipped, tmp_path):
+def test_parquet_npy_and_site_tables(run, cifs, structures, shipped, tmp_path):
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
         archive.writestr("z.cif", structures[20].to(fmt="cif"))
     assert (

@@ -1,4 +1,4 @@
-"""`skdim evaluate`: the arms compared fold by fold."""
+"""`skdim evaluate`: models compared fold by fold."""
 
 import re
 
@@ -48,7 +48,7 @@ def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
 
 
 def test_evaluate_on_a_terminal(run, table, tmp_path, monkeypatch):
-    """A bar in the place of lines."""
+    """A progress bar instead of lines."""
     words = ["evaluate", table, "--target", "energy", "--folds", 2, "--draws", 1, "--arms", "composition", "-o"]
     with monkeypatch.context() as patch:
         patch.setattr("skdim.cli._terminal.sys.stderr.isatty", lambda: True, raising=False)
@@ -64,11 +64,11 @@ def test_evaluate_on_a_terminal(run, table, tmp_path, monkeypatch):
 
 
 def interrupted(net, *args, **kwargs):
-    """A training step during which Ctrl-C is pressed."""
+    """A training step that is interrupted by Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
+def test_an_interrupt_during_training_saves_no_model(run, table, cifs, tmp_path, monkeypatch):
     """No partly trained network is kept, and the same command starts again."""
     target = [table, "--target", "energy"]
     commands = {
@@ -87,13 +87,13 @@ def test_interrupts_within_a_training(run, table, cifs, tmp_path, monkeypatch):
         assert left(tmp_path) == [f".{name}.work"]
         code, _, err = run(*words, "-o", tmp_path / name)
         assert code == 0, err
-        assert "featurized already" in err
+        assert "using the structures that an earlier run has featurized" in err
         assert left(tmp_path) == [name]
         (tmp_path / name).rename(tmp_path.parent / f"{tmp_path.name}-{name}")
 
 
-def test_evaluate_with_other_options_than_before(run, table, tmp_path, monkeypatch):
-    """The fits of an interrupted run belong to its draws; what can be done is said."""
+def test_resuming_with_other_options_is_refused(run, table, tmp_path, monkeypatch):
+    """The fits of an interrupted run belong to its draws."""
     import skdim.model_selection._label_efficiency as module
 
     def stop(*args):
@@ -108,11 +108,11 @@ def test_evaluate_with_other_options_than_before(run, table, tmp_path, monkeypat
     assert code == 2
     assert "is for another comparison, with other random_state" in err
     work = tmp_path / ".e.csv.work"
-    assert err.endswith(f"\n  {work} keeps the fits of an interrupted run: remove that folder to begin anew\n")
+    assert err.endswith(f"\n  {work} holds the fits of an interrupted run: delete that folder to start again\n")
     assert run(*words)[0] == 0
 
 
-def test_an_arm_that_fails(run, table, tmp_path, monkeypatch):
+def test_an_error_names_the_model_that_fails(run, table, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise ValueError("no memory left")
 

@@ -1,4 +1,4 @@
-"""The command line's help, and wrong usage of it."""
+"""The help of the command line."""
 
 import argparse
 import subprocess

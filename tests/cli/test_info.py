@@ -9,23 +9,23 @@ pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 
-def test_info(run, table, cifs, tmp_path):
+def test_info_describes_installation_table_and_store(run, table, cifs, tmp_path):
     code, out, _ = run("info")
     assert code == 0
     assert out.startswith("skdim ")
     assert "weights pre-trained on 42038 crystals" in out
-    assert "30 rows that structures can be read from\nnames: m0, m1, m2, ..." in run("info", table)[1]
+    assert "30 rows with structures\nnames: m0, m1, m2, ..." in run("info", table)[1]
     run("featurize", cifs, "-o", tmp_path / "store")
     code, out, _ = run("info", tmp_path / "store", "--verify")
     assert code == 0
     assert "Crystals(10 crystals" in out
-    assert "its checksums are right" in out
+    assert "all checksums match" in out
     header = json.loads((tmp_path / "store" / "header.json").read_text())
     assert all(feature in out for feature in header["site_features"])
 
 
 def test_info_names_missing_extras(run, monkeypatch):
-    found = {"ase": None, "numba": None}
-    monkeypatch.setattr("skdim.cli.info.util", SimpleNamespace(find_spec=lambda name: found.get(name, "a spec")))
+    specs = {"ase": None, "numba": None}
+    monkeypatch.setattr("skdim.cli.info.util", SimpleNamespace(find_spec=lambda name: specs.get(name, "a spec")))
     out = run("info")[1]
     assert '\nnot installed: ase, fast (pip install "skdim-crystals[ase,fast]")\n' in out

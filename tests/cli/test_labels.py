@@ -1,4 +1,4 @@
-"""Labels of the command line: which tables it takes, and how their rows find their structures."""
+"""Labels of the command line: tables that can be read, and how rows are matched with structures."""
 
 import sys
 from argparse import Namespace
@@ -22,14 +22,14 @@ import pyarrow.parquet as pq
 
 
 @pytest.fixture(scope="module")
-def cifs(structures, tmp_path_factory):  # fewer than elsewhere: some labels are without one
+def cifs(structures, tmp_path_factory):  # fewer than in conftest: some labels have no structure
     """A folder of four CIFs, s0 to s3; not to be changed."""
     return write_cifs(structures[:4], tmp_path_factory.mktemp("data") / "cifs")
 
 
 @pytest.fixture
 def refused(capsys, tmp_path):
-    """Runs `skdim fit`, which must refuse, and returns what it says."""
+    """Runs `skdim fit`, which must fail, and returns the message."""
 
     def fit(table, *words):
         model = tmp_path / "m.joblib"
@@ -42,14 +42,14 @@ def refused(capsys, tmp_path):
 
 
 def arguments(table, *structures, key=None):
-    """What the parser makes of the options of labels."""
+    """The parsed options of labels."""
     output = table.with_name("model.skops")
     return Namespace(table=table, target="energy", structures=list(structures), id=key, output=output)
 
 
 def labels(table, *structures, **options):
-    found = check_labels(arguments(table, *structures, **options))
-    return (found["y"].tolist(), *([found["key"].tolist()] if "key" in found else []))
+    frame = check_labels(arguments(table, *structures, **options))
+    return (frame["y"].tolist(), *([frame["key"].tolist()] if "key" in frame else []))
 
 
 def crystals(args, labels):
@@ -69,7 +69,7 @@ def write(path, **columns):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_both_kinds_of_tables(cifs, suffix, tmp_path):
+def test_csv_and_parquet_tables_give_the_same_labels(cifs, suffix, tmp_path):
     values = [0.1 + 0.2, None, -3.0, 1e-300]
     table = write(tmp_path / f"t{suffix}", file=["s2.cif", "s1", "s0", "s3"], energy=values)
     y, keys = labels(table, cifs)
@@ -95,32 +95,32 @@ def test_labels_of_a_parquet_table(values, expected, cifs, tmp_path):
     table = write(tmp_path / "t.parquet", id=[7, None, 2**53 + 1], energy=values)
     y, keys = labels(table, cifs)
     np.testing.assert_array_equal(y, expected)
-    assert keys == ["7", "", str(2**53 + 1)], "a number among names is no float"
+    assert keys == ["7", "", str(2**53 + 1)], "a numeric name is not converted to float"
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("value", ["low", "1_000", "inf", "1,5", "0x10"])
-def test_what_is_no_number(value, suffix, cifs, refused, tmp_path):
+def test_labels_that_are_not_numbers_are_named(value, suffix, cifs, refused, tmp_path):
     table = write(tmp_path / f"t{suffix}", id=["s0", "s1"], energy=["1", value])
-    assert f"row 1 (s1) has the energy {value!r}, which is no finite number" in refused(table, "--structures", cifs)
+    assert f"row 1 (s1) has energy {value!r}, which is not a finite number" in refused(table, "--structures", cifs)
 
 
-def test_lists_and_times_are_no_numbers(cifs, refused, tmp_path):
+def test_lists_and_times_are_not_numbers(cifs, refused, tmp_path):
     for value in ([1.0], pd.Timestamp(0)):
         table = write(tmp_path / "t.parquet", id=["s0"], energy=[value])
-        assert "row 0 (s0) has the energy" in refused(table, "--structures", cifs)
+        assert "row 0 (s0) has energy" in refused(table, "--structures", cifs)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_columns(suffix, cifs, refused, tmp_path):
-    table = write(tmp_path / f"t{suffix}", mine=["s0", "s1"], energy=pa.array([None, None], pa.float64()))
+def test_missing_empty_and_repeated_columns_are_named(suffix, cifs, refused, tmp_path):
+    table = write(tmp_path / f"t{suffix}", label=["s0", "s1"], energy=pa.array([None, None], pa.float64()))
     assert (
-        f"{table} has no column id, material_id, file, filename, name: say with --id COLUMN which one names "
-        "the structures. It has mine, energy"
+        f"{table} has no column id, material_id, file, filename, name: name the column of structure names with "
+        "--id. Available: label, energy"
     ) in refused(table, "--structures", cifs)
-    message = refused(table, "--structures", cifs, "--id", "min")
-    assert f"--id min: {table} has no such column. It has mine, energy; did you mean 'mine'?" in message
-    assert f"{table}: the column 'energy' is empty" in refused(table, "--structures", cifs, "--id", "mine")
+    message = refused(table, "--structures", cifs, "--id", "labe")
+    assert f"--id labe: column not found in {table}. Available: label, energy; did you mean 'label'?" in message
+    assert f"{table}: the column 'energy' is empty" in refused(table, "--structures", cifs, "--id", "label")
     if suffix == ".csv":
         table.write_text("id,energy,energy\ns0,1,2\n")
     else:
@@ -128,7 +128,7 @@ def test_columns(suffix, cifs, refused, tmp_path):
     assert f"{table} has 2 columns 'energy': rename all but one" in refused(table, "--structures", cifs)
 
 
-def test_no_table(cifs, refused, tmp_path, monkeypatch):
+def test_missing_and_damaged_tables_are_named(cifs, refused, tmp_path, monkeypatch):
     for name in ("no.csv", "no.parquet"):
         assert f"no such file: {tmp_path / name}" in refused(tmp_path / name)
     for name, message in (("a.csv", "is empty"), ("a.parquet", "is not a Parquet table, or damaged")):
@@ -136,7 +136,7 @@ def test_no_table(cifs, refused, tmp_path, monkeypatch):
         assert f"{tmp_path / name} {message}" in refused(tmp_path / name)
     table = write(tmp_path / "t.parquet", id=["s0", "s1"], energy=[1.0, 2.0])
     content = table.read_bytes()
-    table.write_bytes(content[:4] + bytes(60) + content[64:])  # its end, which has the columns, is as it was
+    table.write_bytes(content[:4] + bytes(60) + content[64:])  # the end, which holds the columns, is intact
     assert f"{table} is damaged: its rows cannot be read" in refused(table, "--structures", cifs)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "pyarrow.parquet", None)
@@ -146,8 +146,8 @@ def test_no_table(cifs, refused, tmp_path, monkeypatch):
 # ---- their structures ----
 
 
-def test_rows_find_their_structures(structures, tmp_path, capsys):
-    """By the whole name first, in whatever order; and those without one are said."""
+def test_rows_are_matched_with_structures_by_name(structures, tmp_path, capsys):
+    """By the full name first, in any order; rows without a structure are reported."""
     (tmp_path / "cifs" / "a").mkdir(parents=True)
     for name, k in (("s.cif", 0), ("a/s.cif", 1), ("a/u.CIF", 2)):
         structures[k].to(filename=str(tmp_path / "x.cif"))
@@ -157,18 +157,18 @@ def test_rows_find_their_structures(structures, tmp_path, capsys):
     data = crystals(args, check_labels(args))
     assert data.X.formulas == [structures[k].composition.reduced_formula for k in (2, 1, 0)]
     assert (data.y.tolist(), data.n_failed) == ([1, 2, 4], 0)
-    said = capsys.readouterr().err
-    assert "1 of 5 rows have no energy and are left out" in said
-    assert "1 labelled rows have no structure (no name) and are left out" in said
+    err = capsys.readouterr().err
+    assert "1 of 5 rows have no energy and are left out" in err
+    assert "1 labelled rows have no structure (no name) and are left out" in err
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
-def test_two_structures_of_one_name(suffix, cifs, refused, tmp_path):
-    """Neither is taken, unless no label asks for them; what has no name is nobody's."""
+def test_a_name_that_matches_two_structures_is_an_error(suffix, cifs, refused, tmp_path):
+    """An error, unless no label has that name; rows without a name match nothing."""
     texts = [(cifs / f"s{k}.cif").read_text() for k in range(4)]
     both = write(tmp_path / "s.parquet", id=["s0", "s0", "s1", None], cif=texts)
     table = write(tmp_path / f"t{suffix}", id=["s1", "s0", None], energy=[1.0, 2.0, 3.0])
-    message = f"'s0' of {table} may be any of 2 structures of that name: rename them"
+    message = f"'s0' of {table} matches 2 structures of that name: rename them"
     assert message in refused(table, "--structures", both)
     write(table, id=["s1", None], energy=[1.0, 3.0])
     args = arguments(table, both)
@@ -180,12 +180,13 @@ def test_two_structures_of_one_name(suffix, cifs, refused, tmp_path):
     [
         (
             [("t0", 1), ("t1", 2)],
-            "no row of {table} has a structure: its names are like 't0', those of the structures like 's0.cif'",
+            "no name in {table} matches a structure: names in the table are like 't0', names of the structures like "
+            "'s0.cif'",
         ),
         ([("s0", None), ("t1", 2)], "no row of {table} has both a label and a structure"),
     ],
 )
-def test_no_row_has_both(rows, message, cifs, refused, tmp_path):
+def test_no_labelled_structure_is_an_error(rows, message, cifs, refused, tmp_path):
     table = tmp_path / "t.csv"
     pd.DataFrame(rows, columns=["id", "energy"]).to_csv(table, index=False)
     assert message.format(table=table) in refused(table, "--structures", cifs)
@@ -197,17 +198,19 @@ def test_rows_that_fail_are_left_out(cifs, refused, tmp_path, capsys):
     args = arguments(table)
     data = crystals(args, check_labels(args))
     assert (data.y.tolist(), data.n_failed, len(data.X)) == ([2, 3], 1, 2)
-    assert "1 of 3 structures could not be used:\n  row 0, a: " in capsys.readouterr().err
+    assert "1 of 3 structures failed:\n  row 0, a: " in capsys.readouterr().err
     write(table, id=["a", "b"], cif=[BAD, BAD], energy=[1.0, 2.0])
-    assert "none of the labelled structures can be used" in refused(table)
+    assert "all structures with a label failed" in refused(table)
 
 
-def test_a_table_that_changes_meanwhile(cifs, tmp_path):
-    """Between the reading of the labels and that of the structures: no label may go to another's structure."""
+def test_a_table_that_changes_during_the_run_is_an_error(cifs, tmp_path):
+    """Between reading the labels and the structures: no label may be assigned to another structure."""
     text = (cifs / "s0.cif").read_text()
     table = write(tmp_path / "t.csv", cif=[text] * 3, energy=[1.0, 2.0, 3.0])
     args = arguments(table)
-    found = check_labels(args)
+    frame = check_labels(args)
     write(table, cif=[text] * 2, energy=[2.0, 3.0])
-    with pytest.raises(ValueError, match=r"t\.csv was changed: it had 3 labels, and has 2 structures now"):
-        crystals(args, found)
+    with pytest.raises(
+        ValueError, match=r"t\.csv was changed during the run: it had 3 labels, and now has 2 structures"
+    ):
+        crystals(args, frame)

@@ -1,4 +1,4 @@
-"""The command line, off the path: what a newcomer gets wrong is named in words and options of the command line."""
+"""Mistakes of new users are explained in terms of the command line."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def test_no_command_shows_the_help(run):
     code, out, err = run()
     assert (code, out) == (2, "")
     assert err.startswith("usage: skdim ")
-    assert "weights from structures without labels" in err
+    assert "pre-train weights on structures without labels" in err
 
 
 def test_featurize_does_not_offer_a_store(capsys):
@@ -41,11 +41,11 @@ def test_featurize_does_not_offer_a_store(capsys):
             main([command, "--help"])
         text = " ".join(capsys.readouterr().out.split())
         assert "ASE databases (.db)" in text
-        assert ("or one store that `skdim featurize` wrote" in text) == offered
+        assert ("or one store written by `skdim featurize`" in text) == offered
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
-def test_other_separators(run, cifs, tmp_path, separator):
+def test_other_separators_are_named(run, cifs, tmp_path, separator):
     path = tmp_path / "semicolons.csv"
     pd.read_csv(tmp_path / "labels.csv").to_csv(path, sep=separator, index=False)
     for words in (
@@ -58,13 +58,13 @@ def test_other_separators(run, cifs, tmp_path, separator):
         assert "did you mean" not in err
 
 
-def test_wide_tables_are_not_listed_whole(run, tmp_path):
+def test_only_some_columns_of_wide_tables_are_listed(run, tmp_path):
     pd.DataFrame(np.zeros((1, 50))).add_prefix("column").to_csv(tmp_path / "a.csv", index=False)
     err = run("info", tmp_path / "a.csv")[2]
     assert "It has column0, column1, column2, column3, column4, column5, column6, column7, ... (50 in all)" in err
 
 
-def test_a_column_of_file_names(run, tmp_path):
+def test_a_column_of_file_names_is_explained(run, tmp_path):
     pd.DataFrame({"cif": ["a/NaCl.cif", "what", "one\ntwo.cif"]}).to_csv(tmp_path / "a.csv", index=False)
     code, _, err = run("embed", tmp_path / "a.csv", "-o", tmp_path / "v.csv")
     lines = [line for line in err.splitlines() if "in none of the formats" in line]
@@ -73,19 +73,19 @@ def test_a_column_of_file_names(run, tmp_path):
     assert f"{tmp_path / 'v.csv'}: 3 rows (3 empty), 192 numbers each" in err
 
 
-def test_a_label_that_is_no_number_is_named(run, cifs, tmp_path):
+def test_a_label_that_is_not_a_number_is_named(run, cifs, tmp_path):
     pd.DataFrame({"name": ["s0", "s1"], "energy": ["1.5", "2 eV"]}).to_csv(tmp_path / "a.csv", index=False)
     err = run("fit", tmp_path / "a.csv", "--target", "energy", "--structures", cifs, "-o", tmp_path / "m.skops")[2]
-    assert "row 1 (s1) has the energy '2 eV', which is no finite number" in err
+    assert "row 1 (s1) has energy '2 eV', which is not a finite number" in err
 
 
-def test_no_column_of_names(run, cifs, tmp_path):
+def test_a_missing_column_of_names_is_explained(run, cifs, tmp_path):
     pd.DataFrame({"compound": ["s0"], "energy": [1.0]}).to_csv(tmp_path / "a.csv", index=False)
     err = run("fit", tmp_path / "a.csv", "--target", "energy", "--structures", cifs, "-o", tmp_path / "m.skops")[2]
-    assert "say with --id COLUMN which one names the structures. It has compound, energy" in err
+    assert "name the column of structure names with --id. Available: compound, energy" in err
 
 
-def test_an_empty_folder_leaves_nothing(run, tmp_path):
+def test_an_empty_folder_leaves_no_files(run, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("embed", tmp_path / "empty", "-o", tmp_path / "v.csv")
     assert code == 2
@@ -93,13 +93,13 @@ def test_an_empty_folder_leaves_nothing(run, tmp_path):
     assert left(tmp_path) == ["empty"]
 
 
-def test_too_few_labels_for_the_folds(run, cifs, tmp_path):
+def test_too_few_labels_for_the_folds_is_an_error(run, cifs, tmp_path):
     words = ["evaluate", tmp_path / "labels.csv", "--target", "energy", "--structures", cifs]
     words += ["--arms", "structure", "-o", tmp_path / "errors.csv"]
     code, _, err = run(*words, "--folds", "40")
     assert code == 2
     assert "of 40 is empty: 12 crystals" in err
-    assert "n_splits is --folds here" in err
+    assert "n_splits is the option --folds" in err
     code, _, err = run(*words, "--folds", "2", "--labels", "4", "100")
     assert code == 2
     assert "train_sizes has 100 labels, but there are only " in err
@@ -108,13 +108,13 @@ def test_too_few_labels_for_the_folds(run, cifs, tmp_path):
 
 
 def test_remedies_are_options_of_the_command_that_reads(run, cifs, tmp_path):
-    """`predict` reads as the model was fitted, and what stands in a store was read by `featurize`."""
+    """`predict` reads with the settings of `fit`, and a store was read by `featurize`."""
     disordered = tmp_path / "alloy.cif"
     Structure(Lattice.cubic(4), [{"Cu": 0.5, "Au": 0.5}], [[0, 0, 0]]).to(filename=str(disordered))
     model = tmp_path / "model.skops"
     labels = ["--target", "energy", "--structures", cifs]
     assert run("fit", tmp_path / "labels.csv", *labels, "--arm", "structure", "-o", model)[0] == 0
-    option = "(here disordered='majority' is the option --disordered majority"
+    option = "(disordered='majority' is the option --disordered majority"
     code, _, err = run("embed", disordered, "-o", tmp_path / "v.csv")
     assert code == 1
     assert f"  row 0, {disordered} (Cu0.5Au0.5): site 0 is disordered" in err
@@ -125,18 +125,18 @@ def test_remedies_are_options_of_the_command_that_reads(run, cifs, tmp_path):
         err = run(*words, "-o", tmp_path / f"of_store_{words[0]}.csv")[2]
         assert f"{option} of `skdim featurize`)" in err
     out = run("info", tmp_path / "store")[1]
-    assert "1 row is empty, as its structure could not be used; the first is " in out
+    assert "1 row is empty, as its structure failed; the first: " in out
     assert "alloy.cif (Cu0.5Au0.5): site 0 is disordered" in out
 
 
-def test_predictions_for_new_elements(run, cifs, tmp_path):
+def test_new_elements_in_predictions_are_reported(run, cifs, tmp_path):
     model = tmp_path / "model.skops"
     labels = ["--target", "energy", "--structures", cifs]
     assert run("fit", tmp_path / "labels.csv", *labels, "--arm", "composition", "-o", model)[0] == 0
     known = {el for file in cifs.iterdir() for el in Structure.from_file(file).symbol_set}
     assert set(describe_model(model)["elements"]) == known
     assert "Pu" not in known
-    assert "trust" not in run("predict", model, cifs, "-o", tmp_path / "same.csv")[2]
+    assert "warning" not in run("predict", model, cifs, "-o", tmp_path / "same.csv")[2]
     file = tmp_path / "new.cif"
     Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.9), ["Pu", "N"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(
         filename=str(file)
@@ -144,10 +144,10 @@ def test_predictions_for_new_elements(run, cifs, tmp_path):
     code, _, err = run("predict", model, file, "-o", tmp_path / "new.csv")
     assert code == 0
     new = ", ".join(symbol for symbol in ("N", "Pu") if symbol not in known)
-    assert f"no crystal that the model was fitted to has {new}: trust predictions" in err
+    assert f"warning: the model was not fitted on crystals with {new}; predictions for them" in err
 
 
-def test_an_interrupted_pretraining_with_other_options(run, cifs, tmp_path, monkeypatch):
+def test_resuming_a_pretraining_with_other_options_is_refused(run, cifs, tmp_path, monkeypatch):
     from skdim import DeepInfoMaxEmbedder
 
     save = DeepInfoMaxEmbedder.save_pretrained
@@ -156,18 +156,18 @@ def test_an_interrupted_pretraining_with_other_options(run, cifs, tmp_path, monk
     assert run(*words, 1)[0] == 2
     code, _, err = run(*words, 2)
     assert code == 2
-    assert "max_epochs is --epochs here" in err
+    assert "max_epochs is the option --epochs" in err
     monkeypatch.setattr(DeepInfoMaxEmbedder, "save_pretrained", save)
     assert run(*words, 1)[0] == 0
 
 
-def test_a_folder_is_no_row(tmp_path):
+def test_a_folder_is_not_a_row(tmp_path):
     for folder in (tmp_path, str(tmp_path)):
         with pytest.raises(TypeError, match=r"is the folder .*; pass a list of its files, sorted\(Path\(folder\)"):
             SiteNetFeaturizer().fit(folder)
 
 
-def test_work_goes_on_where_nobody_reads_of_it(cifs, tmp_path):
+def test_a_closed_standard_error_does_not_stop_the_command(cifs, tmp_path):
     """As in `skdim embed ... 2>&1 | head -1`."""
     end, start = os.pipe()
     os.close(end)

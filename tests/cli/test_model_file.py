@@ -1,4 +1,4 @@
-"""Fitted models as files: what is loaded equals what was saved, and other files are refused without running them."""
+"""Model files: loading restores what was saved, and other files are refused without running code."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def fitted():
 
 
 def rewrite(path, member, content):
-    """The same zip file with another content of a member; None leaves it out."""
+    """Replace the content of a member of a zip file; None removes it."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()} | {member: content}
     with zipfile.ZipFile(path, "w") as archive:
@@ -42,7 +42,7 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".skops", ".joblib"])
-def test_what_comes_back(suffix, tmp_path):
+def test_loading_restores_the_model(suffix, tmp_path):
     path = tmp_path / f"m{suffix}"
     save_model(fitted(), path, ABOUT)
     model = load_model(path, trust=True)
@@ -55,29 +55,29 @@ def test_what_comes_back(suffix, tmp_path):
         save_model(fitted(), path, ABOUT)
 
 
-def test_what_json_cannot_hold(tmp_path):
+def test_descriptions_must_be_json(tmp_path):
     with pytest.raises(TypeError, match="a set cannot be written as JSON"):
         save_model(fitted(), tmp_path / "m.skops", {"target": {1}})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["no.skops", "no.joblib"])
-def test_no_file(name, tmp_path):
+def test_a_missing_file_is_named(name, tmp_path):
     with pytest.raises(FileNotFoundError, match=f"no such file: .*{name}"):
         load_model(tmp_path / name, trust=True)
 
 
-def test_a_pickle_is_not_loaded_untrusted(tmp_path):
+def test_a_pickle_is_not_loaded_without_trust(tmp_path):
     save_model(fitted(), tmp_path / "m.joblib", ABOUT)
     with pytest.raises(ValueError, match="was not loaded: it is a pickle"):
         load_model(tmp_path / "m.joblib")
 
 
-def test_a_damaged_pickle(tmp_path):
+def test_a_damaged_pickle_is_named(tmp_path):
     path = tmp_path / "m.joblib"
     save_model(fitted(), path, ABOUT)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(ValueError, match=r"m\.joblib is damaged, or was written by other versions \("):
+    with pytest.raises(ValueError, match=r"m\.joblib is damaged, or was written with other versions \("):
         load_model(path, trust=True)
 
 
@@ -93,25 +93,25 @@ def test_a_damaged_pickle(tmp_path):
     ],
     ids=["none", "broken", "a list", "deep", "other", "large"],
 )
-def test_what_a_file_says_of_itself(about, message, saved):
+def test_damaged_descriptions_are_refused(about, message, saved):
     rewrite(saved, "skdim.json", about)
     for read in (describe_model, load_model):
-        with pytest.raises(ValueError, match=r"m\.skops is not a model that skdim fit wrote") as error:
+        with pytest.raises(ValueError, match=r"m\.skops is not a model written by skdim fit") as error:
             read(saved)
         assert message in str(error.value)
 
 
 @pytest.mark.parametrize("schema", ["no JSON", "{}", None])
-def test_a_damaged_model(schema, saved):
-    """The zip file is whole, and says what it is; what skops reads in it is not."""
+def test_a_damaged_model_is_named(schema, saved):
+    """The zip file and its description are valid; the part that skops reads is not."""
     rewrite(saved, "schema.json", schema)
     assert describe_model(saved)["target"] == "a"
     with pytest.raises(ValueError, match=r"m\.skops is damaged"):
         load_model(saved)
 
 
-def test_a_model_that_cannot_be_built(saved):
-    """Its types are known, its state is none of theirs."""
+def test_a_state_that_does_not_fit_is_refused(saved):
+    """All types are trusted, but the state does not fit the type."""
     with zipfile.ZipFile(saved) as archive:
         schema = json.loads(archive.read("schema.json"))
     schema["content"]["content"] = 3
@@ -120,8 +120,8 @@ def test_a_model_that_cannot_be_built(saved):
         load_model(saved)
 
 
-def test_models_of_others(saved, tmp_path):
-    """Whole files, which skdim has not written, though they may say so."""
+def test_files_of_other_packages_are_refused(saved, tmp_path):
+    """Valid files that skdim has not written, even if their description claims so."""
     with zipfile.ZipFile(saved) as archive:
         about = archive.read("skdim.json")
     other = io.BytesIO(skops.io.dumps(DummyRegressor()))
@@ -130,17 +130,17 @@ def test_models_of_others(saved, tmp_path):
     (tmp_path / "other.skops").write_bytes(other.getvalue())
     joblib.dump(DummyRegressor(), tmp_path / "other.joblib")
     for name in ("other.skops", "other.joblib"):
-        with pytest.raises(ValueError, match=f"{name} holds a DummyRegressor that skdim fit did not write"):
+        with pytest.raises(ValueError, match=f"{name} holds a DummyRegressor that was not written by skdim fit"):
             load_model(tmp_path / name, trust=True)
     joblib.dump(fitted(), tmp_path / "plain.skops")
-    with pytest.raises(ValueError, match=r"plain\.skops is not a model that skdim fit wrote, or damaged"):
+    with pytest.raises(ValueError, match=r"plain\.skops is not a model written by skdim fit, or damaged"):
         load_model(tmp_path / "plain.skops")
 
 
-def test_without_skops(saved, tmp_path, monkeypatch):
+def test_a_missing_skops_is_named(saved, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "skops.io", None)
     for action in (lambda: check_model_path(tmp_path / "new.skops"), lambda: load_model(saved)):
-        with pytest.raises(ImportError, match=r'need skops: pip install "skdim-crystals\[skops\]"'):
+        with pytest.raises(ImportError, match=r'files need skops: pip install "skdim-crystals\[skops\]"'):
             action()
     check_model_path(tmp_path / "new.joblib")
-    assert describe_model(saved)["target"] == "a", "what it says of itself needs no skops"
+    assert describe_model(saved)["target"] == "a", "the description can be read without skops"

@@ -25,34 +25,34 @@ def test_fit_and_predict(run, table, cifs, structures, y, tmp_path, suffix):
     assert "fitting composition to 29 labels of energy" in err
     trust = ["--trust"] if suffix == ".joblib" else []
     assert run("predict", model, cifs, "-o", tmp_path / "p.csv", *trust)[0] == 0
-    found = pd.read_csv(tmp_path / "p.csv")
+    predictions = pd.read_csv(tmp_path / "p.csv")
     keep = np.arange(30) != 3
     X = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])
     expected = make_arm("composition", random_state=1).fit(X[keep], y[:30][keep])
     new = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
-    np.testing.assert_allclose(found["energy"], expected.predict(new))
-    assert found["formula"].tolist() == new.formulas
-    # In Python it is a pipeline that predicts from structures.
+    np.testing.assert_allclose(predictions["energy"], expected.predict(new))
+    assert predictions["formula"].tolist() == new.formulas
+    # In Python, the model is a pipeline that predicts from structures.
     loaded = load_model(model, trust=True)
     np.testing.assert_allclose(loaded.predict(structures[:2]), expected.predict(X[:2]))
 
 
 @pytest.mark.parametrize("arm", ["transfer", "representation", "structure", "supervised"])
-def test_the_other_arms_go_through_skops(run, table, cifs, tmp_path, arm):
+def test_other_models_are_saved_by_skops(run, table, cifs, tmp_path, arm):
     epochs = ["--epochs", 1] if arm in ("transfer", "supervised") else []
     model = tmp_path / "model.skops"
     assert run("fit", table, "--target", "energy", "--arm", arm, "-o", model, *epochs)[0] == 0
     (cifs.parent / "bad.cif").write_text(BAD)
     words = ["predict", model, cifs / "s0.cif", cifs.parent / "bad.cif", "-o", tmp_path / "p.parquet"]
     assert run(*words)[0] == 1
-    found = pd.read_parquet(tmp_path / "p.parquet")["energy"]
-    assert found.notna().tolist() == [True, False]
+    predictions = pd.read_parquet(tmp_path / "p.parquet")["energy"]
+    assert predictions.notna().tolist() == [True, False]
     code, out, _ = run("info", model)
     assert code == 0
     assert f"a model of energy: {arm}, fitted to 29 labels" in out
 
 
-def test_labels_beside_a_folder(run, cifs, y, tmp_path):
+def test_labels_of_structures_in_a_folder(run, cifs, y, tmp_path):
     labels = tmp_path / "labels.csv"
     names = [f"s{k}" for k in range(9)] + ["s77"]
     pd.DataFrame({"name": names[::-1], "energy": y[:10]}).to_csv(labels, index=False)
@@ -73,10 +73,10 @@ def test_labels_beside_a_folder(run, cifs, y, tmp_path):
         (tmp_path / folder / "s1.cif").write_text((cifs / "s1.cif").read_text())
     code, _, err = run(*words[:-1], tmp_path / "n.skops", "--structures", tmp_path / "a", tmp_path / "b")
     assert code == 2
-    assert "may be" in err
+    assert "matches" in err
 
 
-def test_model_files_of_others(run, cifs, tmp_path):
+def test_untrusted_model_files_run_no_code(run, cifs, tmp_path):
     class Trap:
         def __reduce__(self):
             return (open, (str(tmp_path / "run"), "w"))
@@ -88,9 +88,9 @@ def test_model_files_of_others(run, cifs, tmp_path):
     assert "was not loaded: it is a pickle" in err
     code, out, _ = run("info", pickled)
     assert code == 0
-    assert "it was not loaded" in out
+    assert "which was not loaded" in out
     assert not (tmp_path / "run").exists()
-    # A .skops that holds what no model of skdim does.
+    # A .skops file with a type that no model of skdim contains.
     other = tmp_path / "m.skops"
     save_model(make_pipeline(DummyRegressor(), np.polynomial.Polynomial([1, 2])), other, {"target": "a"})
     code, _, err = run("predict", other, cifs, *target)
@@ -100,4 +100,4 @@ def test_model_files_of_others(run, cifs, tmp_path):
     other.write_bytes(other.read_bytes()[:-50])
     code, _, err = run("predict", other, cifs, *target)
     assert code == 2
-    assert "not a model that skdim fit wrote, or damaged" in err
+    assert "not a model written by skdim fit, or damaged" in err

@@ -1,4 +1,4 @@
-"""`skdim featurize` and `skdim pretrain`: stores, and runs that are taken up again."""
+"""`skdim featurize` and `skdim pretrain`: stores, and runs that resume."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 
-def test_featurize_goes_on_after_a_kill(run, table, tmp_path, monkeypatch):
+def test_featurize_resumes_after_a_kill(run, table, tmp_path, monkeypatch):
     monkeypatch.setattr("skdim.cli._crystals.CHUNK", 4)
     script = (
         "import os, sys, skdim._featurizer.chunk_journal as j, skdim.cli._crystals as f\n"
@@ -33,26 +33,26 @@ def test_featurize_goes_on_after_a_kill(run, table, tmp_path, monkeypatch):
     assert left(tmp_path) == [".store.partial"]
     code, _, err = run(*words)
     assert code == 0
-    assert "going on with what an earlier run has featurized" in err
+    assert "resuming an earlier run" in err
     found = Crystals.load(tmp_path / "store", verify=True)
     expected = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])
     np.testing.assert_array_equal(found.distance, expected.distance)
     assert left(tmp_path) == ["store"]
-    # The others take it in the place of structures.
+    # Other commands accept it instead of structures.
     assert run("embed", tmp_path / "store", "-o", tmp_path / "v.csv")[0] == 0
     assert pd.read_csv(tmp_path / "v.csv")["id"].tolist() == [f"m{k}" for k in range(30)]
 
 
-def test_pretrain_goes_on_after_an_interrupt(run, cifs, tmp_path):
+def test_pretrain_resumes_after_an_interrupt(run, cifs, tmp_path):
     store = tmp_path / "store"
     run("featurize", cifs, "-o", store)
     words = ["pretrain", store, "--epochs", 40, "--seed", 3, "-o"]
     assert run(*words, tmp_path / "whole")[0] == 0
     process = in_process(*words, "broken", cwd=tmp_path, start=True)
-    told = []
-    while not any(line.startswith("pre-train: 2 of 40 epochs") for line in told):
-        told.append(process.stderr.readline())
-        assert told[-1], told
+    lines = []
+    while not any(line.startswith("pre-train: 2 of 40 epochs") for line in lines):
+        lines.append(process.stderr.readline())
+        assert lines[-1], lines
     process.send_signal(signal.SIGINT)
     err = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130, err
@@ -62,7 +62,7 @@ def test_pretrain_goes_on_after_an_interrupt(run, cifs, tmp_path):
     assert code == 0
     assert "pre-train: 1 of" not in err
     assert "pre-train: 40 of 40 epochs" in err
-    # But for when and where each was made the two are the same.
+    # Date and folder aside, the two are equal.
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "broken")]
     assert weights[0] == weights[1]
     expected = DeepInfoMaxEmbedder(max_epochs=40, random_state=3).fit(Crystals.load(store))
@@ -71,7 +71,7 @@ def test_pretrain_goes_on_after_an_interrupt(run, cifs, tmp_path):
     code, out, _ = run("info", tmp_path / "broken")
     assert code == 0
     assert "pre-trained on 10 crystals for 40 epochs" in out
-    # From these weights on, and with them.
+    # The weights can be trained further, and used.
     assert run("pretrain", store, "-o", tmp_path / "more", "--start", tmp_path / "broken", "--epochs", 1)[0] == 0
     assert run("embed", store, "-o", tmp_path / "v.csv", "--weights", tmp_path / "more")[0] == 0
 
@@ -85,37 +85,37 @@ def test_an_interrupted_run_is_not_mistaken_for_another(run, cifs, tmp_path, mon
         patch.setattr(DeepInfoMaxEmbedder, "transform_to_disk", stop)
         code, _, err = run(*words)
     assert code == 130
-    assert "the same command goes on from what is done" in err
+    assert "run the same command to resume" in err
     assert left(tmp_path) == [".v.csv.work"]
     code, _, err = run("embed", cifs / "s1.cif", "-o", tmp_path / "v.csv")
     assert code == 2
-    assert "an interrupted run has left that had other structures or options" in err
+    assert "belongs to an interrupted run with other structures or options" in err
     code, _, err = run(*words)
     assert code == 0
-    assert "featurized already, by an earlier run" in err
+    assert "using the structures that an earlier run has featurized" in err
     assert left(tmp_path) == ["v.csv"]
 
 
-def test_more_failures_than_fit_a_screen(run, tmp_path):
-    folder = tmp_path / "mine"
+def test_long_lists_of_failures_are_shortened(run, tmp_path):
+    folder = tmp_path / "cifs"
     folder.mkdir()
     for k in range(23):
         (folder / f"{k:02}.cif").write_text(BAD)
     code, _, err = run("featurize", folder, "-o", tmp_path / "store")
     assert code == 1
-    said = err.splitlines()
-    assert "23 of 23 structures could not be used:" in said
-    assert [line.split(":")[0] for line in said if ".cif: " in line] == [f"  row {k}, {k:02}.cif" for k in range(20)]
-    assert "  ... and 3 more" in said
-    assert f"  all of them: {tmp_path / 'store' / 'failures.csv'}" in said
+    lines = err.splitlines()
+    assert "23 of 23 structures failed:" in lines
+    assert [line.split(":")[0] for line in lines if ".cif: " in line] == [f"  row {k}, {k:02}.cif" for k in range(20)]
+    assert "  ... and 3 more" in lines
+    assert f"  see {tmp_path / 'store' / 'failures.csv'}" in lines
     assert len(pd.read_csv(tmp_path / "store" / "failures.csv")) == 23
     code, out, _ = run("info", tmp_path / "store")
     assert code == 0
-    assert "23 rows are empty, as their structures could not be used; the first is row 0, 00.cif: " in out
+    assert "23 rows are empty, as their structures failed; the first: row 0, 00.cif: " in out
 
 
-def test_stores_of_other_features(run, store, cifs, tmp_path):
-    """The oxidation states are in the store, and not in the weights: they are left out, and nothing else changes."""
+def test_site_features_that_the_weights_do_not_use_are_ignored(run, store, cifs, tmp_path):
+    """Oxidation states in the store that the weights do not use are ignored."""
     assert "oxidation_state" in Crystals.load(store).site_features
     for name, source in (("a", store), ("b", cifs)):
         assert run("embed", source, "-o", tmp_path / f"{name}.npy")[0] == 0
@@ -126,18 +126,18 @@ def test_stores_of_other_features(run, store, cifs, tmp_path):
     for name, source in (("a", store), ("b", cifs)):
         assert run("predict", tmp_path / "m.joblib", source, "-o", tmp_path / f"{name}.csv", "--trust")[0] == 0
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
-    words = ["--epochs", 1, "--description", "ten of mine", "--licence", "CC0"]
+    words = ["--epochs", 1, "--description", "ten crystals", "--licence", "CC0"]
     assert run("pretrain", cifs, "-o", tmp_path / "first", *words)[0] == 0
     assert run("pretrain", store, "-o", tmp_path / "second", "--start", tmp_path / "first", *words)[0] == 0
     second = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "second")
     assert second.n_iter_ == 2
     assert second.site_features_ == DeepInfoMaxEmbedder.from_pretrained(tmp_path / "first").site_features_
     out = run("info", tmp_path / "second")[1]
-    assert "\ndata: ten of mine\nlicence: CC0\n" in out
+    assert "\ndata: ten crystals\nlicence: CC0\n" in out
 
 
-def test_stores_of_the_library(run, X, tmp_path):
-    """They may have no names; and names that belong to other rows are not taken."""
+def test_stores_without_names_have_row_numbers(run, X, tmp_path):
+    """Names of another number of rows are refused."""
     X[:3].save(tmp_path / "store")
     assert run("embed", tmp_path / "store", "-o", tmp_path / "v.csv")[0] == 0
     assert pd.read_csv(tmp_path / "v.csv")["id"].tolist() == [0, 1, 2]
