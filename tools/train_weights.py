@@ -24,7 +24,7 @@ from sklearn.base import clone
 
 from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, __version__
 from skdim._crystals.blocks import blocks
-from skdim._crystals.repetitions import first_of_each
+from skdim._crystals.duplicates import first_occurrences
 from skdim._crystals.store import write_store
 from skdim._embedder.weights_folder import DEFAULT_WEIGHTS
 from skdim._structures.sources.open_source import open_source
@@ -119,7 +119,7 @@ def load(args):
         X, ids, entry = featurized(path, args)
         parts.append((X, ids))
         told.append(entry)
-    first = first_of_each(parts)
+    first = first_occurrences(parts)
     n_repeated = sum(np.sum(~mask & ~X.failed) for mask, (X, _) in zip(first, parts, strict=True))
     print(f"{n_repeated} crystals left out: they repeat the id or the content of another", flush=True)
     chosen = {"train": [], "held-out": []}

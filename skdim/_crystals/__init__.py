@@ -1,4 +1,4 @@
-"""The container of featurized crystals: its columns and their checks, and the store that keeps it on disk.
+"""The container of featurized crystals: its columns, their checks, and the stores that save it to disk.
 
-It imports only from ``_chemistry`` and ``_shared``.
+It imports only ``_chemistry`` and ``_shared``.
 """

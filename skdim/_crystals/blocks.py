@@ -1,4 +1,4 @@
-"""Crystals larger than memory: read in blocks of rows, each given back to the system before the next."""
+"""Read Crystals that are larger than memory in blocks of rows, whose memory is released."""
 
 from __future__ import annotations
 
@@ -8,39 +8,49 @@ import numpy as np
 
 from .columns import COLUMNS
 
-#: Bytes that are read before they are given back, about.
+#: Approximate bytes per block.
 _BLOCK = 2**23
 
 
 def rows_within(crystals, n_bytes):
-    """How many rows, of average size, take at most so many bytes: a power of two.
+    """Return how many rows of average size fit into ``n_bytes``, rounded down to a power of two.
 
-    Rounded so coarsely, it is hardly ever another for the same crystals without those that failed.
+    Because of the coarse rounding, leaving out failed rows rarely changes the result.
     """
     mean = max(1, crystals.nbytes // max(1, len(crystals)))
     return 1 << max(0, (n_bytes // mean).bit_length() - 1)
 
 
 def blocks(crystals, rows=None):
-    """The rows, or some of them, as consecutive smaller Crystals, without ``errors_``.
+    """Yield the rows as consecutive smaller Crystals, without ``errors_`` and ``index``.
 
-    Of Crystals that are mapped from files, a block's memory is taken back when the next one is asked for.
+    If the Crystals are memory-mapped, the memory of a block is released when the next one is requested.
+
+    Parameters
+    ----------
+    crystals : Crystals
+    rows : ndarray of int of shape (k,), default=None
+        None takes all rows.
+
+    Yields
+    ------
+    Crystals
     """
     kind, columns = type(crystals), {name: getattr(crystals, name) for name in COLUMNS}
-    without_errors = kind(columns, crystals.site_features, crystals.settings)
+    bare = kind(columns, crystals.site_features, crystals.settings)
     n = len(crystals) if rows is None else len(rows)
     step = rows_within(crystals, _BLOCK)
     for start in range(0, n, step):
         part = slice(start, start + step)
-        yield without_errors[part if rows is None else rows[part]]
+        yield bare[part if rows is None else rows[part]]
         release_pages(crystals)
 
 
 def copied_rows(crystals, rows):
-    """Some rows, in memory; ``rows`` must not be empty."""
+    """Return some rows, copied into memory if they are memory-mapped; ``rows`` must not be empty."""
     if not any(_map_of(getattr(crystals, name)) is not None for name in COLUMNS):
         return crystals[rows]
-    # A slice of a map is still one.
+    # A slice of a memory map is still memory-mapped.
     kind = type(crystals)
     return kind.concatenate(
         kind({name: np.array(getattr(block, name)) for name in COLUMNS}, block.site_features, block.settings)
@@ -49,9 +59,9 @@ def copied_rows(crystals, rows):
 
 
 def release_pages(crystals):
-    """Give back the memory of what was read from files that are mapped; it is read again where it is needed again.
+    """Release the memory of memory-mapped columns; they are read from disk again when needed.
 
-    Where the system has no way to say so, it takes such memory back by itself once it is short.
+    On systems without ``madvise``, the system releases it when memory is short.
     """
     if not hasattr(mmap, "MADV_DONTNEED"):
         return
@@ -62,7 +72,7 @@ def release_pages(crystals):
 
 
 def _map_of(column):
-    """The memory map that a column is, or is part of; None if there is none, or one that may hold changes."""
+    """Return the read-only memory map that a column is a view of, or None."""
     while isinstance(column.base, np.ndarray):
         column = column.base
     return column.base if isinstance(column, np.memmap) and column.mode == "r" else None

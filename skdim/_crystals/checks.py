@@ -1,4 +1,4 @@
-"""What estimators check of the crystals that they are given."""
+"""Checks of the Crystals that estimators are given."""
 
 from __future__ import annotations
 
@@ -8,25 +8,41 @@ import numpy as np
 
 from .crystals import Crystals
 
-#: Settings of the featurizer that decide which cell of a crystal a network sees.
-_OF_CELLS = ("supercell", "max_sites")
+#: Settings of the featurizer that determine the supercell.
+_CELL_SETTINGS = ("supercell", "max_sites")
 
 
 def check_crystals(X, caller, *, like=None, min_crystals=1):
-    """Check that X is Crystals, made as those that the estimator ``like`` was fitted on; say what to do otherwise.
+    """Check that X is Crystals, featurized like those that the estimator ``like`` was fitted on.
+
+    Parameters
+    ----------
+    X : object
+    caller : str
+        Name of the estimator or method, for messages.
+    like : estimator, default=None
+        Has ``site_features_`` and ``featurizer_settings_``. None checks the type and the number of crystals only.
+    min_crystals : int, default=1
+
+    Returns
+    -------
+    X : Crystals
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError
+        If X is not Crystals.
+    ValueError
+        If there are too few crystals, or their site features differ.
 
     Warns
     -----
     UserWarning
-        If they were made with other settings, which may be meant: of larger crystals, say.
+        If they were featurized with other supercells, which can be intended, for example for larger crystals.
     """
     if not isinstance(X, Crystals):
         raise TypeError(
-            f"{caller} takes the Crystals that SiteNetFeaturizer returns, not {type(X).__name__}: put a "
+            f"{caller} needs the Crystals that SiteNetFeaturizer returns, not {type(X).__name__}: add a "
             "SiteNetFeaturizer before it in a Pipeline, or call SiteNetFeaturizer().fit_transform(structures) first"
         )
     if len(X) < min_crystals:
@@ -41,24 +57,28 @@ def check_crystals(X, caller, *, like=None, min_crystals=1):
             f"{caller} was fitted on the site features {list(like.site_features_)}, but X has {list(X.site_features)}: "
             "featurize with the same site_features and oxidation_states"
         )
-    pairs = {name: (X.settings.get(name), like.featurizer_settings_.get(name)) for name in _OF_CELLS}
-    different = [f"{name}={mine!r} (there {theirs!r})" for name, (mine, theirs) in pairs.items() if mine != theirs]
+    pairs = {name: (X.settings.get(name), like.featurizer_settings_.get(name)) for name in _CELL_SETTINGS}
+    different = [f"{name}={here!r} (fit: {fitted!r})" for name, (here, fitted) in pairs.items() if here != fitted]
     if different:
         warnings.warn(
-            f"X was featurized with {' and '.join(different)}, unlike what {caller} was fitted on: the same crystal "
-            "has other values then. Featurize with the same settings",
+            f"X was featurized with {' and '.join(different)}, unlike the crystals that {caller} was fitted on, which "
+            "changes the results. Featurize with the same settings",
             stacklevel=3,
         )
     return X
 
 
 def usable_rows(crystals, caller, least):
-    """The rows that were featurized, ndarray of int, with a warning if some were not.
+    """Return the rows that did not fail to featurize, and warn about those that did.
+
+    Returns
+    -------
+    ndarray of int
 
     Raises
     ------
     ValueError
-        If they are fewer than ``least``.
+        If there are fewer than ``least`` rows.
     """
     if crystals.errors_:
         warnings.warn(

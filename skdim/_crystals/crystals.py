@@ -1,4 +1,4 @@
-"""Crystals: a columnar, ragged container of featurized crystals, one row a crystal."""
+"""Crystals: a columnar, ragged container of featurized crystals, one row per crystal."""
 
 from __future__ import annotations
 
@@ -10,45 +10,48 @@ from .._chemistry.elements import OXIDATION_FEATURE, check_features
 from .._chemistry.formulas import count_elements, reduced_formula
 from .._shared.ragged import offsets_of, take_rows
 from .columns import COLUMNS
-from .store import fault_in, read_store, write_store
+from .store import find_fault, read_store, write_store
 
 
 class Crystals:
-    """Featurized crystals: what :class:`SiteNetFeaturizer` returns and the other estimators take.
+    """Featurized crystals: the output of :class:`SiteNetFeaturizer` and the input of all other estimators.
 
-    A row is a crystal, stored as its site classes (sites that no network on features and distances can tell apart)
-    with multiplicities, and for each class its distinct (neighbour class, distance) pairs with counts. All rows lie in
-    a few flat arrays, so that 100 000 crystals are ten arrays and not millions of objects; these may be memory-mapped.
+    Each row is a crystal. It is stored as its site classes (sites that are identical for every network on features and
+    distances) with multiplicities, and for each class its distinct (neighbour class, distance) pairs with counts. The
+    rows of all crystals are stored in ten flat arrays, which can be memory-mapped.
 
-    Instances are made by :meth:`SiteNetFeaturizer.transform`, :meth:`load`, indexing and :meth:`concatenate`. They
-    pass through ``train_test_split``, ``cross_validate``, ``GridSearchCV`` and ``learning_curve`` like an array.
+    Crystals are made by :meth:`SiteNetFeaturizer.transform`, :meth:`load`, indexing and :meth:`concatenate`. They can
+    be used like an array in ``train_test_split``, ``cross_validate``, ``GridSearchCV`` and ``learning_curve``.
 
     Attributes
     ----------
     class_offsets, site_offsets : ndarray of int64 of shape (n + 1,)
-        Where each crystal's classes, and its input sites, begin.
+        Start of the classes, and of the input sites, of each crystal.
     numbers : ndarray of uint8 of shape (n_classes,)
         Atomic number of each class.
     oxidation_states : ndarray of float32 of shape (n_classes,)
-        0 where unknown.
+        0 if unknown.
     multiplicity : ndarray of uint16 of shape (n_classes,)
-        Primitive sites in each class.
+        Number of primitive sites in each class.
     pair_offsets : ndarray of int64 of shape (n_classes + 1,)
-        Where each class's pairs begin.
+        Start of the pairs of each class.
     site_class : ndarray of uint16 of shape (n_sites,)
-        Class, counted within its crystal, of each site of the input structure, in the structure's own order.
+        Class of each site of the input structures, in their order; classes are numbered within each crystal.
     neighbour, distance, count : ndarray of shape (n_pairs,)
-        Class of the neighbour (counted within the crystal), minimum-image distance in angstrom, and how many sites of
-        the supercell are such a neighbour.
+        Class of the neighbour (numbered within the crystal), minimum-image distance in angstrom, and number of such
+        neighbours in the supercell.
     site_features : tuple of str
-        The elemental properties that the networks are given.
+        The site features that networks are given.
     errors_ : dict of int to str
-        Rows that could not be featurized (``on_error="warn"``) and why; they hold no sites and embed as NaN. The keys
-        follow the rows through indexing and concatenation; a row named in a text is that of the structures handed in.
+        Rows that failed to featurize (with ``on_error="warn"``) and the reasons. They have no sites; their vectors are
+        NaN. Indexing and concatenation update the keys; row numbers in the reasons are those of the input structures.
+    index : pandas.Index of length n, or None
+        Index of the Series or DataFrame of structures, None if they had none. It is kept by indexing, splitting,
+        concatenation and saving; DataFrames that transformers return have the same index. Can be set.
 
     See Also
     --------
-    SiteNetFeaturizer : Makes Crystals from structures.
+    SiteNetFeaturizer : Convert structures to Crystals.
 
     Examples
     --------
@@ -71,13 +74,29 @@ class Crystals:
     distance: np.ndarray
     count: np.ndarray
 
-    def __init__(self, columns, site_features, settings=None, errors=None):
+    def __init__(self, columns, site_features, settings=None, errors=None, index=None):
         for name, dtype in COLUMNS.items():
             column = columns[name]
             setattr(self, name, column if column.dtype == dtype else column.astype(dtype))
         self.site_features = tuple(site_features)
         self.settings = dict(settings or {})
         self.errors_ = dict(errors or {})
+        self.index = index
+
+    @property
+    def index(self):
+        """Index of the rows, pandas.Index of length n, or None."""
+        return self._index
+
+    @index.setter
+    def index(self, index):
+        if index is not None:
+            import pandas as pd
+
+            index = index if isinstance(index, pd.Index) else pd.Index(index)
+            if len(index) != len(self):
+                raise ValueError(f"an index of length {len(index)} does not match {len(self)} crystals")
+        self._index = index
 
     # ---- as a sequence of rows ----
 
@@ -86,18 +105,18 @@ class Crystals:
 
     @property
     def shape(self):
-        """``(n_crystals,)``: one-dimensional, so that scikit-learn indexes it by rows."""
+        """``(n_crystals,)``; scikit-learn indexes one-dimensional objects by rows."""
         return (len(self),)
 
     def __getitem__(self, key):
-        """Rows as a new Crystals: an integer (one row), slice, boolean mask, index array, or any of them with ``...``.
+        """Select rows by an integer (one row), slice, boolean mask or index array, each also followed by ``...``.
 
-        Consecutive rows share memory with this container; other rows are copied.
+        The result is always Crystals. Consecutive rows share memory with the original; other rows are copied.
         """
         if isinstance(key, tuple):
-            # scikit-learn indexes what has a shape by X[rows, ...].
+            # scikit-learn indexes objects with a shape by X[rows, ...].
             if len(key) != 2 or key[1] is not Ellipsis:
-                raise IndexError(f"Crystals has one dimension: index it with rows, not with {key!r}")
+                raise IndexError(f"Crystals have one dimension: index them with rows, not with {key!r}")
             key = key[0]
         rows = self._rows(key)
         classes, class_offsets = take_rows(self.class_offsets, rows)
@@ -115,10 +134,11 @@ class Crystals:
         errors = {}
         if self.errors_:
             errors = {new: self.errors_[old] for new, old in enumerate(rows.tolist()) if old in self.errors_}
-        return Crystals(columns, self.site_features, self.settings, errors)
+        index = None if self.index is None else self.index[rows]
+        return Crystals(columns, self.site_features, self.settings, errors, index)
 
     def _rows(self, key):
-        """Non-negative row numbers that ``key`` stands for, ndarray of int of shape (k,)."""
+        """Convert a key to non-negative row numbers, ndarray of int of shape (k,)."""
         n = len(self)
         if isinstance(key, slice):
             return np.arange(*key.indices(n))
@@ -126,28 +146,29 @@ class Crystals:
             try:
                 row = operator.index(key)
             except TypeError:
-                what = "an integer, a slice, a boolean mask or an array of integers"
-                raise IndexError(f"Crystals is indexed with rows: {what}, not {key!r}") from None
+                keys = "an integer, a slice, a boolean mask or an array of integers"
+                raise IndexError(f"Crystals are indexed with {keys}, not {key!r}") from None
             if not -n <= row < n:
                 raise IndexError(f"row {row} is out of bounds for {n} crystals")
             return np.array([row % n])
         rows = np.arange(n)[key]
         if rows.ndim != 1:
-            raise IndexError("Crystals has one dimension: index it with a one-dimensional array of rows")
+            raise IndexError("Crystals have one dimension: index them with a one-dimensional array of rows")
         return rows
 
     def __iter__(self):
         return (self[k] for k in range(len(self)))
 
     def __array__(self, dtype=None, copy=None):
-        # NumPy would take rows of rows for further dimensions.
+        # NumPy would treat rows of rows as further dimensions.
         raise TypeError(
-            "Crystals is ragged and cannot be an array; to get vectors, embed it (DeepInfoMaxEmbedder().fit_transform)"
+            "Crystals are ragged and cannot be converted to an array; to get vectors, embed them "
+            "(DeepInfoMaxEmbedder().fit_transform)"
         )
 
     @classmethod
     def concatenate(cls, parts):
-        """One container with the rows of several, in order.
+        """Join the rows of several Crystals.
 
         Parameters
         ----------
@@ -157,12 +178,12 @@ class Crystals:
         Returns
         -------
         Crystals
-            ``errors_`` included.
+            Including ``errors_`` and ``index``.
 
         Raises
         ------
         ValueError
-            If there are none, or they were not featurized with the same settings.
+            If there are no parts, they were featurized with different settings, or only some of them have an index.
         """
         parts = list(parts)
         if not parts:
@@ -173,6 +194,12 @@ class Crystals:
                 raise TypeError(f"can only concatenate Crystals; part {k} is a {type(part).__name__}")
             if part.settings != first.settings or part.site_features != first.site_features:
                 raise ValueError(f"part {k} was featurized with other settings than part 0: {_difference(part, first)}")
+            if (part.index is None) != (first.index is None):
+                with_index, without = (0, k) if part.index is None else (k, 0)
+                raise ValueError(
+                    f"part {with_index} has an index and part {without} does not: set the index of all parts, or set "
+                    "it to None"
+                )
         columns = {
             name: offsets_of(np.concatenate([np.diff(getattr(p, name)) for p in parts]))
             if name.endswith("_offsets")
@@ -181,15 +208,16 @@ class Crystals:
         }
         starts = offsets_of([len(p) for p in parts])
         errors = {row + int(s): why for p, s in zip(parts, starts, strict=False) for row, why in p.errors_.items()}
-        return cls(columns, first.site_features, first.settings, errors)
+        index = None if first.index is None else first.index.append([part.index for part in parts[1:]])
+        return cls(columns, first.site_features, first.settings, errors, index)
 
     def with_site_features(self, site_features):
-        """The same crystals, to be read by networks with other elemental properties; the arrays are shared.
+        """Return the same crystals with other site features; the arrays are shared.
 
         Parameters
         ----------
         site_features : sequence of str
-            As for :class:`SiteNetFeaturizer`; "oxidation_state" only where it was featurized.
+            As for :class:`SiteNetFeaturizer`; "oxidation_state" only if it was featurized.
 
         Returns
         -------
@@ -200,26 +228,26 @@ class Crystals:
         if elemental or not names:
             check_features(elemental)
         columns = {name: getattr(self, name) for name in COLUMNS}
-        return Crystals(columns, names, self.settings, self.errors_)
+        return Crystals(columns, names, self.settings, self.errors_, self.index)
 
-    # ---- what the rows are ----
+    # ---- properties of rows ----
 
     @property
     def n_sites(self):
-        """Sites of each primitive cell, ndarray of int64 of shape (n,)."""
+        """Number of sites of each primitive cell, ndarray of int64 of shape (n,)."""
         total = offsets_of(self.multiplicity)
         return total[self.class_offsets[1:]] - total[self.class_offsets[:-1]]
 
     @property
     def failed(self):
-        """Rows that could not be featurized, boolean ndarray of shape (n,)."""
+        """Mask of the rows that failed to featurize, ndarray of bool of shape (n,)."""
         mask = np.zeros(len(self), dtype=bool)
         mask[list(self.errors_)] = True
         return mask
 
     @property
     def formulas(self):
-        """Reduced formula of each row (elements by electronegativity; "?" where the row failed), list of str."""
+        """Reduced formula of each row (elements sorted by electronegativity; "?" for failed rows), list of str."""
         return [self.formula(k) for k in range(len(self))]
 
     def formula(self, row):
@@ -228,12 +256,12 @@ class Crystals:
         Parameters
         ----------
         row : int
-            Counted from 0, or from the end if negative.
+            From 0, or from the end if negative.
 
         Returns
         -------
         str
-            "?" where the row failed.
+            "?" if the row failed.
         """
         (row,) = self._rows(operator.index(row))
         classes = slice(int(self.class_offsets[row]), int(self.class_offsets[row + 1]))
@@ -241,7 +269,7 @@ class Crystals:
 
     @property
     def nbytes(self):
-        """Bytes of all arrays."""
+        """Total size of the arrays in bytes."""
         return sum(getattr(self, name).nbytes for name in COLUMNS)
 
     def __repr__(self):
@@ -259,34 +287,37 @@ class Crystals:
     # ---- to and from disk ----
 
     def save(self, path):
-        """Write to a folder: one plain ``.npy`` array a column and a JSON header, nothing pickled.
+        """Save to a folder with one ``.npy`` file per column and a JSON header; nothing is pickled.
 
-        The folder appears under its name only once it is complete.
+        The folder is written atomically.
 
         Parameters
         ----------
         path : str or Path
-            Must not exist yet.
+            Must not exist.
 
         Raises
         ------
         FileExistsError
             If ``path`` exists.
+        TypeError
+            If the values of ``index`` are not numbers, strings or dates.
         """
-        write_store([(self, None)], path, self.errors_)
+        write_store([(self, None)], path, self.errors_, self.index)
 
     @staticmethod
     def load(path, mmap_mode=None, *, verify=False):
-        """Read what :meth:`save` or :meth:`SiteNetFeaturizer.transform_to_disk` wrote.
+        """Load Crystals that :meth:`save` or :meth:`SiteNetFeaturizer.transform_to_disk` has written.
 
         Parameters
         ----------
         path : str or Path
             The folder.
         mmap_mode : {None, "r", "c"}, default=None
-            "r" maps the arrays instead of reading them: opening takes no time, and rows are read as they are used.
+            "r" memory-maps the arrays: rows are read from disk when they are used. "c" also allows changes in memory,
+            which are not saved.
         verify : bool, default=False
-            Read all and compare it with the checksums in the header.
+            Read all files and compare them with the checksums in the header.
 
         Returns
         -------
@@ -295,18 +326,22 @@ class Crystals:
         Raises
         ------
         ValueError
-            If the folder is no Crystals store, is damaged, or has another schema version, or no checksums to verify.
+            If the folder is not a Crystals store, is damaged, or has another schema version or no checksums to verify.
         """
-        crystals = Crystals(*read_store(path, mmap_mode, verify))
-        # Values that are only mapped are not read here: batches of them are checked as they are made.
-        if fault := fault_in(crystals, check_values=mmap_mode is None or verify):
+        columns, site_features, settings, errors, index = read_store(path, mmap_mode, verify)
+        crystals = Crystals(columns, site_features, settings, errors)
+        # Values that are memory-mapped are not read here: they are checked when batches are made.
+        if fault := find_fault(crystals, check_values=mmap_mode is None or verify):
             raise ValueError(f"{path} is damaged: {fault}")
+        if index is not None and len(index) != len(crystals):
+            raise ValueError(f"{path} is damaged: its index has {len(index)} entries for {len(crystals)} crystals")
+        crystals.index = index
         return crystals
 
 
 def _difference(one, other):
-    """In what settings two Crystals differ, in words."""
+    """Describe how the settings of two Crystals differ."""
     names = sorted({*one.settings, *other.settings})
-    found = [(name, one.settings.get(name), other.settings.get(name)) for name in names]
-    found.append(("site_features", list(one.site_features), list(other.site_features)))
-    return "; ".join(f"{name} {mine}, and not {yours}" for name, mine, yours in found if mine != yours)
+    values = [(name, one.settings.get(name), other.settings.get(name)) for name in names]
+    values.append(("site_features", list(one.site_features), list(other.site_features)))
+    return "; ".join(f"{name} {a}, not {b}" for name, a, b in values if a != b)

@@ -1,4 +1,4 @@
-"""A Crystals on disk: a folder of plain .npy arrays and a JSON header. Nothing in it can execute code when loaded."""
+"""Crystals on disk: a folder of .npy arrays with a JSON header, which cannot execute code when it is loaded."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ import numpy as np
 from .._shared.files import new_folder
 from .._shared.headers import FileFormat
 from .blocks import blocks
-from .columns import COLUMNS, offsets_end_right, offsets_fault, values_fault
+from .columns import COLUMNS, lengths_match, offsets_fault, values_fault
+from .index import index_from_json, index_to_json
 from .store_writer import StoreWriter
 
 FORMAT = FileFormat("skdim.Crystals", 1, "a Crystals store", "featurize again")
-HEADER = "header.json"
+HEADER, INDEX = "header.json", "index.json"
 
 
-def write_store(parts, path, errors=None):
-    """Write rows of several Crystals of the same settings to the new folder ``path``, block by block.
+def write_store(parts, path, errors=None, index=None):
+    """Write rows of several Crystals with the same settings to the new folder ``path``, block by block.
 
     Parameters
     ----------
     parts : sequence of (Crystals of shape (n,), ndarray of int of shape (k,) or None)
-        With the rows of each; None takes all.
+        Crystals and the rows to write; None writes all rows.
     path : str or Path
     errors : dict of int to str, default=None
-        ``errors_`` of the whole.
+        ``errors_`` of the store.
+    index : pandas.Index, default=None
+        ``index`` of the store.
     """
     first = parts[0][0]
     with new_folder(path) as folder:
@@ -37,11 +40,13 @@ def write_store(parts, path, errors=None):
                 for block in blocks(crystals, rows):
                     writer.append(block)
             writer.finish()
-        write_header(folder, writer.lengths, first.site_features, first.settings, errors or {})
+        write_header(folder, writer.lengths, first.site_features, first.settings, errors or {}, index)
 
 
-def write_header(folder, lengths, site_features, settings, errors):
-    """Complete the store in ``folder``, whose columns are all written, by its header."""
+def write_header(folder, lengths, site_features, settings, errors, index=None):
+    """Write the header, and the index if there is one, of the store in ``folder``, whose columns are complete."""
+    if index is not None:
+        _write_text(folder / INDEX, json.dumps(index_to_json(index)))
     header = {
         **FORMAT.header(),
         "n_crystals": lengths["class_offsets"] - 1,
@@ -55,13 +60,10 @@ def write_header(folder, lengths, site_features, settings, errors):
             }
             for name, dtype in COLUMNS.items()
         },
-        "errors": {str(row): why for row, why in errors.items()},
+        "errors": {str(row): reason for row, reason in errors.items()},
+        "index": None if index is None else {"sha256": _sha256(folder / INDEX)},
     }
-    text = json.dumps(header, indent=1) + "\n"
-    with open(folder / HEADER, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    _write_text(folder / HEADER, json.dumps(header, indent=1) + "\n")
 
 
 def read_store(path, mmap_mode=None, verify=False):
@@ -73,6 +75,7 @@ def read_store(path, mmap_mode=None, verify=False):
     site_features : list of str
     settings : dict
     errors : dict of int to str
+    index : pandas.Index or None
     """
     path = Path(path)
     if mmap_mode not in (None, "r", "c"):
@@ -82,36 +85,39 @@ def read_store(path, mmap_mode=None, verify=False):
     header = FORMAT.read(path / HEADER, path)
     try:
         lengths = {name: header["columns"][name]["length"] for name in COLUMNS}
-        # Stores of the first releases have none.
-        checksums = {name: header["columns"][name].get("sha256") for name in COLUMNS}
-        errors = {int(row): why for row, why in header["errors"].items()}
+        checksums = {f"{name}.npy": header["columns"][name].get("sha256") for name in COLUMNS}
+        if header.get("index") is not None:
+            checksums[INDEX] = header["index"]["sha256"]
+        errors = {int(row): reason for row, reason in header["errors"].items()}
         site_features, settings = header["site_features"], header["settings"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path / HEADER} is damaged: it lacks entries ({error!r})") from error
+        raise ValueError(f"{path / HEADER} is damaged: entries are missing ({error!r})") from error
     texts = [*errors.values(), *(site_features if isinstance(site_features, list) else [None])]
     if not all(isinstance(text, str) for text in texts) or not isinstance(settings, dict):
-        raise ValueError(f"{path / HEADER} is damaged: its site_features, settings or errors are of another kind")
+        raise ValueError(f"{path / HEADER} is damaged: its site_features, settings or errors have the wrong type")
     if verify:
         _verify(path, checksums)
     columns = {name: _load_column(path / f"{name}.npy", lengths[name], mmap_mode) for name in COLUMNS}
-    return columns, site_features, settings, errors
+    index = _read_index(path / INDEX) if INDEX in checksums else None
+    return columns, site_features, settings, errors, index
 
 
-def fault_in(crystals, check_values):
-    """Return what is wrong with Crystals that were read from a store, or None.
+def find_fault(crystals, check_values):
+    """Describe what is wrong with Crystals that were read from a store; None if they are valid.
 
     Parameters
     ----------
     crystals : Crystals
     check_values : bool
-        False compares only the lengths of the columns, and reads nothing else of them.
+        False compares the lengths of the columns only.
 
     Returns
     -------
     str or None
     """
-    if not (offsets_end_right(crystals) and all(0 <= row < len(crystals) for row in crystals.errors_)):
-        return "its columns do not fit together"
+    n_crystals = len(crystals)
+    if not (lengths_match(crystals) and all(0 <= row < n_crystals for row in crystals.errors_)):
+        return "the lengths of its columns do not match"
     if not check_values:
         return None
     if fault := offsets_fault(crystals):
@@ -121,34 +127,47 @@ def fault_in(crystals, check_values):
 
 def _load_column(file, length, mmap_mode):
     try:
-        # Mapped, also to be read: that makes no array before the file is known to be as long as it says.
+        # Memory-mapped first in any case: an array is allocated only if the file has the length that it states.
         column = np.lib.format.open_memmap(file, mode=mmap_mode or "r")
-    except Exception as error:  # of a damaged head, whatever its parser says
+    except Exception as error:  # the parser of damaged headers raises errors of many types
         raise ValueError(f"{file} is damaged or missing ({error})") from error
     if column.dtype != COLUMNS[file.stem] or column.shape != (length,):
         raise ValueError(
-            f"{file} is damaged: it holds {column.dtype} {column.shape}, and the header says "
-            f"{np.dtype(COLUMNS[file.stem])} ({length},)"
+            f"{file} is damaged: it contains {column.dtype} {column.shape}, not "
+            f"{np.dtype(COLUMNS[file.stem])} ({length},) as in the header"
         )
     return np.array(column) if mmap_mode is None else column
 
 
+def _read_index(file):
+    try:
+        return index_from_json(json.loads(file.read_text(encoding="utf-8")))
+    except Exception as error:  # pandas raises errors of many types
+        raise ValueError(f"{file} is damaged or missing ({error})") from error
+
+
+def _write_text(file, text):
+    with open(file, "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
 def _verify(path, checksums):
-    """Read all columns and compare what they hold with the header's checksums."""
+    """Compare all files with the checksums in the header."""
     if None in checksums.values():
         raise ValueError(
-            f"{path} has no checksums to verify, as its skdim wrote none: load it without verify, and save it again "
-            "under another name"
+            f"{path} has no checksums to verify: load it without verify, and save it again under another name"
         )
     for name, expected in checksums.items():
-        file = path / f"{name}.npy"
+        file = path / name
         try:
-            found = _sha256(file)
+            checksum = _sha256(file)
         except OSError as error:
             raise ValueError(f"{file} is damaged or missing ({error})") from error
-        if found != expected:
+        if checksum != expected:
             raise ValueError(
-                f"{file} is damaged: its checksum is not that of the header. Take the store from a copy, or featurize "
+                f"{file} is damaged: its checksum differs from the header. Restore the store from a copy, or featurize "
                 "again"
             )
 

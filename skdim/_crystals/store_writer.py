@@ -1,4 +1,4 @@
-"""The columns of a Crystals store, appended block by block, in memory that does not grow with the store."""
+"""Write the columns of a Crystals store block by block, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 
 import numpy as np
 
-from .columns import COLUMNS, POINT_INTO
+from .columns import COLUMNS, OFFSETS_INTO
 
-#: Bytes of a .npy header. NumPy leaves room in it for the longest length, so that it can be written at the end.
-_HEAD = 128
+#: Bytes of a .npy header. It has room for any length, so that it can be written at the end.
+_HEADER_SIZE = 128
 
 
 class StoreWriter(contextlib.AbstractContextManager):
-    """Appends crystals to the column files of a store; :meth:`finish` makes them .npy files.
+    """Append crystals to the column files of a store; :meth:`finish` turns them into .npy files.
 
     Parameters
     ----------
     folder : str or Path
-        Exists.
+        Must exist.
     lengths : dict of str to int, default=None
-        Go on with files that are there, of which so many entries of each column count; what follows in them is cut off.
-        None begins new files.
+        Continue existing files after this number of entries of each column; later entries are removed. None starts new
+        files.
 
     Attributes
     ----------
     lengths : dict of str to int
-        Entries of each column.
+        Number of entries of each column.
     """
 
     def __init__(self, folder, lengths=None):
@@ -42,37 +42,37 @@ class StoreWriter(contextlib.AbstractContextManager):
             if lengths is None:
                 self.lengths = dict.fromkeys(COLUMNS, 0)
                 for name, file in self._files.items():
-                    file.write(bytes(_HEAD))
-                    if name in POINT_INTO:
+                    file.write(bytes(_HEADER_SIZE))
+                    if name in OFFSETS_INTO:
                         self._write(name, np.zeros(1))
             else:
                 self.lengths = dict(lengths)
                 for name, file in self._files.items():
-                    end = _HEAD + self.lengths[name] * np.dtype(COLUMNS[name]).itemsize
+                    end = _HEADER_SIZE + self.lengths[name] * np.dtype(COLUMNS[name]).itemsize
                     if file.seek(0, os.SEEK_END) < end:
-                        raise ValueError(f"{file.name} is damaged: it is shorter than it was")
+                        raise ValueError(f"{file.name} is damaged: it is too short")
                     file.truncate(end)
                     file.seek(end)
             self._opened = opened.pop_all()
 
     def append(self, crystals):
-        """Write further rows at the end."""
-        starts = {name: self.lengths[into] for name, into in POINT_INTO.items()}
+        """Append rows."""
+        starts = {name: self.lengths[into] for name, into in OFFSETS_INTO.items()}
         for name in COLUMNS:
             column = getattr(crystals, name)
             self._write(name, column[1:] + starts[name] if name in starts else column)
 
     def sync(self):
-        """Return when all is on the disk."""
+        """Wait until all data is on the disk."""
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
 
     def finish(self):
-        """Write the .npy headers, which have the lengths in them; returns when all is on the disk."""
+        """Write the .npy headers, which contain the lengths, and wait until all data is on the disk."""
         for name, file in self._files.items():
             file.seek(0)
-            file.write(_npy_head(COLUMNS[name], self.lengths[name]))
+            file.write(_npy_header(COLUMNS[name], self.lengths[name]))
         self.sync()
 
     def __exit__(self, *exception):
@@ -83,10 +83,10 @@ class StoreWriter(contextlib.AbstractContextManager):
         self.lengths[name] += len(column)
 
 
-def _npy_head(dtype, length):
-    head = io.BytesIO()
+def _npy_header(dtype, length):
+    header = io.BytesIO()
     description = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (length,)}
-    np.lib.format.write_array_header_1_0(head, description)
-    if head.tell() != _HEAD:
-        raise RuntimeError(f"this NumPy writes .npy headers of {head.tell()} bytes, not {_HEAD}")
-    return head.getvalue()
+    np.lib.format.write_array_header_1_0(header, description)
+    if header.tell() != _HEADER_SIZE:
+        raise RuntimeError(f"this NumPy writes .npy headers of {header.tell()} bytes, not {_HEADER_SIZE}")
+    return header.getvalue()

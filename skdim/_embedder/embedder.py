@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._crystals.checks import check_crystals, usable_rows
+from .._shared.index import KeepIndexMixin
 from .._shared.progress import progress
 from .._training.attention import AttentionMixin
 from .._training.parameters import ENCODER_CONSTRAINTS, TRAINING_CONSTRAINTS
@@ -21,7 +22,7 @@ from .vectors_file import write_vectors
 # torch takes seconds to import: modules that need it are imported by the methods that train or embed.
 
 
-class DeepInfoMaxEmbedder(AttentionMixin, TransformerMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, BaseEstimator):
     """Learn a vector for each crystal from its structure alone, by Deep InfoMax on the Site-Net encoder.
 
     The encoder reads a crystal as sites and interatomic distances. Two score networks train it without labels: the

@@ -137,7 +137,7 @@ class ChunkJournal(contextlib.AbstractContextManager):
         self._write({"rows": len(ids), "source": digest, "lengths": self._writer.lengths, "ids": n_bytes, **told})
         self.chunks.append((len(ids), digest))
 
-    def complete(self, path, site_features, settings):
+    def complete(self, path, site_features, settings, index=None):
         """Make the whole the store ``path``; returns the number of remarks, and the first of them."""
         store = self._folder / _STORE
         self._writer.finish()
@@ -149,7 +149,7 @@ class ChunkJournal(contextlib.AbstractContextManager):
                 table = csv.writer(file)
                 table.writerow(["row", "id", "formula", what])
                 table.writerows(self._told(name))
-        write_header(store, self._writer.lengths, site_features, settings, errors)
+        write_header(store, self._writer.lengths, site_features, settings, errors, index)
         self._columns.close()  # not every system renames a folder with open files
         store.rename(path)
         self._is_complete = True

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._chemistry.elements import OXIDATION_FEATURE, check_features
 from .._crystals.crystals import Crystals
+from .._shared.index import index_of
 from .._shared.processes import in_processes
 from .._shared.progress import progress
 from .._shared.stateless import StatelessTransformer
@@ -22,8 +23,7 @@ from .._structures.errors import StructureError
 from .featurize_rows import MIN_DISTANCE, featurize_rows
 
 
-# The keyword is scikit-learn's, which has no types to say so.
-class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):
     """Turn crystal structures into the sites and distances that Site-Net reads.
 
     For each structure: find the primitive cell; grow from it a supercell of at most ``max_sites`` sites, as close to
@@ -187,6 +187,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             Crystals(columns, features, self._settings(), {row: str(error) for row, error in errors.items()})
             for columns, errors, _ in parts
         )
+        result.index = index_of(X)
         for remark in (remark for *_, remarks in parts for remark in remarks):
             warnings.warn(str(StructureError(*remark)), stacklevel=2)
         _warn_of_failures(result, "errors_ of the Crystals says why")

@@ -15,6 +15,7 @@ from .._crystals.crystals import Crystals
 from .._crystals.store import HEADER
 from .._shared.files import as_json, refuse_existing
 from .._shared.fingerprint import fingerprint
+from .._shared.index import index_of
 from .._shared.progress import progress
 from .._structures.errors import StructureError
 from .._structures.row_fingerprint import row_content
@@ -47,6 +48,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     Crystals
         Memory-mapped.
     """
+    index = index_of(source)
     path, source = Path(path), open_source(source)
     work = path.parent / f".{path.name}.partial"
     if (path / HEADER).exists():
@@ -89,7 +91,7 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             bar.update(len(raws))
         if not first:
             raise ValueError(f"{source.name} holds no {source.what}")
-        n_remarks, remark = journal.complete(path, site_features, settings)
+        n_remarks, remark = journal.complete(path, site_features, settings, index)
     if n_remarks:
         row, name, formula, text = remark
         warnings.warn(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sklearn.base import TransformerMixin
 
+from .index import KeepIndexMixin
 
-class StatelessTransformer(TransformerMixin):
+
+class StatelessTransformer(KeepIndexMixin, TransformerMixin):
     """Transformer that does not need to be fitted; its input is structures or Crystals, not a 2D array."""
 
     def __sklearn_tags__(self):

@@ -1,8 +1,8 @@
 """Collections that a user may pass as X, taken apart into their rows."""
 
 import os
-import sys
 
+import narwhals as nw
 import numpy as np
 
 #: What a row may be, for messages.
@@ -11,8 +11,8 @@ ROWS = (
     "JSON), and dicts (pymatgen, OPTIMADE, JARVIS, ASE)"
 )
 _ACCEPTED = (
-    "Accepted: a list, a tuple, an object array of one column, a pandas Series or a DataFrame of one column, with rows "
-    f"that may be {ROWS}, in any mixture."
+    "Accepted: a list, a tuple, an object array of one column, a Series or a DataFrame of one column (pandas, polars, "
+    f"pyarrow), with rows that may be {ROWS}, in any mixture."
 )
 
 
@@ -22,7 +22,7 @@ def as_rows(X):
     Parameters
     ----------
     X : list, tuple, ndarray of objects or strings, Series or DataFrame
-        Two-dimensional ones must have one column.
+        Of pandas, polars or pyarrow. Two-dimensional ones must have one column.
 
     Returns
     -------
@@ -40,8 +40,6 @@ def as_rows(X):
     ['NaCl.cif', 'MgO.cif']
     """
     # A Structure is a Sequence: neither numpy nor len() may look into X before its type is known, nor into its rows.
-    # pandas is not imported for this: who holds a Series has imported it already.
-    pandas = sys.modules.get("pandas")
     if isinstance(X, list | tuple):
         rows = list(X)
     elif isinstance(X, np.ndarray):
@@ -53,14 +51,18 @@ def as_rows(X):
                 "sites: pass the list of structures instead."
             )
         rows = X.reshape(len(X)).tolist()
-    elif pandas is not None and isinstance(X, pandas.DataFrame | pandas.Series):
-        if X.ndim == 2 and X.shape[1] != 1:
-            names = ", ".join(map(repr, X.columns[:5])) + (", ..." if X.shape[1] > 5 else "")
-            raise ValueError(f"X is a DataFrame of {X.shape[1]} columns ({names}); pass the one with the structures.")
-        column = X.iloc[:, 0] if X.ndim == 2 else X
-        if column.dtype.kind in "biufc":
-            raise ValueError(f"X holds numbers ({column.dtype}), not structures. {_ACCEPTED}")
-        rows = list(column)
+    elif (table := _as_narwhals(X)) is not None:
+        if isinstance(table, nw.DataFrame):
+            names = table.columns
+            if len(names) != 1:
+                some = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+                raise ValueError(
+                    f"X is a DataFrame of {len(names)} columns ({some}); pass the one with the structures."
+                )
+            table = table[:, 0]
+        if table.dtype.is_numeric() or table.dtype == nw.Boolean:
+            raise ValueError(f"X holds numbers ({table.to_native().dtype}), not structures. {_ACCEPTED}")
+        rows = table.to_list()
     else:
         name = f"X is a {type(X).__name__}"
         if isinstance(X, str | os.PathLike) and os.path.isdir(X):
@@ -78,3 +80,11 @@ def as_rows(X):
     if not rows:
         raise ValueError(f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is required.")
     return rows
+
+
+def _as_narwhals(X):
+    """Wrap a Series or DataFrame of pandas, polars, pyarrow and the like; None for other objects."""
+    try:
+        return nw.from_native(X, eager_only=True, allow_series=True)
+    except TypeError:
+        return None

@@ -1,4 +1,4 @@
-"""Crystals larger than memory are read in blocks, and given back."""
+"""Crystals larger than memory are read in blocks, whose memory is released."""
 
 import mmap
 import subprocess
@@ -20,7 +20,7 @@ def mapped(X, tmp_path):
 
 
 @pytest.mark.parametrize("rows", [None, np.arange(5, 35, 3), np.array([7, 3, 3])])
-def test_blocks_are_the_whole(rows, X, mapped, monkeypatch):
+def test_blocks_contain_all_rows(rows, X, mapped, monkeypatch):
     monkeypatch.setattr("skdim._crystals.blocks._BLOCK", 5 * mapped.nbytes // len(mapped))
     for crystals in (X, mapped):
         parts = list(blocks(crystals, rows))
@@ -28,19 +28,19 @@ def test_blocks_are_the_whole(rows, X, mapped, monkeypatch):
         assert_same_crystals(Crystals.concatenate(parts), X if rows is None else X[rows])
 
 
-def test_how_many_rows(X):
+def test_rows_within_is_a_power_of_two(X):
     mean = X.nbytes // 40
     assert [rows_within(X, n * mean) for n in (0, 1, 2, 3, 4, 1000)] == [1, 1, 2, 2, 4, 512]
     assert rows_within(X[:0], 1000) > 0
 
 
-def test_copies_are_no_maps(X, mapped):
+def test_copied_rows_are_not_memory_mapped(X, mapped):
     copy = copied_rows(mapped, np.arange(3, 30))
     assert_same_crystals(copy, X[3:30])
     assert not any(isinstance(getattr(copy, name), np.memmap) for name in COLUMNS)
 
 
-def test_values_stay_when_pages_go(X, mapped, tmp_path):
+def test_values_do_not_change_when_pages_are_released(X, mapped, tmp_path):
     part = mapped[4:20]
     for crystals in (mapped, part, X, Crystals.load(tmp_path / "store", mmap_mode="c")):
         release_pages(crystals)
@@ -48,11 +48,11 @@ def test_values_stay_when_pages_go(X, mapped, tmp_path):
     changed = Crystals.load(tmp_path / "store", mmap_mode="c")
     changed.distance[:] = 1
     release_pages(changed)
-    assert (changed.distance == 1).all(), "changes are in memory alone"
+    assert (changed.distance == 1).all(), "changes, which exist in memory only, are lost"
 
 
-def test_systems_that_take_pages_back_by_themselves(X, mapped, monkeypatch):
-    """As Windows does: nothing is said to them, and the values are the same."""
+def test_systems_without_madvise(X, mapped, monkeypatch):
+    """Such as Windows."""
     monkeypatch.delattr(mmap, "MADV_DONTNEED")
     release_pages(mapped)
     assert_same_crystals(Crystals.concatenate(blocks(mapped)), X)

@@ -1,4 +1,4 @@
-"""Crystals behaves as a one-dimensional array of rows, for a user and for scikit-learn."""
+"""Crystals behave like a one-dimensional array of rows, also in scikit-learn."""
 
 import io
 import pickle
@@ -30,7 +30,7 @@ from tests.helpers.assertions import assert_same_crystals
 
 
 def rows_of(X):
-    """Each row's arrays by plain slicing, as a reference for indexing."""
+    """Arrays of each row by plain slicing, as a reference for indexing."""
     result = []
     for k in range(len(X)):
         classes = slice(X.class_offsets[k], X.class_offsets[k + 1])
@@ -44,7 +44,7 @@ def rows_of(X):
 
 @pytest.fixture(scope="module")
 def with_errors(formation_crystals):
-    """Six rows of which 1 and 4 failed."""
+    """Six rows, of which rows 1 and 4 failed."""
     rows = [*formation_crystals[:6]]
     rows[1], rows[4] = "no.cif", None
     with pytest.warns(UserWarning, match="2 of 6"):
@@ -87,7 +87,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize(("key", "expected"), KEYS.values(), ids=KEYS)
-def test_indexing(key, expected, crystals):
+def test_indexing_selects_rows(key, expected, crystals):
     part = crystals[key]
     assert isinstance(part, Crystals)
     assert part.shape == (len(expected),)
@@ -102,7 +102,7 @@ def test_indexing(key, expected, crystals):
 @pytest.mark.parametrize(
     "key", [N, -N - 1, "NaCl", 1.5, None, True, (1, 2), (..., 1), [[0, 1]], [0.5], [True], [N]], ids=str
 )
-def test_bad_keys(key, crystals):
+def test_invalid_keys_are_refused(key, crystals):
     with pytest.raises(IndexError):
         crystals[key]
 
@@ -112,20 +112,20 @@ def test_consecutive_rows_share_memory(crystals):
     assert not np.shares_memory(crystals[[3, 1]].distance, crystals.distance)
 
 
-def test_iteration(crystals):
+def test_iteration_yields_single_rows(crystals):
     rows = list(crystals)
     assert all(isinstance(row, Crystals) and len(row) == 1 for row in rows)
     assert_same_crystals(Crystals.concatenate(rows), crystals)
 
 
-def test_numpy_does_not_take_rows_apart(crystals):
-    with pytest.raises(TypeError, match="embed it"):
+def test_conversion_to_arrays_is_refused(crystals):
+    with pytest.raises(TypeError, match="embed them"):
         np.asarray(crystals)
-    with pytest.raises(TypeError, match="embed it"):
+    with pytest.raises(TypeError, match="embed them"):
         Ridge().fit(crystals, np.zeros(N))
 
 
-def test_take_rows():
+def test_take_rows_of_ragged_arrays():
     offsets = offsets_of([2, 0, 3])
     np.testing.assert_array_equal(offsets, [0, 2, 2, 5])
     elements, new = take_rows(offsets, np.array([2, 0, 1]))
@@ -137,13 +137,13 @@ def test_take_rows():
 # ---- concatenation ----
 
 
-def test_concatenate(crystals):
+def test_concatenation_joins_rows(crystals):
     parts = [crystals[:3], crystals[3:3], crystals[3:20], crystals[20:]]
     assert_same_crystals(Crystals.concatenate(parts), crystals)
     assert_same_crystals(Crystals.concatenate(iter(parts[:1])), crystals[:3])
 
 
-def test_concatenate_refuses_what_does_not_belong_together(crystals, formation_crystals):
+def test_concatenation_of_other_types_and_settings_is_refused(crystals, formation_crystals):
     with pytest.raises(ValueError, match="at least one"):
         Crystals.concatenate([])
     with pytest.raises(TypeError, match="part 1 is a list"):
@@ -153,13 +153,13 @@ def test_concatenate_refuses_what_does_not_belong_together(crystals, formation_c
         with pytest.raises(ValueError, match="part 1 was featurized with other settings") as error:
             Crystals.concatenate([crystals, other])
         assert next(iter(settings)) in str(error.value)
-        assert "compress" not in str(error.value), "what does not differ"
+        assert "compress" not in str(error.value), "settings that are equal are named"
 
 
-# ---- errors follow their rows ----
+# ---- errors of rows ----
 
 
-def test_errors_follow_rows(with_errors):
+def test_indexing_and_concatenation_keep_errors(with_errors):
     X = with_errors
     assert set(X.errors_) == {1, 4}
     assert X.errors_[1].startswith("row 1, no.cif: cannot open the file")
@@ -174,10 +174,10 @@ def test_errors_follow_rows(with_errors):
     assert np.diff(X.site_offsets)[X.failed].tolist() == [0, 0]
 
 
-# ---- what the rows are ----
+# ---- properties of rows ----
 
 
-def test_formulas_and_sites(crystals, formation_crystals):
+def test_formulas_and_numbers_of_sites(crystals, formation_crystals):
     assert crystals.n_sites.tolist() == [len(s) for s in formation_crystals]
     for k, structure in enumerate(formation_crystals):
         assert crystals.formula(k) == crystals.formulas[k]
@@ -191,7 +191,7 @@ def test_formulas_and_sites(crystals, formation_crystals):
     assert SiteNetFeaturizer().transform([rutile]).formulas == ["TiO2"]
 
 
-def test_repr(crystals, with_errors):
+def test_repr_counts_crystals_sites_and_failures(crystals, with_errors):
     n_sites, n_classes, n_pairs = crystals.n_sites.sum(), len(crystals.numbers), len(crystals.distance)
     expected = f"Crystals(54 crystals, {n_sites} sites in {n_classes} classes, {n_pairs} pairs, 0.1 MB)"
     assert repr(crystals) == expected
@@ -207,23 +207,23 @@ def test_a_hundred_thousand_crystals_stay_small(formation_data):
     assert X.nbytes == sum(getattr(X, name).nbytes for name in COLUMNS)
 
 
-def test_check_crystals(crystals):
+def test_check_crystals_names_the_caller_and_the_difference(crystals):
     assert check_crystals(crystals, "Caller") is crystals
-    with pytest.raises(TypeError, match="Caller takes the Crystals that SiteNetFeaturizer returns, not list"):
+    with pytest.raises(TypeError, match="Caller needs the Crystals that SiteNetFeaturizer returns, not list"):
         check_crystals([1], "Caller")
     with pytest.raises(ValueError, match="minimum of 2 is required by Caller"):
         check_crystals(crystals[:1], "Caller", min_crystals=2)
     with pytest.raises(ValueError, match="was fitted on the site features"):
         check_crystals(crystals, "Caller", like=SimpleNamespace(site_features_=("row",)))
     like = SimpleNamespace(site_features_=crystals.site_features, featurizer_settings_={"max_sites": 7})
-    with pytest.warns(UserWarning, match=r"max_sites=.* \(there 7\), unlike what Caller was fitted on"):
+    with pytest.warns(UserWarning, match=r"max_sites=.* \(fit: 7\), unlike the crystals that Caller was fitted on"):
         assert check_crystals(crystals, "Caller", like=like) is crystals
 
 
 # ---- copies ----
 
 
-def test_pickle(crystals, with_errors, tmp_path):
+def test_pickled_crystals_are_equal(crystals, with_errors, tmp_path):
     for X in (crystals, with_errors, crystals[:0]):
         assert_same_crystals(pickle.loads(pickle.dumps(X)), X)
         buffer = io.BytesIO()
@@ -241,7 +241,7 @@ def test_pickle(crystals, with_errors, tmp_path):
 
 
 class MeanOfSites(RegressorMixin, BaseEstimator):
-    """Predicts shift + mean label; checks that it is given Crystals and matching labels."""
+    """Predict the mean label plus a shift; check that X is Crystals with matching labels."""
 
     def __init__(self, shift=0.0):
         self.shift = shift
@@ -257,7 +257,7 @@ class MeanOfSites(RegressorMixin, BaseEstimator):
         return np.full(len(X), self.mean_ + self.shift)
 
 
-def test_train_test_split(crystals):
+def test_train_test_split_keeps_rows_and_labels_together(crystals):
     y = crystals.n_sites
     train, test, y_train, y_test = train_test_split(crystals, y, test_size=10, random_state=0)
     assert isinstance(train, Crystals)
@@ -267,7 +267,7 @@ def test_train_test_split(crystals):
     np.testing.assert_array_equal(test.n_sites, y_test)
 
 
-def test_cross_validation(crystals, tmp_path):
+def test_cross_validation_keeps_rows_and_labels_together(crystals, tmp_path):
     crystals.save(tmp_path / "store")
     y = crystals.n_sites
     for X in (crystals, Crystals.load(tmp_path / "store", mmap_mode="r")):
@@ -291,7 +291,7 @@ def test_embedder_and_ridge_in_cross_validation(crystals):
     assert search.predict(crystals[:5]).shape == (5,)
 
 
-def test_with_site_features(X):
+def test_with_site_features_shares_arrays(X):
     fewer = X.with_site_features(["electronegativity", "row"])
     assert fewer.site_features == ("electronegativity", "row")
     assert X.site_features != fewer.site_features

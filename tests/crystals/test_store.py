@@ -1,4 +1,4 @@
-"""A Crystals on disk: plain arrays, memory-mapped on demand, refused when damaged."""
+"""Crystals on disk: plain arrays, memory-mapped on demand, refused if damaged."""
 
 import json
 import pickle
@@ -29,7 +29,7 @@ def edit_header(store, **changes):
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r", "c"])
-def test_what_is_saved_is_loaded(mmap_mode, store, crystals):
+def test_loaded_crystals_are_the_saved_ones(mmap_mode, store, crystals):
     loaded = Crystals.load(str(store), mmap_mode=mmap_mode)
     assert_same_crystals(loaded, crystals)
     assert loaded.formulas == crystals.formulas
@@ -38,7 +38,7 @@ def test_what_is_saved_is_loaded(mmap_mode, store, crystals):
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
-def test_failed_rows_and_numpy_settings(mmap_mode, formation_crystals, tmp_path):
+def test_failed_rows_and_numpy_settings_are_saved(mmap_mode, formation_crystals, tmp_path):
     featurizer = SiteNetFeaturizer(
         on_error="warn",
         max_sites=np.int64(40),
@@ -56,9 +56,9 @@ def test_failed_rows_and_numpy_settings(mmap_mode, formation_crystals, tmp_path)
     assert len(Crystals.load(tmp_path / "empty", mmap_mode)) == 0
 
 
-def test_files(store):
+def test_a_store_has_one_npy_file_per_column_and_a_header(store):
     assert {path.name for path in store.iterdir()} == {"header.json", *(f"{name}.npy" for name in COLUMNS)}
-    assert [path.name for path in store.parent.iterdir()] == ["store"], "no half-written folder stays behind"
+    assert [path.name for path in store.parent.iterdir()] == ["store"], "an incomplete folder is left"
     header = json.loads((store / "header.json").read_text())
     assert header["format"] == "skdim.Crystals"
     assert header["schema_version"] == FORMAT.version
@@ -74,14 +74,14 @@ def test_a_store_is_never_overwritten(store, crystals):
     assert len(Crystals.load(store)) == 54
 
 
-def test_a_failed_save_leaves_nothing(crystals, tmp_path, monkeypatch):
+def test_a_failed_save_leaves_no_files(crystals, tmp_path, monkeypatch):
     monkeypatch.setattr(json, "dumps", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         crystals.save(tmp_path / "store")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_opening_does_not_read(crystals, tmp_path):
+def test_opening_a_mapped_store_does_not_read_it(crystals, tmp_path):
     X = crystals[np.random.default_rng(0).integers(len(crystals), size=20_000)]
     X.save(tmp_path / "large")
     assert X.nbytes > 20e6
@@ -93,7 +93,7 @@ def test_opening_does_not_read(crystals, tmp_path):
     tracemalloc.stop()
     assert opened < 0.5e6
     assert used < 1e6
-    assert isinstance(part.distance, np.memmap), "consecutive rows are still mapped"
+    assert isinstance(part.distance, np.memmap), "consecutive rows are not memory-mapped"
     assert row.formulas == X[15_000].formulas
     assert_same_crystals(mapped[[7, 19_999, 7]], X[[7, 19_999, 7]])
     assert not mapped.distance.flags.writeable
@@ -109,7 +109,7 @@ def test_checksums_are_verified_on_request(mmap_mode, store, crystals):
         file = store / f"{name}.npy"
         whole = file.read_bytes()
         file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        with pytest.raises(ValueError, match=rf"{name}\.npy is damaged: its checksum is not that of the header"):
+        with pytest.raises(ValueError, match=rf"{name}\.npy is damaged: its checksum differs from the header"):
             Crystals.load(store, mmap_mode, verify=True)
         file.write_bytes(whole)
     (store / "count.npy").unlink()
@@ -117,7 +117,7 @@ def test_checksums_are_verified_on_request(mmap_mode, store, crystals):
         Crystals.load(store, verify=True)
 
 
-def test_stores_of_earlier_releases_have_none(store, crystals):
+def test_stores_without_checksums_are_read_but_not_verified(store, crystals):
     columns = json.loads((store / "header.json").read_text())["columns"]
     edit_header(store, columns={name: {**entry, "sha256": None} for name, entry in columns.items()})
     assert_same_crystals(Crystals.load(store), crystals)
@@ -129,7 +129,7 @@ def test_stores_of_earlier_releases_have_none(store, crystals):
         Crystals.load(store, verify=True)
 
 
-def test_a_mapped_store_is_saved_again(store, crystals, tmp_path, monkeypatch):
+def test_a_memory_mapped_store_can_be_saved(store, crystals, tmp_path, monkeypatch):
     monkeypatch.setattr("skdim._crystals.blocks._BLOCK", 10_000)
     Crystals.load(store, "r").save(tmp_path / "again")
     assert_same_crystals(Crystals.load(tmp_path / "again", verify=True), crystals)
@@ -137,15 +137,15 @@ def test_a_mapped_store_is_saved_again(store, crystals, tmp_path, monkeypatch):
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
 
 
-# ---- refusals ----
+# ---- errors ----
 
 
-def test_missing(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no such folder: .*nowhere"):
         Crystals.load(tmp_path / "nowhere")
 
 
-def test_not_a_store(tmp_path):
+def test_other_folders_and_files_are_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("hello")
     for name in ("folder", "file"):
@@ -157,14 +157,14 @@ def test_not_a_store(tmp_path):
             Crystals.load(tmp_path / "folder")
 
 
-def test_another_format(store):
+def test_another_format_is_refused(store):
     edit_header(store, format="other.Table")
     with pytest.raises(ValueError, match=r"not a Crystals store: its format is 'other.Table'"):
         Crystals.load(store)
 
 
 @pytest.mark.parametrize("version", [0, FORMAT.version + 1, "1", True, None])
-def test_another_schema(version, store):
+def test_another_schema_version_is_refused(version, store):
     edit_header(store, schema_version=version, skdim_version="9.9")
     with pytest.raises(
         ValueError, match=f"has schema version {version!r}.*reads version 1: use skdim 9.9, or featurize again"
@@ -173,15 +173,15 @@ def test_another_schema(version, store):
 
 
 @pytest.mark.parametrize("entry", ["columns", "errors", "site_features", "settings"])
-def test_a_header_that_lacks_something(entry, store):
+def test_a_header_without_an_entry_is_refused(entry, store):
     edit_header(store, **{entry: None})
-    with pytest.raises(ValueError, match=r"header.json is damaged: it lacks entries"):
+    with pytest.raises(ValueError, match=r"header.json is damaged: entries are missing"):
         Crystals.load(store)
 
 
 @pytest.mark.parametrize("mmap_mode", [None, "r"])
 @pytest.mark.parametrize("column", ["distance", "class_offsets"])
-def test_damaged_columns(column, mmap_mode, store):
+def test_damaged_columns_are_refused(column, mmap_mode, store):
     file = store / f"{column}.npy"
     whole = file.read_bytes()
     for damage in (whole[:-40], whole[:20], b"", whole[6:]):
@@ -193,23 +193,23 @@ def test_damaged_columns(column, mmap_mode, store):
         Crystals.load(store, mmap_mode)
 
 
-def test_columns_of_another_store(store, crystals):
+def test_columns_that_do_not_match_the_header_are_refused(store, crystals):
     np.save(store / "distance.npy", crystals.distance.astype(np.float64))
-    with pytest.raises(ValueError, match=r"holds float64 .*the header says float32"):
+    with pytest.raises(ValueError, match=r"contains float64 .*not float32 .* as in the header"):
         Crystals.load(store)
     np.save(store / "distance.npy", crystals.distance)
     edit_header(store, errors={"99": "row 99"})
-    with pytest.raises(ValueError, match="do not fit together"):
+    with pytest.raises(ValueError, match="lengths of its columns do not match"):
         Crystals.load(store)
     edit_header(store, errors={})
     offsets = crystals.pair_offsets.copy()
     offsets[-1] += 1
     np.save(store / "pair_offsets.npy", offsets)
-    with pytest.raises(ValueError, match="do not fit together"):
+    with pytest.raises(ValueError, match="lengths of its columns do not match"):
         Crystals.load(store)
 
 
-def test_no_code_is_run(store):
+def test_pickles_are_not_loaded(store):
     class Evil:
         def __reduce__(self):
             return (pytest.fail, ("unpickled",))
@@ -224,13 +224,13 @@ def test_no_code_is_run(store):
         Crystals.load(store)
 
 
-def test_mmap_mode_that_could_write(store):
+def test_writable_memory_maps_are_refused(store):
     with pytest.raises(ValueError, match="mmap_mode must be None, 'r' or 'c', not 'r\\+'"):
         Crystals.load(store, mmap_mode="r+")
 
 
-def test_a_numpy_that_writes_other_headers(X, tmp_path, monkeypatch):
-    """Columns are written before their length is known: a header that would not fit its place is an error at once."""
+def test_a_numpy_with_longer_headers_is_an_error(X, tmp_path, monkeypatch):
+    """Space for the header is reserved before the length of the column is known."""
     write = np.lib.format.write_array_header_1_0
 
     def longer(file, description):

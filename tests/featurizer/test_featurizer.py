@@ -48,6 +48,29 @@ def test_containers(structures):
         assert_same_crystals(SiteNetFeaturizer().fit_transform(X, np.zeros(len(structures))), expected)
 
 
+def test_polars_and_arrow_tables_are_read(structures):
+    polars = pytest.importorskip("polars", reason="polars is not a dependency")
+    pyarrow = pytest.importorskip("pyarrow", reason='pyarrow is an extra: pip install "skdim-crystals[parquet]"')
+    expected = SiteNetFeaturizer().transform(structures)
+    column = polars.Series("s", structures, dtype=polars.Object)
+    for X in (column, polars.DataFrame({"s": column})):
+        assert_same_crystals(SiteNetFeaturizer().fit_transform(X), expected)
+    cifs = [str(CifWriter(s, significant_figures=10)) for s in structures]
+    for X in (polars.Series(cifs), polars.DataFrame({"s": cifs}), pyarrow.chunked_array([cifs[:2], cifs[2:]])):
+        assert_same_crystals(SiteNetFeaturizer().fit_transform(X), expected, atol=1e-5)
+    assert_same_crystals(SiteNetFeaturizer().transform(pyarrow.table({"s": cifs})), expected, atol=1e-5)
+    for X, message in (
+        (polars.Series([1, 2]), "X holds numbers"),
+        (polars.Series([True]), "X holds numbers"),
+        (polars.DataFrame({"a": cifs, "b": cifs}), r"X is a DataFrame of 2 columns \('a', 'b'\)"),
+        (polars.Series([], dtype=polars.String), "0 sample"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SiteNetFeaturizer().transform(X)
+    with pytest.raises(TypeError, match="X is a LazyFrame"):
+        SiteNetFeaturizer().transform(polars.DataFrame({"s": cifs}).lazy())
+
+
 def test_kinds_of_rows(structures, tmp_path):
     expected = SiteNetFeaturizer().transform(structures)
     cif = [str(CifWriter(s, significant_figures=10)) for s in structures]

@@ -187,7 +187,7 @@ def test_labels(with_failed):
 
 def test_estimators_want_crystals():
     for estimator in (DeepInfoMaxEmbedder(device="cpu"), regressor()):
-        with pytest.raises(TypeError, match="takes the Crystals that SiteNetFeaturizer returns, not list"):
+        with pytest.raises(TypeError, match="needs the Crystals that SiteNetFeaturizer returns, not list"):
             estimator.fit([cell(), cell("Na")], [1.0, 2.0])
 
 

@@ -124,7 +124,7 @@ def test_other_encoder_settings_are_refused(source, structures, X, y):
 
 
 def test_crystals_of_other_cells_raise_a_warning(source, structures, X, y):
-    message = r"X was featurized with max_sites=20 \(there 50\), unlike what .* was fitted on: the same crystal"
+    message = r"X was featurized with max_sites=20 \(fit: 50\), unlike the crystals that .* was fitted on"
     small = SiteNetFeaturizer(max_sites=20, compress=False).transform(structures)
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
     for call in (
@@ -138,7 +138,7 @@ def test_crystals_of_other_cells_raise_a_warning(source, structures, X, y):
         with pytest.warns(UserWarning, match=message):
             call()
     other = SiteNetFeaturizer(supercell="primitive").transform(structures[:20])
-    with pytest.warns(UserWarning, match=r"with supercell='primitive' \(there 'orthorhombic'\), unlike"):
+    with pytest.warns(UserWarning, match=r"with supercell='primitive' \(fit: 'orthorhombic'\), unlike"):
         source.predict(other)
 
 

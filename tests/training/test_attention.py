@@ -135,7 +135,7 @@ def test_table_takes_42_bytes_per_row(table):
 def test_invalid_input_is_refused(embedder, crystals, formation_crystals):
     with pytest.raises(NotFittedError):
         DeepInfoMaxEmbedder().attention(crystals)
-    with pytest.raises(TypeError, match=r"DeepInfoMaxEmbedder takes the Crystals that .* returns, not list"):
+    with pytest.raises(TypeError, match=r"DeepInfoMaxEmbedder needs the Crystals that .* returns, not list"):
         embedder.attention(formation_crystals)
     other = crystals.with_site_features(["atomic_number"])
     with pytest.raises(ValueError, match="was fitted on the site features"):

@@ -1,4 +1,4 @@
-"""Crystals that stand in the data more than once."""
+"""Crystals that occur more than once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from .blocks import blocks
 
 
-def first_of_each(parts):
-    """Which rows of several Crystals repeat none before them.
+def first_occurrences(parts):
+    """Mark the first occurrence of each crystal in several Crystals.
 
-    A row repeats another if it has the same id, or if the networks see exactly the same in both. Rows that failed to
-    featurize are neither first nor repeated.
+    A row is a duplicate of another if it has the same id or exactly the same columns. Rows that failed to featurize are
+    not marked.
 
     Parameters
     ----------
     parts : sequence of (Crystals of shape (n,), sequence of length n or None)
-        With ids; None where none of them has one.
+        Crystals and their ids; None if they have no ids.
 
     Returns
     -------
@@ -30,16 +30,16 @@ def first_of_each(parts):
         for row, content in enumerate(_contents(crystals)):
             if not first[row]:
                 continue
-            own = None if ids is None else ids[row]
-            first[row] = content not in seen and (own is None or own not in seen_ids)
+            name = None if ids is None else ids[row]
+            first[row] = content not in seen and (name is None or name not in seen_ids)
             seen.add(content)
-            seen_ids.add(own)
+            seen_ids.add(name)
         masks.append(first)
     return masks
 
 
 def _contents(crystals):
-    """Fingerprint of what the networks see of each row."""
+    """Yield a hash of the columns of each row."""
     for block in blocks(crystals):
         yield from _contents_of_block(block)
 
