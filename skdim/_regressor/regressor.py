@@ -27,10 +27,10 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
     ----------
     pretrained : DeepInfoMaxEmbedder, SiteNetRegressor, FrozenEstimator of either, or None, default=None
         Fitted estimator whose encoder training starts from. ``clone``, and therefore every search and
-        cross-validation, resets an estimator that is passed directly: use ``FrozenEstimator(embedder)`` there. Its
-        encoder settings must be those of this estimator.
+        cross-validation, resets an estimator that is passed directly: use ``FrozenEstimator(embedder)`` there.
     freeze : {"local", "encoder"} or None, default=None
-        Pre-trained weights that are not trained: those that the local vectors depend on, or the whole encoder.
+        Weights that are not trained: those that the local vectors depend on, or the whole encoder. Without
+        ``pretrained`` they stay random: the untrained control of a comparison.
     hidden_layer_sizes : tuple of int, default=(64,)
         Widths of the hidden layers of the head.
     output_activation : {"identity", "trelu", "softplus"}, default="identity"
@@ -44,7 +44,8 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         Input of the head: the global vector, the mean and standard deviation of the local vectors, or all of these. It
         is standardised over the training crystals before the first step. The paper uses "global".
     n_components, local_dim, n_blocks, n_heads, encoder_params
-        Settings of the encoder, as in :class:`DeepInfoMaxEmbedder`.
+        Settings of the encoder, as in :class:`DeepInfoMaxEmbedder`. With ``pretrained``, the encoder has the settings
+        that it was trained with; parameters that are not at their defaults must agree with them.
     encoder_rate : float, default=1.0
         Learning rate of the encoder relative to that of the head. Smaller values keep the encoder closer to the
         pre-trained weights; 0.1 and 0.3 performed no better than 1 on the bundled formation energies (held-out training

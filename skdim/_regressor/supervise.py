@@ -10,10 +10,10 @@ from sklearn.utils import check_random_state
 from .._crystals.checks import check_crystals
 from .._training.net import draw_seed
 from .._training.parameters import check_widths
-from .._training.train import dataset, encoder_settings, hold_out, make_crystal_net, refuse_changes, starts_warm, train
+from .._training.train import dataset, hold_out, make_crystal_net, refuse_changes, starts_warm, train
 from ..nn.sitenet import SiteNet
 from .targets import TargetScaling
-from .transfer import freeze, pretrained_source, start_from
+from .transfer import freeze, pretrained_source, start_from, transferred_settings
 from .weighted_loss import WeightedLoss
 
 #: Minimum number of validation crystals for early stopping: with fewer, the best epoch depends on the random split.
@@ -30,7 +30,7 @@ def supervise(regressor, crystals, y, weight, kinds):
     seed = draw_seed(rng)
     weighted = np.flatnonzero(weight > 0)
     training, validation = (weighted[part] for part in hold_out(len(weighted), regressor, rng, least=_MIN_VALIDATION))
-    settings = network_settings(regressor, crystals.site_features)
+    settings = network_settings(regressor, source, crystals.site_features)
     if starts_warm(regressor):
         check_warm_start(regressor, crystals, y, settings)
         freeze(regressor.net_.module_.encoder, regressor.freeze)
@@ -51,16 +51,16 @@ def supervise(regressor, crystals, y, weight, kinds):
     return regressor
 
 
-def network_settings(regressor, site_features):
-    """Keyword arguments of :class:`SiteNet` that follow from the parameters of a regressor.
+def network_settings(regressor, source, site_features):
+    """Keyword arguments of :class:`SiteNet` that follow from the parameters of a regressor and its pretrained encoder.
 
     Raises
     ------
     ValueError
-        If ``encoder_params`` or ``hidden_layer_sizes`` are invalid.
+        If ``encoder_params`` or ``hidden_layer_sizes`` are invalid, or the pretrained encoder has other settings.
     """
     settings = {
-        "encoder": encoder_settings(regressor, site_features),
+        "encoder": transferred_settings(regressor, source, site_features),
         "hidden_layer_sizes": tuple(np.atleast_1d(regressor.hidden_layer_sizes).tolist()),
         "output_activation": regressor.output_activation,
         "representation": regressor.representation,

@@ -18,14 +18,12 @@ def pretrained_source(regressor, crystals, kinds):
     TypeError
         If ``pretrained`` is another kind of estimator.
     ValueError
-        If it is not fitted (as after ``clone``), or its encoder has other settings than the regressor.
+        If it is not fitted (as after ``clone``), or was fitted on other site features.
     """
     source = regressor.pretrained
     while isinstance(source, FrozenEstimator):
         source = source.estimator
     if source is None:
-        if regressor.freeze is not None:
-            raise ValueError(f"freeze={regressor.freeze!r} needs pretrained: random weights would stay random")
         return None
     name = type(source).__name__
     if not isinstance(source, kinds):
@@ -38,17 +36,31 @@ def pretrained_source(regressor, crystals, kinds):
             "FrozenEstimator from sklearn.frozen"
         )
     check_crystals(crystals, f"the pretrained {name}", like=source)
+    return source
+
+
+def transferred_settings(regressor, source, site_features):
+    """Keyword arguments of the encoder, which are those of ``source`` if there is one.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the regressor is neither at its default nor equal to the setting of ``source``.
+    """
+    settings = encoder_settings(regressor, site_features)
+    if source is None:
+        return settings
+    defaults = encoder_settings(type(regressor)(), site_features)
     # The settings that it was trained with, which set_params does not change.
     trained = source.net_.get_params_for("module")["encoder"]
-    current = encoder_settings(regressor, crystals.site_features)
-    different = [name for name in current if trained[name] != current[name]]
+    different = [name for name in settings if settings[name] not in (trained[name], defaults[name])]
     if different:
-        differences = ", ".join(f"{name}={trained[name]!r} (here {current[name]!r})" for name in different)
+        differences = ", ".join(f"{name}={trained[name]!r} (here {settings[name]!r})" for name in different)
         raise ValueError(
-            f"the pretrained encoder has other settings: {differences}. Pass SiteNetRegressor the same settings, "
-            "so that transfer learning and training from random weights use the same model"
+            f"the pretrained encoder has other settings: {differences}. Omit them: with pretrained, SiteNetRegressor "
+            "takes the settings of its encoder"
         )
-    return source
+    return {name: trained[name] for name in settings}
 
 
 def start_from(module, device_batches, source, frozen, crystals, rows, weight):

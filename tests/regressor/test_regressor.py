@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skdim import SiteNetRegressor
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
 from tests.helpers.small_estimators import SMALL
 
 
@@ -49,9 +49,14 @@ def test_frozen_weights_are_not_trained(freeze, embedder, X, y):
     assert not same_weights(weights(start.head), weights(module.head))
 
 
-def test_freeze_needs_something_pretrained(X, y):
-    with pytest.raises(ValueError, match="needs pretrained"):
-        SiteNetRegressor(freeze="local").fit(X, y)
+@pytest.mark.parametrize("freeze", ["local", "encoder"])
+def test_freeze_without_pretrained_keeps_random_weights(freeze, X, y):
+    model = SiteNetRegressor(**SMALL, freeze=freeze)
+    start, trained = (clone(model).set_params(max_epochs=n).fit(X, y).net_.module_ for n in (0, 3))
+    local = zip(start.encoder.local_modules(), trained.encoder.local_modules(), strict=True)
+    assert all(same_weights(weights(a), weights(b)) for a, b in local)
+    assert same_weights(weights(start.encoder), weights(trained.encoder)) == (freeze == "encoder")
+    assert not same_weights(weights(start.head), weights(trained.head))
 
 
 def test_encoder_rate_scales_the_learning_rate_of_the_encoder(embedder, X, y):
@@ -64,12 +69,25 @@ def test_encoder_rate_scales_the_learning_rate_of_the_encoder(embedder, X, y):
 
 
 def test_other_encoder_settings_are_refused(embedder, X, y):
-    with pytest.raises(ValueError, match=r"other settings: n_components=4 \(here 5\)"):
+    with pytest.raises(ValueError, match=r"other settings: n_components=4 \(here 5\)\. Omit them"):
         transfer(embedder, n_components=5).fit(X, y)
-    with pytest.raises(ValueError, match="other settings: site_width=8"):
-        transfer(embedder, encoder_params=None).fit(X, y)
+    with pytest.raises(ValueError, match=r"other settings: site_width=8 \(here 9\)"):
+        transfer(embedder, encoder_params={"site_width": 9}).fit(X, y)
     with pytest.raises(ValueError, match=r"encoder_params has unknown keys \['width'\]"):
         SiteNetRegressor(encoder_params={"width": 3}).fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor])
+def test_encoder_settings_are_those_of_the_pretrained_encoder(kind, X, y):
+    settings = {**SMALL, "local_dim": None, "n_blocks": 2, "n_heads": 3}
+    source = kind(**settings, max_epochs=1).fit(X, y)
+    options = {"pretrained": FrozenEstimator(source), "max_epochs": 1, "random_state": 1, "device": "cpu"}
+    default = SiteNetRegressor(**options, warm_start=True).fit(X, y)
+    explicit = SiteNetRegressor(**{**settings, **options}).fit(X, y)
+    assert_array_equal(default.predict(X), explicit.predict(X))
+    trained, inherited = (m.net_.get_params_for("module")["encoder"] for m in (source, default))
+    assert inherited == {**trained, "spread": inherited["spread"]}
+    assert default.fit(X, y).n_iter_ == 2, "a warm start keeps the settings"
 
 
 @pytest.mark.parametrize("activation", ["trelu", "softplus"])
