@@ -3,6 +3,10 @@
 import os
 import sys
 
+# Test processes side by side, each with a thread for every core, wait for each other: ten times slower. OpenBLAS reads
+# this when NumPy is imported, here and in the processes that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 import torch
 
@@ -10,7 +14,6 @@ from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy, make_crystals
 from tests.helpers.small_estimators import SMALL
 
-# Test processes side by side, each with a thread for every core, wait for each other: ten times slower.
 torch.set_num_threads(1)
 # No test opens a window.
 os.environ["MPLBACKEND"] = "Agg"
