@@ -7,13 +7,14 @@ import sys
 
 import torch
 
-from . import featurize, growth, imports, memory, out_of_core, search, speed
+from . import featurize, growth, imports, memory, out_of_core, read_cif, search, speed
 from ._results import table
 
 BENCHMARKS = {
     "speed": ("Pre-training and embedding against a dense implementation", speed.run),
     "growth": ("Larger supercells, more crystals", growth.run),
     "featurize": ("Featurizing", featurize.run),
+    "read_cif": ("Reading CIFs", read_cif.run),
     "search": ("A grid search over structures", search.run),
     "imports": ("Importing", imports.run),
     "memory": ("Memory of 100 000 crystals", memory.run),

@@ -26,7 +26,7 @@ from tests.helpers.fuzzing_files import (
     parquet_tables,
     results_files,
 )
-from tests.helpers.mutations import mutated_bytes, mutated_json, mutated_text
+from tests.helpers.mutations import mutated_bytes, mutated_json, mutated_text, mutated_values
 from tests.helpers.small_estimators import SMALL
 
 #: Of all readers; the message must name the file or the row.
@@ -91,7 +91,8 @@ def cif_texts(material, folder):
     seeds += [path.read_text(encoding="utf-8") for path in sorted(CIFS.glob("*.cif"))]
 
     def mutate(rng):
-        text = mutated_text(rng, seeds[int(rng.integers(len(seeds)))])
+        change = mutated_text if rng.random() < 0.3 else mutated_values
+        text = change(rng, seeds[int(rng.integers(len(seeds)))])
         return text if "data_" in text and "_cell_length" in text else text + "\ndata_ _cell_length"
 
     return mutate, _featurize

@@ -1,6 +1,7 @@
 """Bytes, texts and JSON, made wrong at random: what a broken disk, a broken program or an attacker hands over."""
 
 import json
+import re
 
 NUMBERS = [
     "0",
@@ -162,6 +163,21 @@ def mutated_text(rng, text):
             text = "\n".join(lines)
         else:
             text = mutated_bytes(rng, text.encode(errors="surrogatepass"), 1).decode(errors="replace")
+    return text
+
+
+def mutated_values(rng, text):
+    """Exchange values of a CIF for others; its syntax stays valid, so that what they mean is put to the test."""
+    values = list(re.finditer(r"'[^'\n]*'(?=\s)|(?<=\s)[^\s_'\"#;$\[\]][^\s'\"]*(?=\s)", text))
+    values = [value for value in values if not value[0].lower().startswith(("loop_", "data_"))]
+    chosen = rng.choice(len(values), size=min(len(values), int(rng.geometric(0.5))), replace=False) if values else []
+    for k in sorted(chosen, reverse=True):
+        if rng.random() < 0.6:
+            new = str(rng.choice(NUMBERS + WORDS))
+        else:
+            new = values[int(rng.integers(len(values)))][0].strip("'")
+        new = re.sub(r"[\s'\x00]", "", new) or "?"
+        text = text[: values[k].start()] + (new if new in ".?" else f"'{new}'") + text[values[k].end() :]
     return text
 
 

@@ -15,6 +15,8 @@ _PART = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)")
 _NO_ATOM = "Va", "Vac", "X"
 #: Relative differences that rounding, isotopes and refined occupancies explain.
 _COUNT_TOL, _WEIGHT_TOL, _DENSITY_TOL, _VOLUME_TOL = 0.02, 0.02, 0.05, 0.02
+#: Elements of which a formula unit has two atoms.
+_DIATOMIC = {"H", "N", "O", "F", "Cl"}
 _DEUTERIUM = 2.0141
 #: Daltons in a cubic angstrom -> g/cm3.
 _DENSITY = 1.66053907
@@ -193,7 +195,10 @@ def _masses(claims, formula_mass, mass):
 def _is_whole_cell(claims):
     """Whether the formula is that of the cell, as some programs write it: Z is its largest common divisor."""
     counts = claims.formula.values()
-    return all(count == int(count) for count in counts) and gcd(*map(int, counts)) == claims.z
+    if any(count != int(count) for count in counts):
+        return False
+    unit = 2 if len(claims.formula) == 1 and _DIATOMIC >= claims.formula.keys() else 1
+    return gcd(*map(int, counts)) in (claims.z, unit * claims.z)
 
 
 def _units(claims, made):
