@@ -197,7 +197,7 @@ def _is_whole_cell(claims):
     counts = claims.formula.values()
     if any(count != int(count) for count in counts):
         return False
-    unit = 2 if len(claims.formula) == 1 and _DIATOMIC >= claims.formula.keys() else 1
+    unit = 2 if len(claims.formula) == 1 and claims.formula.keys() <= _DIATOMIC else 1
     return gcd(*map(int, counts)) in (claims.z, unit * claims.z)
 
 
