@@ -19,10 +19,16 @@ _MOST_LISTED = 20
 
 
 class Named(NamedTuple):
-    """Crystals, and the name of each row: a file name, the id of a material, or the row number."""
+    """Crystals, and what each row is called in tables: by its name (a file name or an id), or by its number."""
 
     X: object
     ids: list
+    has_names: bool
+
+    @property
+    def names(self):
+        """The names of the rows, None if they have none. The number of a row is never a name."""
+        return self.ids if self.has_names else None
 
 
 @contextlib.contextmanager
@@ -151,7 +157,7 @@ def _loaded(store):
     from .. import Crystals
 
     X = Crystals.load(store, mmap_mode="r")
-    return Named(X, stored_ids(store, len(X)))
+    return Named(X, stored_ids(store, len(X)), has_names(store))
 
 
 def elements_of(X):
@@ -223,12 +229,17 @@ def _reason(why, name):
     return re.sub(rf"^row \d+(, {re.escape(name)})?(: | )", "", why)
 
 
+def has_names(store):
+    """Whether the rows of a store have names."""
+    return (store / "ids.csv").is_file()
+
+
 def stored_ids(store, n_crystals):
     """Names of the rows of a store, or their numbers if it has no names."""
     import pandas as pd
 
     file = store / "ids.csv"
-    if not file.is_file():
+    if not has_names(store):
         return [str(row) for row in range(n_crystals)]
     names = pd.read_csv(file, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")["id"].tolist()
     if len(names) != n_crystals:
@@ -238,9 +249,12 @@ def stored_ids(store, n_crystals):
 
 def _key(sources, featurizer):
     """Identifies the files in their present state, and the settings."""
+    from .._structures.sources.folders import walk
+    from .._structures.sources.skipped import Skipped
+
     digest = hashlib.sha256()
     for path in sources:
-        for file in sorted(path.rglob("*.[cC][iI][fF]")) if path.is_dir() else [path]:
+        for file in walk(path, Skipped("")) if path.is_dir() else [path]:
             with contextlib.suppress(OSError):
                 stat = file.stat()
                 digest.update(repr((str(file), stat.st_size, stat.st_mtime_ns)).encode(errors="surrogateescape"))

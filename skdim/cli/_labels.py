@@ -6,7 +6,8 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
-from ._crystals import Named, check_sources, crystals_of, reader_of, report
+from ._crystals import check_sources, crystals_of, has_names, reader_of, report
+from ._names import no_names, rows_by_name
 from ._terminal import say
 
 #: Columns that may hold the name of a structure.
@@ -76,11 +77,13 @@ def check_labels(args):
     elif args.id:
         raise ValueError("--id can be used only with --structures")
     try:
-        check_sources(args.structures or [args.table], args)
+        source = check_sources(args.structures or [args.table], args)
     except ValueError as error:
         if not args.structures:
             error.add_note("If the structures are not in the table, add their source: --structures my_cifs/")
         raise
+    if args.structures and not (has_names(args.structures[0]) if source is None else source.has_names):
+        raise no_names(args.table)
     name = key or next((name for name in _KEYS if columns.count(name) == 1), None)  # for messages
     wanted = list(dict.fromkeys([args.target, *([name] if name else [])]))
     is_csv = args.table.suffix.lower() == ".csv"
@@ -119,7 +122,7 @@ def labelled_crystals(args, labels, work, featurizer):
     named = crystals_of(args.structures or [args.table], work, featurizer)
     y = labels["y"].to_numpy()
     if args.structures:
-        rows = _rows_by_name(labels["key"], named.ids, args)
+        rows = rows_by_name(labels["key"].tolist(), named, args.table)
     elif len(named.X) == len(y):
         rows = np.arange(len(y))
     else:
@@ -138,8 +141,8 @@ def labelled_crystals(args, labels, work, featurizer):
     if not len(used):
         raise ValueError(f"no row of {args.table} has both a label and a structure")
     X = named.X[rows[used]]
-    used_ids = [named.ids[row] for row in rows[used]]
-    n_failed = report(Named(X, used_ids), args.output, reader_of(args.structures or [args.table]))
+    used_rows = named._replace(X=X, ids=[named.ids[row] for row in rows[used]])
+    n_failed = report(used_rows, args.output, reader_of(args.structures or [args.table]))
     good = ~X.failed
     if not good.any():
         raise ValueError("all structures with a label failed")
@@ -168,38 +171,3 @@ def _check_column(name, columns, path, option):
         near = difflib.get_close_matches(name, columns, 1) if len(columns) > 1 else []
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"{option} {name}: column not found in {path}. Available: {name_columns(columns)}{hint}")
-
-
-def _rows_by_name(keys, ids, args):
-    """Row of each key among the ids, by the full name or without folder and suffix; -1 if there is none."""
-    import numpy as np
-
-    whole: dict[str, list[int]] = {}
-    bare: dict[str, list[int]] = {}
-    for row, name in enumerate(ids):
-        if name:
-            whole.setdefault(name, []).append(row)
-            bare.setdefault(_bare(name), []).append(row)
-    matches = []
-    for key in keys:
-        same = whole.get(key) or bare.get(_bare(key)) or [-1]
-        if len(same) > 1 and key in whole:
-            raise ValueError(f"{key!r} of {args.table} matches {len(same)} structures of that name: rename them")
-        if len(same) > 1:
-            raise ValueError(
-                f"{key!r} of {args.table} matches {' and '.join(repr(ids[k]) for k in same[:2])}: use full names in "
-                "the table"
-            )
-        matches.append(same[0])
-    rows = np.array(matches)
-    if (rows < 0).all():
-        raise ValueError(
-            f"no name in {args.table} matches a structure: names in the table are like {keys.iloc[0]!r}, names of the "
-            f"structures like {ids[0]!r}"
-        )
-    return rows
-
-
-def _bare(name):
-    name = name.rsplit("/", 1)[-1]
-    return name[:-4] if name.lower().endswith(".cif") else name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._crystals import Named, featurize, is_store, report, stored_ids
+from ._crystals import Named, featurize, has_names, is_store, report, stored_ids
 from ._terminal import DONE, SOME_FAILED, add_featurizing, add_sources, say
 
 _DESCRIPTION = """\
@@ -58,7 +58,7 @@ def run(args):
         **settings, oxidation_states=args.oxidation_states, n_jobs=args.jobs, on_error="warn", verbose=1
     )
     X = featurize(featurizer, open_sources(args.sources), args.output)
-    n_failed = report(Named(X, stored_ids(args.output, len(X))), None)
+    n_failed = report(Named(X, stored_ids(args.output, len(X)), has_names(args.output)), None)
     if n_failed:
         say(f"  see {args.output / 'failures.csv'}")
     say(f"{args.output}: {X!r}")

@@ -168,7 +168,7 @@ def test_a_name_that_matches_two_structures_is_an_error(suffix, cifs, refused, t
     texts = [(cifs / f"s{k}.cif").read_text() for k in range(4)]
     both = write(tmp_path / "s.parquet", id=["s0", "s0", "s1", None], cif=texts)
     table = write(tmp_path / f"t{suffix}", id=["s1", "s0", None], energy=[1.0, 2.0, 3.0])
-    message = f"'s0' of {table} matches 2 structures of that name: rename them"
+    message = f"'s0' in {table} matches 2 structures of that name, which are not the same crystal (rows 0 and 1)"
     assert message in refused(table, "--structures", both)
     write(table, id=["s1", None], energy=[1.0, 3.0])
     args = arguments(table, both)
@@ -180,8 +180,8 @@ def test_a_name_that_matches_two_structures_is_an_error(suffix, cifs, refused, t
     [
         (
             [("t0", 1), ("t1", 2)],
-            "no name in {table} matches a structure: names in the table are like 't0', names of the structures like "
-            "'s0.cif'",
+            "no name in {table} is that of a structure: names there are 't0', 't1'; those of the structures are "
+            "'s0.cif', 's1.cif', 's2.cif', ...",
         ),
         ([("s0", None), ("t1", 2)], "no row of {table} has both a label and a structure"),
     ],
@@ -190,6 +190,61 @@ def test_no_labelled_structure_is_an_error(rows, message, cifs, refused, tmp_pat
     table = tmp_path / "t.csv"
     pd.DataFrame(rows, columns=["id", "energy"]).to_csv(table, index=False)
     assert message.format(table=table) in refused(table, "--structures", cifs)
+
+
+def test_row_numbers_are_not_names(cifs, refused, tmp_path):
+    """Labels with ids 1 to n, and structures without ids: each would go to the next crystal."""
+    texts = [(cifs / f"s{k}.cif").read_text() for k in range(4)]
+    structures = write(tmp_path / "structures.csv", cif=texts)
+    table = write(tmp_path / "t.csv", id=[1, 2, 3, 4], energy=[1.0, 2, 3, 4])
+    message = f"the structures have no names, so the labels in {table} cannot be joined to them: add a column 'id'"
+    assert message in refused(table, "--structures", structures)
+    SiteNetFeaturizer().transform_to_disk(structures, tmp_path / "store")
+    assert message in refused(table, "--structures", tmp_path / "store")
+    both = [structures, write(tmp_path / "more.csv", cif=texts)]
+    assert f"no name in {table} is that of a structure" in refused(table, "--structures", *both)
+
+
+def test_names_with_and_without_folders(structures, refused, tmp_path):
+    for name, k in (("oxides/MgO", 0), ("oxides/CaO", 1), ("sulfides/CaO", 2)):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / f"{name}.cif").write_text(structures[k].to(fmt="cif"))
+    folder = tmp_path / "data"
+
+    def read(*keys):
+        table = write(tmp_path / "t.csv", id=list(keys), energy=[float(k) for k in range(len(keys))])
+        args = arguments(table, folder)
+        return crystals(args, check_labels(args)).X.formulas
+
+    formulas = [structure.composition.reduced_formula for structure in structures]
+    assert read("MgO", "oxides/CaO.cif", "sulfides/CaO") == formulas[:3]
+    assert read("data/oxides/MgO.cif", "data\\sulfides\\CaO.cif") == [formulas[0], formulas[2]]
+    table = tmp_path / "t.csv"
+    for keys, message in (
+        (["CaO"], f"'CaO' in {table} matches 2 structures ('oxides/CaO.cif', 'sulfides/CaO.cif'): give the whole name"),
+        (["sulfides/MgO"], f"no name in {table} is that of a structure: names there are 'sulfides/MgO'"),
+        (["MgO", "a/oxides/MgO", "b/oxides/MgO"], f"in {table} both match the structure 'oxides/MgO.cif': give whole"),
+    ):
+        write(table, id=keys, energy=[1.0] * len(keys))
+        assert message in refused(table, "--structures", folder)
+
+
+def test_a_crystal_that_is_named_twice(cifs, tmp_path):
+    """Of two equal crystals it does not matter which is used."""
+    texts = [(cifs / f"s{k}.cif").read_text() for k in (0, 1, 0)]
+    both = write(tmp_path / "s.csv", id=["a", "b", "a"], cif=texts)
+    args = arguments(write(tmp_path / "t.csv", id=["a", "b"], energy=[1.0, 2.0]), both)
+    assert crystals(args, check_labels(args)).y.tolist() == [1, 2]
+
+
+def test_a_file_with_several_crystals_has_no_label(cifs, refused, tmp_path):
+    text = "".join((cifs / f"s{k}.cif").read_text() for k in range(2))
+    (tmp_path / "run.cif").write_text(text)
+    table = write(tmp_path / "t.csv", id=["run"], energy=[1.0])
+    message = f"'run' in {table} is a file with 2 structures: name one of them, such as"
+    assert message in refused(table, "--structures", tmp_path / "run.cif")
+    args = arguments(write(table, id=["run#2"], energy=[1.0]), tmp_path / "run.cif")
+    assert crystals(args, check_labels(args)).y.tolist() == [1]
 
 
 def test_rows_that_fail_are_left_out(cifs, refused, tmp_path, capsys):
