@@ -188,7 +188,7 @@ def test_data_frames_have_the_index_of_the_crystals(transformer, series):
 
 
 def test_data_frames_of_baselines_have_the_index_of_the_structures(series):
-    frame = XRDPattern().set_output(transform="pandas").fit_transform(series[:3])
+    frame = XRDPattern().set_output(transform="pandas").fit_transform(series.iloc[:3])
     assert_index_equal(frame.index, series.index[:3], exact="equiv")
 
 
