@@ -1,5 +1,5 @@
-"""From structures to :class:`skdim.Crystals`, in memory or straight to disk.
+"""From structures to :class:`skdim.Crystals`, in memory or on disk.
 
-It imports from the rooms that know structures and crystals (``_structures``, ``_crystals``, ``_geometry``,
-``_chemistry``, ``_shared``), and from no network.
+It imports the rooms for structures and crystals (``_structures``, ``_crystals``, ``_geometry``, ``_chemistry``,
+``_shared``) and no networks.
 """

@@ -1,4 +1,4 @@
-"""A store in the making: its columns so far, and a journal that says how much of them counts."""
+"""An unfinished store: its columns, and a journal of the chunks that are complete."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from .._shared.headers import FileFormat
 from .._shared.locks import lock_file, unlock_file
 from .._structures.errors import StructureError
 
-_FORMAT = FileFormat("skdim.Crystals.partial", 2, "an unfinished Crystals store", "remove that folder to start anew")
+_FORMAT = FileFormat("skdim.Crystals.partial", 2, "an unfinished Crystals store", "remove that folder to start again")
 _JOURNAL, _STORE = "journal.jsonl", "store"
 
 
 class ChunkJournal(contextlib.AbstractContextManager):
-    """Chunks of rows, appended to the columns of a store, each of which counts once it is on the disk with all it has.
+    """Append chunks of rows to the columns of a store.
 
-    A line of the journal is a chunk; it counts once it has its end. Whatever the files hold beyond the last such line
-    is what a kill has left, and is cut off.
+    Each line of the journal is one chunk; it is written when all data of the chunk is on the disk. Data of incomplete
+    chunks, which a killed run leaves, is removed.
 
     Parameters
     ----------
     folder : Path
-        Made, or found as an earlier run has left it.
+        New, or left by an earlier run.
     head : dict
-        What this run must share with that one, as JSON gives it back.
+        Values for JSON that must be equal to those of the earlier run.
     names : bool
-        Whether rows have ids, to be kept.
+        Whether rows have ids, which are saved.
 
     Attributes
     ----------
     chunks : list of (int, str)
-        Length and fingerprint of each chunk that is there.
+        Length and hash of each complete chunk.
 
     Raises
     ------
-    RuntimeError
-        If another run works in the folder.
+    LockedError
+        If another run uses the folder.
     ValueError
-        If the folder is of another run, or damaged.
+        If the folder is damaged, or belongs to a run with other settings.
     """
 
     def __init__(self, folder, head, names):
@@ -53,7 +53,7 @@ class ChunkJournal(contextlib.AbstractContextManager):
         self._journal = open(folder / _JOURNAL, "a+b")  # noqa: SIM115
         self._columns = contextlib.ExitStack()
         try:
-            lock_file(self._journal, f"{folder} is in use by another run: wait for its end")
+            lock_file(self._journal, f"{folder} is in use by another run: wait until it ends")
             lengths, n_bytes = self._resume(head)
             try:
                 self._writer = self._columns.enter_context(StoreWriter(folder / _STORE, lengths))
@@ -62,7 +62,7 @@ class ChunkJournal(contextlib.AbstractContextManager):
             if names:
                 self._ids = self._columns.enter_context(open(folder / _STORE / "ids.csv", "ab"))  # noqa: SIM115
                 if self._ids.tell() < n_bytes:
-                    raise self._damaged(f"{self._ids.name} is shorter than it was")
+                    raise self._damaged(f"{self._ids.name} is too short")
                 self._ids.truncate(n_bytes)
                 if not n_bytes:
                     self._ids.write(b"id\r\n")
@@ -72,7 +72,7 @@ class ChunkJournal(contextlib.AbstractContextManager):
             raise
 
     def _resume(self, head):
-        """Read the journal: how much of each column, and how many bytes of the ids, count."""
+        """Read the journal; return the lengths of the columns and the number of bytes of the ids."""
         self.chunks, lengths, n_bytes, end = [], None, 0, 0
         self._journal.seek(0)
         for number, line in enumerate(self._journal):
@@ -94,8 +94,8 @@ class ChunkJournal(contextlib.AbstractContextManager):
                 )
                 if different:
                     raise ValueError(
-                        f"{self._folder} is of a run with other {' and '.join(different)}: go on with what it began "
-                        "with, or remove that folder to begin anew"
+                        f"{self._folder} belongs to a run with other {' and '.join(different)}: use the same to resume "
+                        "it, or remove that folder to start again"
                     )
             end += len(line)
         self._journal.truncate(end)
@@ -104,21 +104,21 @@ class ChunkJournal(contextlib.AbstractContextManager):
         return lengths, n_bytes
 
     def append(self, ids, digest, parts):
-        """Add a chunk.
+        """Append a chunk.
 
         Parameters
         ----------
         ids : list of str or None
         digest : str
-            Fingerprint of its rows.
+            Hash of its rows.
         parts : iterable of (Crystals, dict of int to StructureError, list of (int, str, str, str))
-            Consecutive rows, which of them failed, and remarks as of ``featurize_rows``.
+            Consecutive rows, their errors and warnings, as in FeaturizedRows.
         """
         start = sum(n for n, _ in self.chunks)
-        failures, remarks, row = [], [], start
-        for crystals, errors, said in parts:
+        failures, all_warnings, row = [], [], start
+        for crystals, errors, warnings in parts:
             self._writer.append(crystals)
-            remarks += [[k, ids[k - start] or name, formula, text] for k, formula, text, name in said]
+            all_warnings += [[k, ids[k - start] or name, formula, text] for k, formula, text, name in warnings]
             failures += [
                 [row + k, ids[row + k - start] or error.name, error.formula, error.reason]
                 for k, error in errors.items()
@@ -127,35 +127,37 @@ class ChunkJournal(contextlib.AbstractContextManager):
         n_bytes = 0
         if self._ids is not None:
             text = io.StringIO(newline="")
-            csv.writer(text).writerows([own] for own in ids)
+            csv.writer(text).writerows([row_id] for row_id in ids)
             self._ids.write(text.getvalue().encode(errors="surrogateescape"))
             self._ids.flush()
             os.fsync(self._ids.fileno())
             n_bytes = self._ids.tell()
         self._writer.sync()
-        told = {"failures": failures, "remarks": remarks}
-        self._write({"rows": len(ids), "source": digest, "lengths": self._writer.lengths, "ids": n_bytes, **told})
+        tables = {"failures": failures, "warnings": all_warnings}
+        self._write({"rows": len(ids), "source": digest, "lengths": self._writer.lengths, "ids": n_bytes, **tables})
         self.chunks.append((len(ids), digest))
 
     def complete(self, path, site_features, settings, index=None):
-        """Make the whole the store ``path``; returns the number of remarks, and the first of them."""
+        """Finish the store and move it to ``path``; return the number of warnings and the first one."""
         store = self._folder / _STORE
         self._writer.finish()
         errors = {
-            row: str(StructureError(row, formula, why, name)) for row, name, formula, why in self._told("failures")
+            row: str(StructureError(row, formula, reason, name))
+            for row, name, formula, reason in self._entries("failures")
         }
-        for name, what in (("failures", "reason"), ("remarks", "remark")):
+        for name, last_column in (("failures", "reason"), ("warnings", "warning")):
             with open(store / f"{name}.csv", "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
                 table = csv.writer(file)
-                table.writerow(["row", "id", "formula", what])
-                table.writerows(self._told(name))
+                table.writerow(["row", "id", "formula", last_column])
+                table.writerows(self._entries(name))
         write_header(store, self._writer.lengths, site_features, settings, errors, index)
-        self._columns.close()  # not every system renames a folder with open files
+        self._columns.close()  # a folder with open files cannot be renamed on Windows
         store.rename(path)
         self._is_complete = True
-        return sum(1 for _ in self._told("remarks")), next(self._told("remarks"), None)
+        return sum(1 for _ in self._entries("warnings")), next(self._entries("warnings"), None)
 
-    def _told(self, name):
+    def _entries(self, name):
+        """Yield the failures or warnings of all chunks."""
         self._journal.seek(0)
         for number, line in enumerate(self._journal):
             if number:
@@ -173,5 +175,5 @@ class ChunkJournal(contextlib.AbstractContextManager):
         self._journal.flush()
         os.fsync(self._journal.fileno())
 
-    def _damaged(self, why):
-        return ValueError(f"{self._folder} is damaged: {why}; remove the folder to begin anew")
+    def _damaged(self, reason):
+        return ValueError(f"{self._folder} is damaged: {reason}; remove the folder to start again")

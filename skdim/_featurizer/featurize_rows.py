@@ -1,68 +1,91 @@
-"""Structures -> the columns of a Crystals: read, find the sites and distances, merge, lay flat."""
+"""Featurize structures: read them, find sites and distances, merge equivalent sites, and join all in flat columns."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from .._chemistry.elements import SYMBOLS
 from .._chemistry.oxidation import oxidation_states
 from .._geometry.lattice import GeometryError
-from .._geometry.merge_sites import compress_sites, keep_all
+from .._geometry.merge_sites import CompressedSites, compress_sites, keep_all
 from .._geometry.primitive_cell import Cell, least_sites, primitive_cell
 from .._geometry.supercell import nearest_pair, supercell_distances
 from .._shared.ragged import offsets_of
 from .._structures.errors import StructureError
 from .._structures.read import formula_of, name_of, read_structure, site_numbers
 
-#: Sites nearer than this, in angstrom, are one site written twice; no two nuclei in a solid are (H-H: 0.74).
+#: In angstrom. Closer sites are duplicates: the shortest distance of nuclei in solids is 0.74 (H-H).
 MIN_DISTANCE = 0.5
 
 
+class FeaturizedRows(NamedTuple):
+    """Consecutive rows of X, featurized.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray
+        Columns of Crystals.
+    errors : dict of int to StructureError
+        The rows that failed, counted from the first of these rows.
+    warnings : list of (int, str, str, str)
+        Arguments of a StructureError for each warning: position in X, formula, text, and name or None. They are not
+        raised here, because warnings of worker processes are lost.
+    """
+
+    columns: dict
+    errors: dict
+    warnings: list
+
+
+class _FeaturizedStructure(NamedTuple):
+    """Site classes of one structure: their elements and oxidation states, their pairs, and the class of each site."""
+
+    numbers: np.ndarray
+    oxidation_states: np.ndarray
+    sites: CompressedSites
+    site_class: np.ndarray
+
+
 def featurize_rows(raws, first_row, options):
-    """Featurize some rows of X.
+    """Featurize consecutive rows of X.
 
     Parameters
     ----------
     raws : iterable
-        What the user holds, row by row.
+        The rows as the user passed them.
     first_row : int
-        Position of the first of them in X, for the messages.
+        Position of the first one in X, for messages.
     options : dict
-        The settings of the featurizer, ``guess_time_limit`` and ``keep_errors``.
+        Settings of the featurizer, ``guess_time_limit``, ``strict_cif`` and ``keep_errors``.
 
     Returns
     -------
-    columns : dict of str to ndarray
-        The columns of a Crystals.
-    errors : dict of int to StructureError
-        Which of these rows failed, counted from 0, and why; empty unless ``keep_errors``.
-    remarks : list of (int, str, str, str)
-        Position in X, formula, what should be known of how a row was read, and its name or None. (Not warned here:
-        warnings of other processes reach nobody.)
+    FeaturizedRows
+        Without errors, unless ``keep_errors``.
     """
-    sites: list = []
-    errors: dict[int, StructureError] = {}
-    remarks: list[tuple] = []
+    structures: list[_FeaturizedStructure | None] = []
+    result = FeaturizedRows({}, {}, [])
     for k, raw in enumerate(raws):
         try:
-            sites.append(_featurize(raw, first_row + k, options, remarks))
+            structures.append(_featurize(raw, first_row + k, options, result.warnings))
         except StructureError as error:
             if not options["keep_errors"]:
                 raise
-            errors[k] = error
-            sites.append(None)
-    return _to_columns(sites), errors, remarks
+            result.errors[k] = error
+            structures.append(None)
+    return result._replace(columns=_to_columns(structures))
 
 
-def _featurize(raw, row, options, remarks):
-    """Numbers and oxidation states of the classes, compressed sites, and class of each input site, of one structure."""
+def _featurize(raw, row, options, warnings):
     structure = read_structure(
         raw,
         row,
         disordered=options["disordered"],
         oxidation_states=options["oxidation_states"] == "species",
         strict_cif=options["strict_cif"],
-        remarks=remarks,
+        remarks=warnings,
     )
     numbers = site_numbers(structure)
     if options["oxidation_states"] is None:
@@ -71,26 +94,26 @@ def _featurize(raw, row, options, remarks):
         oxidation = oxidation_states(structure, options["oxidation_states"], time_limit=options["guess_time_limit"])
     try:
         cell, distances = _sites_and_distances(structure, _kinds(numbers, oxidation), options)
-        _check_apart(distances, cell, numbers)
+        _check_min_distance(distances, cell, numbers)
     except GeometryError as error:
         raise StructureError(row, formula_of(structure), str(error), name_of(raw)) from error
     if options["compress"]:
-        compressed = compress_sites(distances, cell.kinds, options["distance_tol"])
+        sites = compress_sites(distances, cell.kinds, options["distance_tol"])
     else:
-        compressed = keep_all(distances, cell.kinds)
-    class_of_input = compressed.class_of[cell.site_of]
-    # One input site of each class tells the class's element and oxidation state.
-    example = np.zeros(len(compressed.kinds), dtype=np.int64)
-    example[class_of_input] = np.arange(len(numbers))
-    return numbers[example], oxidation[example], compressed, class_of_input
+        sites = keep_all(distances, cell.kinds)
+    site_class = sites.class_of[cell.site_of]
+    # One input site of each class, which has the element and oxidation state of the class.
+    example = np.zeros(len(sites.kinds), dtype=np.int64)
+    example[site_class] = np.arange(len(numbers))
+    return _FeaturizedStructure(numbers[example], oxidation[example], sites, site_class)
 
 
 def _kinds(numbers, oxidation):
-    """Integer labels of the sites that are alike to start with: those of one element and oxidation state."""
+    """Integer label of each site: equal for sites of the same element and oxidation state."""
     kinds = numbers.astype(np.int64)
     if oxidation.any():
         species = np.unique(np.column_stack([numbers, oxidation]), axis=0, return_inverse=True)
-        # Numbered in the order of the species, not of the sites: the choice of the supercell reads the labels.
+        # Sorted by species, not by order of appearance: the choice of the supercell depends on the labels.
         kinds = kinds * 1000 + species[1].ravel()
     return kinds
 
@@ -99,7 +122,7 @@ def _sites_and_distances(structure, kinds, options):
     lattice = np.array(structure.lattice.matrix, dtype=float)
     coords = np.array(structure.frac_coords, dtype=float)
     limit, as_given = options["max_sites"], options["supercell"] == "none"
-    # Before anything is made that is as large as the number of sites squared.
+    # Checked before arrays of n_sites ** 2 elements are made.
     _check_count(len(kinds) if as_given else least_sites(kinds), limit, "cell" if as_given else "primitive cell")
     if as_given:
         cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
@@ -109,48 +132,49 @@ def _sites_and_distances(structure, kinds, options):
     return cell, supercell_distances(cell, limit, grow=options["supercell"] == "orthorhombic")
 
 
-def _check_count(n, limit, what):
+def _check_count(n, limit, cell_name):
     if n > limit:
         raise GeometryError(
-            f"its {what} has {n} sites, more than max_sites={limit}: raise max_sites, or leave the structure out"
+            f"its {cell_name} has {n} sites, more than max_sites={limit}: raise max_sites, or leave the structure out"
         )
 
 
-def _check_apart(distances, cell, numbers):
-    nearest, i, j = nearest_pair(distances)
-    if nearest >= MIN_DISTANCE:
+def _check_min_distance(distances, cell, numbers):
+    distance, i, j = nearest_pair(distances)
+    if distance >= MIN_DISTANCE:
         return
-    # Named as the user numbers them: the first input site that is this primitive site.
+    # Numbered as in the input: the first input site of each primitive site.
     i, j = (int(np.argmax(cell.site_of == site)) for site in (i, j))
     names = [f"{site} ({SYMBOLS[numbers[site]]})" for site in sorted({i, j})]
-    what = f"sites {' and '.join(names)} are" if len(names) == 2 else f"site {names[0]} and its periodic image are"
+    pair = f"sites {' and '.join(names)} are" if len(names) == 2 else f"site {names[0]} and its periodic image are"
     raise GeometryError(
-        f"{what} {nearest:.3g} angstrom apart, less than {MIN_DISTANCE}: remove a site written twice, or check the "
+        f"{pair} {distance:.3g} angstrom apart, less than {MIN_DISTANCE}: remove duplicate sites, or check the "
         "coordinates and the lattice"
     )
 
 
-def _to_columns(sites):
-    present = [s for s in sites if s is not None]
-    compressed = [s[2] for s in present]
+def _to_columns(structures):
+    """Join featurized structures in the columns of Crystals; None stands for a row that failed."""
+    present = [structure for structure in structures if structure is not None]
 
-    def offsets(lengths):
-        # A failed row has no sites.
-        lengths = iter(lengths)
-        return offsets_of([0 if s is None else next(lengths) for s in sites])
+    def offsets(field):
+        return offsets_of([0 if structure is None else len(getattr(structure, field)) for structure in structures])
 
-    def flat(values):
-        return np.concatenate([np.zeros(0, dtype=np.int64), *values])
+    def flat(arrays):
+        return np.concatenate([np.zeros(0, dtype=np.int64), *arrays])
+
+    def flat_sites(field):
+        return flat(getattr(structure.sites, field) for structure in present)
 
     return {
-        "class_offsets": offsets(len(c.kinds) for c in compressed),
-        "site_offsets": offsets(len(s[3]) for s in present),
-        "numbers": flat(s[0] for s in present),
-        "oxidation_states": flat(s[1] for s in present),
-        "multiplicity": flat(c.multiplicity for c in compressed),
-        "pair_offsets": offsets_of(flat(c.n_pairs for c in compressed)),
-        "site_class": flat(s[3] for s in present),
-        "neighbour": flat(c.neighbour for c in compressed),
-        "distance": flat(c.distance for c in compressed),
-        "count": flat(c.count for c in compressed),
+        "class_offsets": offsets("numbers"),
+        "site_offsets": offsets("site_class"),
+        "numbers": flat(structure.numbers for structure in present),
+        "oxidation_states": flat(structure.oxidation_states for structure in present),
+        "multiplicity": flat_sites("multiplicity"),
+        "pair_offsets": offsets_of(flat_sites("n_pairs")),
+        "site_class": flat(structure.site_class for structure in present),
+        "neighbour": flat_sites("neighbour"),
+        "distance": flat_sites("distance"),
+        "count": flat_sites("count"),
     }

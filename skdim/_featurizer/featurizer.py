@@ -1,4 +1,4 @@
-"""SiteNetFeaturizer: structures -> Crystals."""
+"""SiteNetFeaturizer: from structures to Crystals."""
 
 from __future__ import annotations
 
@@ -24,56 +24,54 @@ from .featurize_rows import MIN_DISTANCE, featurize_rows
 
 
 class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_keys=None):
-    """Turn crystal structures into the sites and distances that Site-Net reads.
+    """Convert crystal structures to the sites and distances that Site-Net takes.
 
-    For each structure: find the primitive cell; grow from it a supercell of at most ``max_sites`` sites, as close to
-    an orthorhombic box with equal edges as integers allow; take the minimum-image distance in it from every primitive
-    site to every supercell site; and merge what is the same to the network (see :class:`Crystals`). The result does
-    not depend on the orientation, the origin, the order of the sites or the choice of the cell.
+    For each structure, the featurizer finds the primitive cell and makes a nearly cubic supercell of at most
+    ``max_sites`` sites. It computes the minimum-image distances from every primitive site to every site of the
+    supercell and merges sites and pairs that are identical for the network (see :class:`Crystals`). The result does not
+    depend on the orientation, the origin, the order of the sites or the choice of the cell.
 
-    The transformer is stateless: ``fit`` only checks the parameters.
+    The transformer is stateless: ``fit`` checks the parameters only.
 
     Parameters
     ----------
     max_sites : int, default=50
-        Upper limit of the supercell's sites. A structure whose primitive cell is larger is an error. The paper used 50
-        for Deep InfoMax and 100 or 500 for supervised Site-Nets.
+        Maximum number of sites of the supercell. A larger primitive cell is an error. The paper used 50 for Deep
+        InfoMax and 100 or 500 for supervised Site-Nets.
     supercell : {"orthorhombic", "primitive", "none"}, default="orthorhombic"
-        "orthorhombic" grows the supercell; "primitive" stops at the primitive cell; "none" takes each cell as it was
-        handed over.
+        "orthorhombic" makes a nearly cubic supercell; "primitive" uses the primitive cell; "none" uses the cell as
+        given.
     site_features : sequence of str, default=None
-        Elemental properties that the networks are given. None takes all of ``skdim.ALL_SITE_FEATURES``, which measures
-        better than the paper's eight (``skdim.PAPER_SITE_FEATURES``) with every model.
+        Elemental properties that networks are given. None takes all of ``skdim.ALL_SITE_FEATURES``, which performed
+        better in our benchmarks than the eight of the paper (``skdim.PAPER_SITE_FEATURES``) with every model.
     oxidation_states : {"species", "guess"} or None, default=None
-        Adds the oxidation state as a further feature: the one that the structure's species carry, or guessed from the
-        composition by pymatgen (at most ``guess_time_limit`` seconds a formula, remembered per reduced formula).
-        0 where unknown.
+        Add the oxidation state as a site feature: that of the species, or a guess of pymatgen from the composition,
+        cached per reduced formula. 0 if unknown.
     guess_time_limit : float, default=5.0
-        In seconds, for ``oxidation_states="guess"``.
+        In seconds per formula, for ``oxidation_states="guess"``.
     distance_tol : float, default=1e-3
-        In angstrom. Distances closer than this count as equal when sites and pairs are merged.
+        In angstrom. Sites and pairs are merged if their distances differ by at most this much.
     symprec : float, default=1e-3
-        In angstrom. How far sites may be from where a lattice translation puts them for the cell to count as not
-        primitive.
+        In angstrom. Tolerance of the search for the primitive cell.
     compress : bool, default=True
-        False stores every primitive site and every supercell column. Networks give the same output on both; the
-        compressed form is several times smaller and faster.
+        Whether to merge equivalent sites and pairs. This does not change the output of networks and makes the data
+        several times smaller and faster.
     disordered : {"raise", "majority"}, default="raise"
-        What to do with a partially occupied site: refuse the structure, or take the species of largest occupancy.
+        What to do with partially occupied sites: raise an error, or use the species with the largest occupancy.
     strict_cif : bool, default=False
-        Whether a CIF that contradicts itself is an error instead of a warning: its formula, Z, formula weight, density,
-        cell volume or multiplicities are not those of the crystal that was read.
+        Whether inconsistent CIFs are an error instead of a warning: the formula, Z, formula weight, density, cell
+        volume or multiplicities in the file differ from those of the crystal that was read.
     on_error : {"raise", "warn"}, default="raise"
-        What to do with a structure that cannot be featurized. "warn" keeps its row, empty: it embeds as NaN, and
-        ``Crystals.errors_`` says why.
+        What to do with structures that cannot be featurized. "warn" keeps an empty row, whose vector is NaN, and the
+        reason in ``Crystals.errors_``.
     n_jobs : int, default=None
-        Processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
+        Number of processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
-        1 shows a progress bar; in a log file, a line now and then.
+        1 shows a progress bar, or lines in a log file.
 
     See Also
     --------
-    DeepInfoMaxEmbedder : Learns vectors from featurized crystals without labels.
+    DeepInfoMaxEmbedder : Learn vectors of crystals without labels.
 
     References
     ----------
@@ -96,7 +94,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         "site_features": ["array-like", None],
         "oxidation_states": [StrOptions({"species", "guess"}), None],
         "guess_time_limit": [Interval(Real, 0, None, closed="neither")],
-        # Any wider, and a site could merge with its neighbour.
+        # With a larger tolerance, a site could be merged with its neighbour.
         "distance_tol": [Interval(Real, 0, MIN_DISTANCE, closed="left")],
         "symprec": [Interval(Real, 0, None, closed="neither")],
         "compress": ["boolean"],
@@ -145,7 +143,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         return tags
 
     def fit(self, X, y=None):
-        """Check the parameters and that X is a kind of input that can be read.
+        """Check the parameters and the type of X.
 
         Parameters
         ----------
@@ -168,37 +166,39 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         Parameters
         ----------
         X : sequence of structures of length n_crystals
-            A list, tuple, object array, pandas Series or one-column DataFrame of pymatgen Structures, ASE Atoms, paths
-            of CIF files, CIF texts or pymatgen dicts, also mixed. They are not changed.
+            A list, tuple, object array, Series or one-column DataFrame (pandas, polars, pyarrow). Its rows can be
+            pymatgen Structures, ASE Atoms, paths or texts of structure files and dicts, in any mixture. They are not
+            changed.
 
         Returns
         -------
         Crystals of shape (n_crystals,)
+            With the index of a pandas Series or DataFrame.
 
         Raises
         ------
         StructureError
-            With ``on_error="raise"``, where a row cannot be featurized; it names row, formula and remedy. (A
-            ValueError with the attributes ``row``, ``formula`` and ``reason``.)
+            If a structure cannot be featurized and ``on_error="raise"``. A ValueError with the attributes ``row``,
+            ``name``, ``formula`` and ``reason``.
         """
         features = self._checked_features()
         parts = list(self._parts(as_rows(X), verbose=self.verbose))
         result = Crystals.concatenate(
-            Crystals(columns, features, self._settings(), {row: str(error) for row, error in errors.items()})
-            for columns, errors, _ in parts
+            Crystals(part.columns, features, self._settings(), {row: str(error) for row, error in part.errors.items()})
+            for part in parts
         )
         result.index = index_of(X)
-        for remark in (remark for *_, remarks in parts for remark in remarks):
-            warnings.warn(str(StructureError(*remark)), stacklevel=2)
-        _warn_of_failures(result, "errors_ of the Crystals says why")
+        for warning in (warning for part in parts for warning in part.warnings):
+            warnings.warn(str(StructureError(*warning)), stacklevel=2)
+        _warn_of_failures(result, "errors_ of the Crystals")
         return result
 
     def transform_to_disk(self, source, path, *, chunk_size=1000):
-        """Featurize any number of structures into a store on disk, in memory that does not grow with them.
+        """Featurize any number of structures into a store on disk, in constant memory.
 
-        The store appears as ``path`` once it is complete. Until then what is done lies in a hidden folder beside it: a
-        run that was killed, at whatever moment, goes on from there when it is started again with the same source and
-        settings. (It reads the source from the start to see that it is the same, which takes little time.)
+        The store is written atomically. Until it is complete, the work is saved in a hidden folder next to it: if the
+        run is killed, call the method again with the same source and settings to resume it. (The source is read again
+        from the start to check that it has not changed, which takes little time.)
 
         Parameters
         ----------
@@ -216,12 +216,13 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
 
             A CIF in a folder or an archive of more than 64 MB fails.
         path : str or Path
-            The new store. Beside its columns it has ``failures.csv`` (row, id, formula and reason of each row that
-            failed); ``remarks.csv`` (row, id, formula and remark: of several crystals in a CIF the first is read, and
-            the like); and, if rows of the source have names, ``ids.csv``: a file's name, a material's id, or the id in
-            the database, row by row.
+            The new store. Besides the columns, it contains ``failures.csv`` (row, id, formula and reason of each row
+            that failed), ``warnings.csv`` (row, id, formula and warning, for example of CIFs with several crystals)
+            and, if the rows of the source have names, ``ids.csv`` (name of the file, or id of the material, of each
+            row).
         chunk_size : int, default=1000
-            Rows that are read, featurized by ``n_jobs`` processes and written at a time; a kill loses at most as many.
+            Number of rows that are read, featurized by ``n_jobs`` processes and written at a time. If the run is
+            killed, at most this many rows are lost.
 
         Returns
         -------
@@ -231,11 +232,11 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         Raises
         ------
         FileExistsError
-            If ``path`` exists. A store there is complete: ``Crystals.load(path, mmap_mode="r")`` opens it.
+            If ``path`` exists. It is complete and can be opened by ``Crystals.load(path, mmap_mode="r")``.
         StructureError
-            With ``on_error="raise"``, where a row cannot be featurized. A run with ``on_error="warn"`` goes on there.
+            If a structure cannot be featurized and ``on_error="raise"``. A run with ``on_error="warn"`` resumes there.
         ValueError
-            If the source holds nothing, is nothing of these kinds, or is not what the run began with.
+            If the source is empty, of another kind, or differs from that of the run to resume.
 
         Examples
         --------
@@ -261,11 +262,11 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             chunk_size=chunk_size,
             verbose=self.verbose,
         )
-        _warn_of_failures(result, f"{path}/failures.csv says why")
+        _warn_of_failures(result, f"{path}/failures.csv")
         return result
 
     def _parts(self, rows, first_row=0, *, verbose=0):
-        """What ``featurize_rows`` returns for consecutive parts of the rows."""
+        """Iterable of FeaturizedRows for consecutive parts of the rows."""
         options = {
             **self._settings(),
             "guess_time_limit": self.guess_time_limit,
@@ -276,14 +277,14 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         if n_jobs == 1:
             counted = progress(rows, verbose=verbose, desc="featurize", unit="structure")
             return [featurize_rows(counted, first_row, options)]
-        # Several parts a process even out slow structures.
+        # Several parts per process balance slow structures.
         parts = list(gen_even_slices(len(rows), min(len(rows), 8 * n_jobs)))
         calls = (delayed(featurize_rows)(rows[part], first_row + part.start, options) for part in parts)
         results = in_processes(calls, self.n_jobs)
         return progress(results, verbose=verbose, total=len(parts), desc="featurize", unit="chunk")
 
     def get_feature_names_out(self, input_features=None):
-        """Name of the one column that a Crystals is to a Pipeline.
+        """Return the name of the only column.
 
         Parameters
         ----------
@@ -297,7 +298,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         return np.array(["crystal"], dtype=object)
 
     def set_output(self, *, transform=None):
-        """Do nothing: a Crystals is no table, so it stays a Crystals. Defined so that ``Pipeline.set_output`` works.
+        """Do nothing: the output is always Crystals. Defined for ``Pipeline.set_output``.
 
         Parameters
         ----------
@@ -317,18 +318,18 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
 
     def _settings(self):
         names = ("max_sites", "supercell", "oxidation_states", "distance_tol", "symprec", "compress", "disordered")
-        # Plain Python values: the settings are written to JSON.
-        return {name: _plain(getattr(self, name)) for name in names}
+        # Python values, because the settings are written to JSON.
+        return {name: _to_python(getattr(self, name)) for name in names}
 
 
-def _plain(value):
+def _to_python(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _warn_of_failures(crystals, where):
     if crystals.errors_:
         warnings.warn(
-            f"{len(crystals.errors_)} of {len(crystals)} structures could not be featurized; their rows stay, empty, "
-            f"and {where}. The first: {next(iter(crystals.errors_.values()))}",
+            f"{len(crystals.errors_)} of {len(crystals)} structures could not be featurized; their rows are empty, see "
+            f"{where}. The first: {next(iter(crystals.errors_.values()))}",
             stacklevel=3,
         )

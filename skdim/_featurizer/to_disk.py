@@ -1,4 +1,4 @@
-"""Featurizing to disk: chunk by chunk into a store, so that a run that was killed goes on where it was."""
+"""Featurize a source into a store on disk, chunk by chunk, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .._structures.source_rows import UNLOADED, Text
 from .._structures.sources.open_source import open_source
 from .chunk_journal import ChunkJournal
 
-#: Characters of CIFs that are held at a time: an archive may inflate without end.
-_MOST_TEXT = 2**28
+#: Maximum number of characters of a chunk: an archive can inflate to any size.
+_MAX_TEXT = 2**28
 
 
 def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk_size, identity, verbose=0):
@@ -33,15 +33,15 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     Parameters
     ----------
     featurize : callable
-        Given rows and the position of the first, returns a list of what ``featurize_rows`` returns.
+        Called with rows and the position of the first one; returns an iterable of FeaturizedRows.
     source, path, chunk_size
-        As there.
+        As in ``transform_to_disk``.
     settings, site_features
         For the header of the store.
     identity : dict
-        Whatever else a run must share with one that it goes on with.
+        What else must be equal for a run to be resumed.
     verbose : int, default=0
-        1 shows a progress bar; in a log file, a line now and then.
+        1 shows a progress bar, or lines in a log file.
 
     Returns
     -------
@@ -52,10 +52,10 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
     path, source = Path(path), open_source(source)
     work = path.parent / f".{path.name}.partial"
     if (path / HEADER).exists():
-        shutil.rmtree(work, ignore_errors=True)  # what a kill in the last step of a run has left
+        shutil.rmtree(work, ignore_errors=True)  # left if a run was killed in its last step
         raise FileExistsError(
-            f"{path} exists, and so is complete: open it with Crystals.load({str(path)!r}, mmap_mode='r'); to "
-            "featurize anew, remove it first"
+            f"{path} exists and is complete: open it with Crystals.load({str(path)!r}, mmap_mode='r'); to featurize "
+            "again, remove it first"
         )
     refuse_existing(path)
     head = as_json({**identity, "settings": settings, "site_features": site_features})
@@ -69,53 +69,55 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             ids, raws = _take(rows, n)
             if _digest(ids, raws) != expected:
                 raise ValueError(
-                    f"{source.name} has changed since the run in {work}: rows {first} to {first + n - 1} are others. "
-                    "Pass what it began with, or remove that folder to begin anew"
+                    f"{source.name} differs from that of the run in {work}: rows {first} to {first + n - 1} have "
+                    "changed. Pass the original source to resume it, or remove that folder to start again"
                 )
             first += n
             bar.update(n)
-        while (taken := _take(rows, chunk_size, _MOST_TEXT))[1]:
+        while (taken := _take(rows, chunk_size, _MAX_TEXT))[1]:
             ids, raws = taken
             try:
                 parts = (
-                    (Crystals(columns, site_features, settings), errors, remarks)
-                    for columns, errors, remarks in featurize(raws, first)
+                    (Crystals(part.columns, site_features, settings), part.errors, part.warnings)
+                    for part in featurize(raws, first)
                 )
                 journal.append(ids, _digest(ids, raws), parts)
             except StructureError as error:
                 error.name = error.name or ids[error.row - first]
                 if first:
-                    error.add_note(f"{first} rows before it are kept in {work}; with on_error='warn' the run goes on")
+                    error.add_note(
+                        f"The {first} rows before it are saved in {work}; a run with on_error='warn' resumes there"
+                    )
                 raise
             first += len(raws)
             bar.update(len(raws))
         if not first:
-            raise ValueError(f"{source.name} holds no {source.what}")
-        n_remarks, remark = journal.complete(path, site_features, settings, index)
-    if n_remarks:
-        row, name, formula, text = remark
+            raise ValueError(f"{source.name} contains no {source.what}")
+        n_warnings, warning = journal.complete(path, site_features, settings, index)
+    if n_warnings:
+        row, name, formula, text = warning
         warnings.warn(
-            f"{n_remarks} of {first} structures were read with a remark; {path / 'remarks.csv'} has them. The first: "
+            f"{n_warnings} of {first} structures were read with a warning, see {path / 'warnings.csv'}. The first: "
             f"{StructureError(row, formula, text, name)}",
             stacklevel=3,
         )
     return Crystals.load(path, mmap_mode="r")
 
 
-def _take(rows, n, most=math.inf):
-    """Ids and contents of the next rows: no more once their texts have so many characters."""
+def _take(rows, n, max_text=math.inf):
+    """Take the next n rows, or fewer once their texts have ``max_text`` characters; return ids and contents."""
     taken: list[tuple] = []
     size = 0
-    while len(taken) < n and size < most and (row := next(rows, None)):
+    while len(taken) < n and size < max_text and (row := next(rows, None)):
         taken.append(row)
         size += len(row[1].text) if isinstance(row[1], Text) else 0
-    return [own for own, _ in taken], [raw for _, raw in taken]
+    return [row_id for row_id, _ in taken], [raw for _, raw in taken]
 
 
 def _digest(ids, raws):
-    """Fingerprint of some rows."""
+    """Hash of some rows."""
     digest = hashlib.sha256()
-    for own, raw in zip(ids, raws, strict=True):
+    for row_id, raw in zip(ids, raws, strict=True):
         if isinstance(raw, UNLOADED):
             parts = [part if isinstance(part, str) else np.asarray(part).tobytes() for part in raw]
             whole = hashlib.sha256(type(raw).__name__.encode())
@@ -125,5 +127,5 @@ def _digest(ids, raws):
             content = whole.hexdigest()
         else:
             content = fingerprint(row_content(raw))
-        digest.update(json.dumps([own, content]).encode() + b"\n")
+        digest.update(json.dumps([row_id, content]).encode() + b"\n")
     return digest.hexdigest()

@@ -175,7 +175,7 @@ def featurize(featurizer, source, store):
         say(f"resuming an earlier run ({store.with_name(f'.{store.name}.partial')})")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* could not be featurized")
-        warnings.filterwarnings("ignore", ".* were read with a remark")
+        warnings.filterwarnings("ignore", ".* were read with a warning")
         X = featurizer.transform_to_disk(source, store, chunk_size=CHUNK)
     _print_warnings(store)
     return X
@@ -186,14 +186,14 @@ def _print_warnings(store):
 
     from .._structures.errors import StructureError
 
-    remarks = pd.read_csv(store / "remarks.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    remarks = pd.read_csv(store / "warnings.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
     if not len(remarks):
         return
     say(f"{len(remarks)} structures were read with a warning:")
     for row, name, formula, text in remarks.head(_MOST_LISTED).itertuples(index=False):
         say(f"  {StructureError(row, formula, text, name)}")
     if len(remarks) > _MOST_LISTED:
-        say(f"  ... and {len(remarks) - _MOST_LISTED} more (`skdim featurize` saves all of them in STORE/remarks.csv)")
+        say(f"  ... and {len(remarks) - _MOST_LISTED} more (`skdim featurize` saves all of them in STORE/warnings.csv)")
 
 
 def report(named, output, reader=None):

@@ -89,7 +89,7 @@ def test_an_empty_folder_leaves_no_files(run, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("embed", tmp_path / "empty", "-o", tmp_path / "v.csv")
     assert code == 2
-    assert "empty holds no structures" in err
+    assert "empty contains no structures" in err
     assert left(tmp_path) == ["empty"]
 
 

@@ -1,4 +1,4 @@
-"""SiteNetFeaturizer: every kind of input, every parameter, and which site is which."""
+"""SiteNetFeaturizer: inputs, parameters, and the order of sites."""
 
 import copy
 import pickle
@@ -23,7 +23,7 @@ from tests.helpers.assertions import assert_same_crystals
 
 @pytest.fixture(scope="module")
 def structures(formation_crystals):
-    """A few, with the sites in the order in which a CIF is read, and coordinates inside the cell."""
+    """Structures with sites in the order in which CIFs are read, and coordinates inside the cell."""
     return [Structure.from_sites(s.get_sorted_structure(), to_unit_cell=True) for s in formation_crystals[::11]]
 
 
@@ -37,7 +37,7 @@ def rock_salt(first="Na", second="Cl", primitive=False):
 # ---- input ----
 
 
-def test_containers(structures):
+def test_all_containers_give_the_same_crystals(structures):
     expected = SiteNetFeaturizer().transform(structures)
     array = np.empty(len(structures), dtype=object)
     for k, structure in enumerate(structures):
@@ -71,7 +71,7 @@ def test_polars_and_arrow_tables_are_read(structures):
         SiteNetFeaturizer().transform(polars.DataFrame({"s": cifs}).lazy())
 
 
-def test_kinds_of_rows(structures, tmp_path):
+def test_all_kinds_of_rows_give_the_same_crystals(structures, tmp_path):
     expected = SiteNetFeaturizer().transform(structures)
     cif = [str(CifWriter(s, significant_figures=10)) for s in structures]
     paths = [tmp_path / f"{k}.cif" for k in range(len(structures))]
@@ -91,7 +91,7 @@ def test_kinds_of_rows(structures, tmp_path):
     assert_same_crystals(SiteNetFeaturizer().transform(mixed), expected, atol=1e-5)
 
 
-def test_two_processes_give_the_same(structures):
+def test_two_processes_give_the_same_result(structures):
     rows = [*structures, None, *structures]
     with pytest.warns(UserWarning, match=r"1 of 11 .* The first: row 5: the structure is missing"):
         expected = SiteNetFeaturizer(on_error="warn").transform(rows)
@@ -102,35 +102,35 @@ def test_two_processes_give_the_same(structures):
         SiteNetFeaturizer(n_jobs=2).transform(rows)
 
 
-def test_crystals_travel_to_other_processes(crystals, tmp_path):
+def test_crystals_can_be_passed_to_other_processes(crystals, tmp_path):
     crystals.save(tmp_path / "store")
     mapped = Crystals.load(tmp_path / "store", mmap_mode="r")
     for back in Parallel(n_jobs=2)(delayed(Crystals.__getitem__)(X, slice(None, None, -1)) for X in (crystals, mapped)):
         assert_same_crystals(back, crystals[::-1])
 
 
-def test_processes_of_the_context(structures, monkeypatch, capsys):
+def test_n_jobs_of_the_joblib_context_is_used(structures, monkeypatch, capsys):
     expected = SiteNetFeaturizer().transform(structures)
     with parallel_config(backend="threading", n_jobs=3):
         assert_same_crystals(SiteNetFeaturizer(verbose=1).transform(structures), expected)
     assert "chunk" in capsys.readouterr().err
 
 
-# ---- an estimator ----
+# ---- estimator API ----
 
 
-def test_stateless(structures):
+def test_transform_does_not_depend_on_fit(structures):
     featurizer = SiteNetFeaturizer()
     assert featurizer.__sklearn_is_fitted__()
     before = copy.deepcopy(vars(featurizer))
     first = featurizer.transform(structures)
     assert featurizer.fit(structures[:1]) is featurizer
     assert_same_crystals(featurizer.transform(structures), first)
-    assert vars(featurizer) == before, "nothing is learnt"
+    assert vars(featurizer) == before, "an attribute was set"
     assert not featurizer.__sklearn_tags__().requires_fit
 
 
-def test_clone_params_pickle(structures):
+def test_copies_have_the_same_parameters_and_results(structures):
     featurizer = SiteNetFeaturizer(max_sites=30, site_features=("row", "group"), oxidation_states="species")
     params = featurizer.get_params()
     assert params["max_sites"] == 30
@@ -140,7 +140,7 @@ def test_clone_params_pickle(structures):
     assert "max_sites=30" in repr(featurizer)
 
 
-def test_names_and_output(structures, untrained):
+def test_feature_names_and_output_of_a_pipeline(structures, untrained):
     featurizer = SiteNetFeaturizer()
     assert featurizer.get_feature_names_out().tolist() == ["crystal"]
     assert featurizer.set_output(transform="pandas") is featurizer
@@ -173,14 +173,14 @@ def test_names_and_output(structures, untrained):
     ],
     ids=str,
 )
-def test_invalid_parameters(params, structures):
+def test_invalid_parameters_are_refused(params, structures):
     featurizer = SiteNetFeaturizer(**params)
     for method in (featurizer.fit, featurizer.transform):
         with pytest.raises(InvalidParameterError, match=f"The '{next(iter(params))}' parameter"):
             method(structures)
 
 
-def test_progress_bar_goes_to_stderr(structures, capsys):
+def test_progress_is_written_to_stderr(structures, capsys):
     SiteNetFeaturizer(verbose=1).transform(structures)
     out, err = capsys.readouterr()
     assert out == ""
@@ -192,7 +192,7 @@ def test_progress_bar_goes_to_stderr(structures, capsys):
 # ---- site features ----
 
 
-def test_site_features(structures):
+def test_site_features_are_those_of_the_element_table(structures):
     X = SiteNetFeaturizer().transform(structures)
     assert X.site_features == ALL_SITE_FEATURES
     assert site_inputs(X).shape[1] == 25
@@ -218,7 +218,7 @@ def test_site_features(structures):
     ],
     ids=str,
 )
-def test_unknown_site_features(names, message, structures):
+def test_invalid_site_features_are_refused(names, message, structures):
     with pytest.raises(ValueError, match=message):
         SiteNetFeaturizer(site_features=names).fit(structures)
 
@@ -226,7 +226,7 @@ def test_unknown_site_features(names, message, structures):
 # ---- oxidation states ----
 
 
-def test_oxidation_states_of_the_species():
+def test_oxidation_states_are_those_of_the_species():
     magnetite = Structure(Lattice.cubic(4.1), ["Fe2+", "Fe3+", "O2-"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]])
     plain = SiteNetFeaturizer().transform([magnetite])
     X = SiteNetFeaturizer(oxidation_states="species").transform([magnetite])
@@ -236,13 +236,13 @@ def test_oxidation_states_of_the_species():
     np.testing.assert_allclose(site_inputs(X)[:, -1], X.oxidation_states / 4)
     np.testing.assert_array_equal(plain.oxidation_states, 0)
     assert site_inputs(plain).shape[1] == 25
-    # Unknown states are 0, for all of a structure without any.
+    # 0 if unknown.
     bare = SiteNetFeaturizer(oxidation_states="species").transform([rock_salt()])
     np.testing.assert_array_equal(bare.oxidation_states, 0)
 
 
-def test_sites_of_another_charge_are_another_class():
-    # Two translations apart, if it were not for the charge.
+def test_sites_of_different_charge_are_not_equivalent():
+    # Equivalent by translation, except for the charge.
     lattice, coords = Lattice.orthorhombic(8, 4, 4), [[0, 0, 0], [0.5, 0, 0]]
     alike = Structure(lattice, ["Fe2+", "Fe2+"], coords)
     unlike = Structure(lattice, ["Fe2+", "Fe3+"], coords)
@@ -250,7 +250,7 @@ def test_sites_of_another_charge_are_another_class():
     assert SiteNetFeaturizer().transform([alike, unlike]).n_sites.tolist() == [1, 1]
 
 
-def test_guessed_oxidation_states():
+def test_guessed_oxidation_states_change_vectors():
     X = SiteNetFeaturizer(oxidation_states="guess").transform([rock_salt()])
     assert dict(zip(X.numbers.tolist(), X.oxidation_states.tolist(), strict=True)) == {11: 1, 17: -1}
     embedder = DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu").fit(X[[0, 0]])
@@ -261,11 +261,11 @@ def test_guessed_oxidation_states():
 # ---- supercells and disorder ----
 
 
-def test_supercell_choices():
+def test_supercell_determines_the_number_of_sites():
     conventional, choices = rock_salt(), ("orthorhombic", "primitive", "none")
     by_choice = {c: SiteNetFeaturizer(supercell=c).transform([conventional]) for c in choices}
     assert {c: int(X.n_sites[0]) for c, X in by_choice.items()} == {"orthorhombic": 2, "primitive": 2, "none": 8}
-    # Each row's counts are the sites of the supercell.
+    # The counts of a class add up to the sites of the supercell.
     n_columns = {c: np.add.reduceat(X.count, X.pair_offsets[:-1]).tolist() for c, X in by_choice.items()}
     assert n_columns["primitive"] == [2, 2]
     assert n_columns["none"] == [8, 8]
@@ -274,19 +274,19 @@ def test_supercell_choices():
     assert np.add.reduceat(limited.count, limited.pair_offsets[:-1]).max() <= 16
 
 
-def test_symprec():
+def test_symprec_is_the_tolerance_of_translations():
     structure = rock_salt(primitive=True).make_supercell([2, 1, 1], in_place=False)
     structure.translate_sites([0], [0.01, 0, 0], frac_coords=False)
     assert SiteNetFeaturizer().transform([structure]).n_sites == [4]
     assert SiteNetFeaturizer(symprec=0.02).transform([structure]).n_sites == [2]
 
 
-def test_distance_tol_merges_more(formation_crystals):
+def test_a_larger_distance_tol_merges_more_pairs(formation_crystals):
     pairs = [len(SiteNetFeaturizer(distance_tol=t).transform(formation_crystals[:9]).distance) for t in (0, 1e-3, 0.1)]
     assert pairs[0] > pairs[1] > pairs[2]
 
 
-def test_majority_species():
+def test_majority_species_replaces_disordered_sites():
     alloy = Structure(Lattice.cubic(3.9), [{"Cu": 0.7, "Au": 0.3}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     ordered = Structure(Lattice.cubic(3.9), ["Cu", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     featurizer = SiteNetFeaturizer(disordered="majority")
@@ -295,19 +295,19 @@ def test_majority_species():
         SiteNetFeaturizer().transform([alloy])
 
 
-def test_uncompressed_rows_are_whole(formation_crystals):
+def test_uncompressed_crystals_have_all_sites_and_pairs(formation_crystals):
     X = SiteNetFeaturizer(compress=False).transform(formation_crystals[:5])
     assert (X.count == 1).all()
     assert (X.multiplicity == 1).all()
     np.testing.assert_array_equal(np.diff(X.class_offsets), X.n_sites)
 
 
-# ---- which site is which ----
+# ---- order of sites ----
 
 
 @pytest.mark.parametrize("compress", [True, False])
 @pytest.mark.parametrize("supercell", ["orthorhombic", "none"])
-def test_site_classes_in_the_order_of_the_input(compress, supercell, formation_crystals):
+def test_site_classes_are_in_the_order_of_the_input(compress, supercell, formation_crystals):
     rng = np.random.default_rng(0)
     structures = []
     for structure in formation_crystals[:20]:
@@ -317,10 +317,10 @@ def test_site_classes_in_the_order_of_the_input(compress, supercell, formation_c
     assert np.diff(X.site_offsets).tolist() == [len(s) for s in structures]
     for structure, x in zip(structures, X, strict=True):
         np.testing.assert_array_equal(x.numbers[x.site_class], [site.specie.Z for site in structure])
-        # Each class stands for the same number of input sites a primitive site.
+        # Each primitive site corresponds to the same number of input sites.
         share = np.bincount(x.site_class) / x.multiplicity
         assert (share == len(structure) / x.n_sites[0]).all()
-        # The nearest neighbour of each site, found in the crystal by pymatgen.
+        # The distance to the nearest neighbour of each site, from pymatgen.
         first, _, _, distance = structure.get_neighbor_list(r=4.5)
         rows = np.repeat(np.arange(len(x.numbers)), np.diff(x.pair_offsets))
         for site, c in enumerate(x.site_class):
@@ -328,7 +328,7 @@ def test_site_classes_in_the_order_of_the_input(compress, supercell, formation_c
             assert nearest == pytest.approx(distance[first == site].min(), abs=2e-3)
 
 
-def test_vectors_of_sites(formation_crystals, untrained):
+def test_site_vectors_are_in_the_order_of_the_input(formation_crystals, untrained):
     structures = [s for s in formation_crystals if len(s) > 1][:12]
     repeated = [s.make_supercell([2, 1, 1], in_place=False) for s in structures]
     vectors, rows = untrained.transform_sites(SiteNetFeaturizer().transform(repeated))
@@ -338,22 +338,22 @@ def test_vectors_of_sites(formation_crystals, untrained):
     original, original_rows = untrained.transform_sites(SiteNetFeaturizer().transform(structures))
     compared = 0
     for k, (structure, small) in enumerate(zip(repeated, structures, strict=True)):
-        mine = vectors[rows == k]
+        of_crystal = vectors[rows == k]
         numbers = np.array([site.specie.Z for site in structure])
-        means = {z: mine[numbers == z].mean(axis=0) for z in set(numbers.tolist())}
-        spread = max(np.abs(mine[numbers == z] - mean).max() for z, mean in means.items())
+        means = {z: of_crystal[numbers == z].mean(axis=0) for z in set(numbers.tolist())}
+        spread = max(np.abs(of_crystal[numbers == z] - mean).max() for z, mean in means.items())
         apart = [np.abs(a - b).max() for p, a in means.items() for q, b in means.items() if p < q]
-        assert min(apart, default=np.inf) > spread, "sites of one species resemble each other more than another's"
+        assert min(apart, default=np.inf) > spread, "vectors of different elements are too similar"
         compared += len(apart)
-        # Sites of the supercell have the vectors of the sites that they are copies of.
-        for site, vector in zip(structure, mine, strict=True):
+        # Copies of a site have the same vector.
+        for site, vector in zip(structure, of_crystal, strict=True):
             delta = small.lattice.get_fractional_coords(site.coords) - small.frac_coords
             copy_of = np.linalg.norm((delta - np.rint(delta)) @ small.lattice.matrix, axis=1).argmin()
             np.testing.assert_allclose(vector, original[original_rows == k][copy_of], atol=1e-4)
     assert compared >= len(structures), "most crystals have several elements"
 
 
-def test_good_structures_give_no_warning(formation_crystals):
+def test_valid_structures_raise_no_warning(formation_crystals):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         X = SiteNetFeaturizer(on_error="warn").transform(formation_crystals[:5])

@@ -1,4 +1,4 @@
-"""Featurizing to disk: the same as in memory, also when it is killed on the way."""
+"""Featurizing to disk gives the same result as in memory, also if the run is killed and resumed."""
 
 import filecmp
 import json
@@ -32,7 +32,7 @@ def cifs(structures, tmp_path):
 
 
 @pytest.mark.parametrize(("n_jobs", "chunk_size"), [(1, 15), (2, 15), (1, 1000)])
-def test_it_is_what_transform_returns(n_jobs, chunk_size, structures, X, path, capsys):
+def test_the_store_equals_the_result_of_transform(n_jobs, chunk_size, structures, X, path, capsys):
     made = SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(iter(structures), path, chunk_size=chunk_size)
     assert isinstance(made.distance, np.memmap)
     assert_same_crystals(made, X)
@@ -42,12 +42,12 @@ def test_it_is_what_transform_returns(n_jobs, chunk_size, structures, X, path, c
     assert capsys.readouterr() == ("", "")
     X.save(path.parent / "saved")
     headers = [json.loads((path.parent / name / "header.json").read_text()) for name in ("store", "saved")]
-    assert headers[0] == headers[1], "also the checksums"
+    assert headers[0] == headers[1], "checksums differ"
 
 
-def test_files_beside_the_columns(cifs, path, capsys):
+def test_ids_and_failures_are_saved(cifs, path, capsys):
     with pytest.warns(
-        UserWarning, match=r"1 of 11 .*store/failures\.csv says why\. The first: row 10, spoilt, or not\.cif: "
+        UserWarning, match=r"1 of 11 .*see .*store/failures\.csv\. The first: row 10, spoilt, or not\.cif: "
     ):
         X = SiteNetFeaturizer(on_error="warn", verbose=1).transform_to_disk(cifs, path, chunk_size=4)
     assert "featurize: 11 structures" in capsys.readouterr().err
@@ -59,7 +59,7 @@ def test_files_beside_the_columns(cifs, path, capsys):
     assert X.errors_ == {10: f"row 10, spoilt, or not.cif: {failures['reason'][0]}"}
 
 
-def test_the_formula_of_a_failure(structures, path):
+def test_failures_have_formulas(structures, path):
     large = structures[0] * (4, 4, 4)
     with pytest.warns(UserWarning, match="1 of 2"):
         SiteNetFeaturizer(on_error="warn", supercell="none").transform_to_disk([structures[1], large], path)
@@ -69,8 +69,8 @@ def test_the_formula_of_a_failure(structures, path):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_remarks_are_kept(n_jobs, structures, tmp_path, path):
-    """How a file was read, when it is not all that is in it: for each row, also of a run that goes on."""
+def test_warnings_are_saved(n_jobs, structures, tmp_path, path):
+    """Warnings of files with several crystals, also in a resumed run."""
     texts = [structure.to(fmt="cif") for structure in structures[:4]]
     for k in (0, 3):  # a row for each text, and the first of its structures
         texts[k] += "\n" + structures[9].to(fmt="cif")
@@ -82,19 +82,19 @@ def test_remarks_are_kept(n_jobs, structures, tmp_path, path):
         SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(tmp_path / "t.csv", path, chunk_size=2)
     table.to_csv(tmp_path / "t.csv", index=False)
     formula = structures[0].reduced_formula
-    found = rf"2 of 4 structures were .* {path}/remarks.csv has them. The first: row 0, a \({formula}\): reading"
-    with pytest.warns(UserWarning, match=found) as caught:
+    message = rf"2 of 4 structures were .* see {path}/warnings.csv. The first: row 0, a \({formula}\): reading"
+    with pytest.warns(UserWarning, match=message) as caught:
         SiteNetFeaturizer(n_jobs=n_jobs).transform_to_disk(tmp_path / "t.csv", path, chunk_size=2)
     assert len(caught) == 1
-    remarks = pd.read_csv(path / "remarks.csv")
-    assert remarks["row"].tolist() == [0, 3]
-    assert remarks["id"].tolist() == ["a", "d"]
-    assert remarks["formula"].tolist() == [structures[k].reduced_formula for k in (0, 3)]
-    assert remarks["remark"].str.endswith("it holds 2 structures, of which the first is used").all()
+    table = pd.read_csv(path / "warnings.csv")
+    assert table["row"].tolist() == [0, 3]
+    assert table["id"].tolist() == ["a", "d"]
+    assert table["formula"].tolist() == [structures[k].reduced_formula for k in (0, 3)]
+    assert table["warning"].str.endswith("it holds 2 structures, of which the first is used").all()
 
 
-def test_files_that_are_missing(structures, path, tmp_path):
-    """A row that names one fails, and not the run."""
+def test_missing_files_are_failed_rows(structures, path, tmp_path):
+    """The run continues."""
     with pytest.warns(UserWarning, match="2 of 3 structures could not be featurized"):
         X = SiteNetFeaturizer(on_error="warn").transform_to_disk([structures[0], tmp_path / "no.cif", tmp_path], path)
     assert [X.errors_[row].split("(")[0] for row in (1, 2)] == [
@@ -103,18 +103,18 @@ def test_files_that_are_missing(structures, path, tmp_path):
     ]
 
 
-def test_an_error_keeps_what_is_done(structures, X, path):
+def test_a_run_with_an_error_can_be_resumed(structures, X, path):
     rows = [*structures[:6], None, *structures[6:9]]
     with pytest.raises(StructureError, match="row 6: the structure is missing") as error:
         SiteNetFeaturizer().transform_to_disk(rows, path, chunk_size=3)
-    assert "6 rows before it are kept" in error.value.__notes__[0]
+    assert "The 6 rows before it are saved" in error.value.__notes__[0]
     with pytest.warns(UserWarning, match="1 of 10"):
         made = SiteNetFeaturizer(on_error="warn").transform_to_disk(rows, path, chunk_size=2)
     assert_same_crystals(made[:6], X[:6])
     assert_same_crystals(made[7:], X[6:9])
 
 
-def test_what_is_done_is_not_done_again(structures, path, monkeypatch):
+def test_a_resumed_run_does_not_repeat_chunks(structures, path, monkeypatch):
     featurizer, done = SiteNetFeaturizer(), []
     parts = SiteNetFeaturizer._parts
 
@@ -130,11 +130,11 @@ def test_what_is_done_is_not_done_again(structures, path, monkeypatch):
     assert done == [0, 10, 20]
     assert os.listdir(path.parent) == [".store.partial"]
     monkeypatch.setattr(SiteNetFeaturizer, "_parts", parts)
-    with pytest.raises(ValueError, match=r"has changed since .*rows 10 to 19 are others"):
+    with pytest.raises(ValueError, match=r"differs from that of the run .*rows 10 to 19 have changed"):
         featurizer.transform_to_disk([*structures[:12], *structures[13:]], path)
-    with pytest.raises(ValueError, match="rows 10 to 19 are others"):
+    with pytest.raises(ValueError, match="rows 10 to 19 have changed"):
         featurizer.transform_to_disk(structures[:15], path)
-    with pytest.raises(ValueError, match=r"is of a run with other settings: .*remove that folder"):
+    with pytest.raises(ValueError, match=r"belongs to a run with other settings: .*remove that folder"):
         SiteNetFeaturizer(max_sites=40).transform_to_disk(structures, path)
     with pytest.raises(ValueError, match="other settings and site_features"):
         SiteNetFeaturizer(max_sites=40, site_features=["atomic_number"]).transform_to_disk(structures, path)
@@ -148,7 +148,7 @@ def test_what_is_done_is_not_done_again(structures, path, monkeypatch):
     assert done == [20, 35]
 
 
-def test_damage(structures, path, monkeypatch):
+def test_a_damaged_journal_or_column_is_refused(structures, path, monkeypatch):
     featurizer = SiteNetFeaturizer()
     with pytest.raises(StructureError):
         featurizer.transform_to_disk([*structures[:4], None], path, chunk_size=2)
@@ -163,34 +163,34 @@ def test_damage(structures, path, monkeypatch):
     assert len(featurizer.transform_to_disk(structures, path)) == 40
 
 
-def test_lost_ids(cifs, path):
+def test_damaged_ids_are_refused(cifs, path):
     featurizer = SiteNetFeaturizer()
     with pytest.raises(StructureError):
         featurizer.transform_to_disk(cifs, path, chunk_size=2)
     ids = path.parent / ".store.partial" / "store" / "ids.csv"
     ids.write_bytes(ids.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"ids\.csv is shorter than it was.*remove the folder"):
+    with pytest.raises(ValueError, match=r"ids\.csv is too short.*remove the folder"):
         featurizer.transform_to_disk(cifs, path)
 
 
-def test_refusals(structures, path, tmp_path):
+def test_invalid_arguments_are_refused(structures, path, tmp_path):
     featurizer = SiteNetFeaturizer()
     for chunk_size, error in ((0, ValueError), (1.5, TypeError)):
         with pytest.raises(error, match="chunk_size"):
             featurizer.transform_to_disk(structures, path, chunk_size=chunk_size)
-    for source, what in ((iter(()), "holds no structures"), (tmp_path, "holds no structures")):
+    for source, what in ((iter(()), "contains no structures"), (tmp_path, "contains no structures")):
         with pytest.raises(ValueError, match=what):
             featurizer.transform_to_disk(source, path)
     assert not any(path.parent.iterdir())
     featurizer.transform_to_disk(structures[:2], path)
-    with pytest.raises(FileExistsError, match="exists, and so is complete: open it"):
+    with pytest.raises(FileExistsError, match="exists and is complete: open it"):
         featurizer.transform_to_disk(structures, path)
     for other in (tmp_path, "."):
         with pytest.raises(FileExistsError, match=f"{other} exists: remove it first, or save under another name"):
             featurizer.transform_to_disk(structures, other)
 
 
-#: Kills itself at the n-th moment of a run, for every n, and lets another run finish what is left.
+#: Kill a run at the n-th write, for many n, and resume it.
 KILLED = """
 import os, shutil, signal, sys, warnings
 from pathlib import Path
@@ -242,7 +242,7 @@ while True:
     if status == 0:
         break
     assert status == -9, status
-    # A second kill, soon after the first.
+    # Kill the resumed run too.
     if not path.exists() and n % 3 == 0:
         in_another_process(5, path)
     if not path.exists():
@@ -252,7 +252,7 @@ print(n)
 """
 
 
-def test_no_kill_loses_or_doubles_anything(cifs, tmp_path):
+def test_killed_runs_resume_to_identical_stores(cifs, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     command = [sys.executable, "-c", KILLED, str(cifs), str(out)]
@@ -260,7 +260,7 @@ def test_no_kill_loses_or_doubles_anything(cifs, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     stores = sorted(out.glob("killed*"))
     assert len(stores) >= 15
-    assert int(done.stdout) > 80, "moments in a run"
+    assert int(done.stdout) > 80, "the run has too few writes"
     names = [file.name for file in (out / "whole").iterdir()]
     assert {"ids.csv", "failures.csv", "header.json"} < set(names)
     for store in stores:
@@ -268,18 +268,18 @@ def test_no_kill_loses_or_doubles_anything(cifs, tmp_path):
         assert filecmp.cmpfiles(out / "whole", store, names, shallow=False)[0] == names, store.name
 
 
-def test_a_kill_at_the_last_moment(structures, path):
-    """The store has its name, and the folder of the run is still there."""
+def test_a_run_killed_after_renaming_the_store_is_cleaned_up(structures, path):
+    """The store is complete, but the work folder still exists."""
     SiteNetFeaturizer().transform_to_disk(structures[:2], path)
     work = path.parent / ".store.partial"
     work.mkdir()
-    with pytest.raises(FileExistsError, match="and so is complete"):
+    with pytest.raises(FileExistsError, match="exists and is complete"):
         SiteNetFeaturizer().transform_to_disk(structures[:2], path)
     assert not work.exists()
 
 
-def test_memory_does_not_grow(structures, X, tmp_path):
-    """An iterator over more than would fit, told by what is alive: never more rows than a chunk and the next."""
+def test_at_most_two_chunks_are_in_memory(structures, X, tmp_path):
+    """Counts the rows of an iterator that are alive."""
     alive = peak = 0
 
     class Row(str):
@@ -300,8 +300,8 @@ def test_memory_does_not_grow(structures, X, tmp_path):
     assert peak <= 21
 
 
-def test_results_do_not_depend_on_where_rows_come_from(structures, tmp_path):
-    """Structures that were pickled are the same source."""
+def test_equal_structures_are_the_same_source(structures, tmp_path):
+    """A run is resumed with structures that were pickled."""
     again = joblib.load(joblib.dump(structures, tmp_path / "rows")[0])
     with pytest.raises(StructureError):
         SiteNetFeaturizer().transform_to_disk([*structures[:4], None], tmp_path / "store", chunk_size=2)

@@ -40,7 +40,7 @@ BAD = {
     "number": (3, ": cannot use a int"),
     "overlap": (
         cell("Na", "Cl", coords=[[0, 0, 0], [0.01, 0, 0]]),
-        r" \(NaCl\): sites 0 \(Na\) and 1 \(Cl\) are 0.041 angstrom apart, less than 0.5: remove a site written twice",
+        r" \(NaCl\): sites 0 \(Na\) and 1 \(Cl\) are 0.041 angstrom apart, less than 0.5: remove duplicate sites",
     ),
     "written twice": (
         cell("Na", "Na", coords=[[0, 0, 0], [0, 0, 0]]),

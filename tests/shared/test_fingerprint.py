@@ -1,4 +1,4 @@
-"""Fingerprints: equal for equal content, also in another process, and different for what makes a difference."""
+"""Fingerprints are equal for equal content, also in other processes, and different otherwise."""
 
 import os
 import pickle
@@ -88,30 +88,30 @@ DIFFERENT = [
 ]
 
 
-def test_different_things_differ():
-    marks = [fingerprint(value) for value in DIFFERENT]
-    assert len(set(marks)) == len(marks)
-    assert marks == [fingerprint(value) for value in DIFFERENT]
+def test_different_objects_have_different_fingerprints():
+    fingerprints = [fingerprint(value) for value in DIFFERENT]
+    assert len(set(fingerprints)) == len(fingerprints)
+    assert fingerprints == [fingerprint(value) for value in DIFFERENT]
 
 
-def test_what_holds_itself():
+def test_objects_that_contain_themselves():
     loop = [1]
     loop.append(loop)
     assert fingerprint(loop) == fingerprint(loop) != fingerprint([1, [1]])
 
 
-def test_order_of_a_dict_and_kind_of_a_sequence_do_not_count():
+def test_order_of_dicts_and_type_of_sequences_do_not_matter():
     assert fingerprint({"a": 1, 2: "b"}) == fingerprint({2: "b", "a": 1})
     assert fingerprint((1, [2])) == fingerprint([1, (2,)])
 
 
-def test_how_is_not_what():
+def test_parameters_that_do_not_change_results_are_ignored():
     quiet = RandomForestRegressor(n_jobs=2, verbose=1)
     assert fingerprint(quiet) == fingerprint(RandomForestRegressor())
     assert fingerprint(RandomForestRegressor(random_state=0)) != fingerprint(RandomForestRegressor())
 
 
-def test_unfitted_estimators_count_by_their_parameters(X, y):
+def test_estimators_are_identified_by_their_parameters(X, y):
     fitted = Ridge().fit(np.zeros((4, 1)), np.arange(4))
     assert fingerprint(fitted) == fingerprint(Ridge())
     assert fingerprint(SiteNetRegressor(max_epochs=1)) != fingerprint(SiteNetRegressor(max_epochs=2))
@@ -126,34 +126,34 @@ def test_unfitted_estimators_count_by_their_parameters(X, y):
     ],
     ids=["forest", "search", "pipeline"],
 )
-def test_frozen_estimators_count_by_what_they_have_learnt(model):
+def test_frozen_estimators_are_identified_by_their_fitted_attributes(model):
     rng = np.random.default_rng(0)
     table, target = rng.normal(size=(30, 3)), rng.normal(size=30)
-    mark = fingerprint(FrozenEstimator(model.fit(table, target)))
-    assert fingerprint(FrozenEstimator(pickle.loads(pickle.dumps(model)))) == mark
-    assert fingerprint(FrozenEstimator(model.fit(table, target))) == mark  # though the search took another time
-    assert fingerprint(FrozenEstimator(model.fit(table, target + rng.normal(size=30)))) != mark
+    expected = fingerprint(FrozenEstimator(model.fit(table, target)))
+    assert fingerprint(FrozenEstimator(pickle.loads(pickle.dumps(model)))) == expected
+    assert fingerprint(FrozenEstimator(model.fit(table, target))) == expected  # the durations of the search differ
+    assert fingerprint(FrozenEstimator(model.fit(table, target + rng.normal(size=30)))) != expected
 
 
-def test_embedders_count_by_their_weights(embedder, X):
-    mark = fingerprint(FrozenEstimator(embedder))
+def test_frozen_embedders_are_identified_by_their_weights(embedder, X):
+    expected = fingerprint(FrozenEstimator(embedder))
     copy = pickle.loads(pickle.dumps(embedder))
-    assert fingerprint(FrozenEstimator(copy)) == mark
-    assert fingerprint(FrozenEstimator(embedder.__sklearn_clone__().fit(X))) == mark  # durations differ
-    embedder.transform(X)  # leaves the net in another mode
-    assert fingerprint(FrozenEstimator(embedder)) == mark
-    arm = SiteNetRegressor(pretrained=FrozenEstimator(embedder))
-    assert fingerprint(arm) == fingerprint(SiteNetRegressor(pretrained=FrozenEstimator(copy)))
+    assert fingerprint(FrozenEstimator(copy)) == expected
+    assert fingerprint(FrozenEstimator(embedder.__sklearn_clone__().fit(X))) == expected  # durations differ
+    embedder.transform(X)  # changes the mode of the net
+    assert fingerprint(FrozenEstimator(embedder)) == expected
+    regressor = SiteNetRegressor(pretrained=FrozenEstimator(embedder))
+    assert fingerprint(regressor) == fingerprint(SiteNetRegressor(pretrained=FrozenEstimator(copy)))
     with torch.no_grad():
         next(copy.net_.module_.encoder.parameters()).view(-1)[0] += 1e-3
-    assert fingerprint(FrozenEstimator(copy)) != mark
-    assert fingerprint(arm) != fingerprint(SiteNetRegressor(pretrained=FrozenEstimator(copy)))
+    assert fingerprint(FrozenEstimator(copy)) != expected
+    assert fingerprint(regressor) != fingerprint(SiteNetRegressor(pretrained=FrozenEstimator(copy)))
     other = pickle.loads(pickle.dumps(embedder)).set_params(representation="global")
-    assert fingerprint(FrozenEstimator(other)) != mark
+    assert fingerprint(FrozenEstimator(other)) != expected
 
 
-def test_embedders_are_known_again_after_they_were_shared(embedder, tmp_path):
-    embedder.save_pretrained(tmp_path / "weights", metadata={"name": "mine"})
+def test_saved_and_loaded_embedders_have_the_same_fingerprint(embedder, tmp_path):
+    embedder.save_pretrained(tmp_path / "weights", metadata={"name": "test"})
     loaded = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", verbose=1, device="auto")
     assert fingerprint(FrozenEstimator(loaded)) == fingerprint(FrozenEstimator(embedder))
 
@@ -165,7 +165,7 @@ print([fingerprint(value) for value in pickle.load(sys.stdin.buffer)])
 """
 
 
-def test_another_process_finds_the_same(embedder, X, structures):
+def test_fingerprints_are_the_same_in_other_processes(embedder, X, structures):
     search = GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=3).fit(np.zeros((9, 1)), np.arange(9))
     values = [FrozenEstimator(embedder), X, structures, {"a", "b", "c"}, FrozenEstimator(search), Ridge(), np.log1p]
     done = subprocess.run(
@@ -178,13 +178,13 @@ def test_another_process_finds_the_same(embedder, X, structures):
     assert done.stdout.decode().strip() == str([fingerprint(value) for value in values])
 
 
-def test_crystals_count_by_their_columns(X, structures):
+def test_crystals_are_identified_by_their_columns_and_settings(X, structures):
     assert fingerprint(X) == fingerprint(SiteNetFeaturizer().transform(structures))
     assert fingerprint(X) != fingerprint(SiteNetFeaturizer(max_sites=30).transform(structures))
     assert fingerprint(X[5:9]) == fingerprint(X[[5, 6, 7, 8]])
 
 
-def test_what_lies_between_the_fields_of_an_array_does_not_count():
+def test_padding_of_structured_arrays_is_ignored():
     kind = np.dtype({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8]})
     first, second = np.full(32, 1, np.uint8).view(kind), np.full(32, 2, np.uint8).view(kind)
     for array in (first, second):
@@ -193,7 +193,7 @@ def test_what_lies_between_the_fields_of_an_array_does_not_count():
     assert fingerprint(first) == fingerprint(second)
 
 
-def test_what_has_no_content():
+def test_objects_without_comparable_content_are_refused():
     with pytest.raises(TypeError, match="generator has no comparable content"):
         fingerprint({"a": [1, 2], "b": (x for x in (1, 2))})
 
