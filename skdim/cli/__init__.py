@@ -14,10 +14,10 @@ import traceback
 import warnings
 
 from .._version import __version__
-from . import embed, evaluate, featurize, fit, info, predict, pretrain
+from . import embed, evaluate, featurize, figure_s1, fit, info, predict, pretrain
 from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, UnbreakableStream, say
 
-_COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, info)
+_COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, figure_s1, info)
 
 _DESCRIPTION = """\
 Vectors and models of crystal structures, pre-trained on structures without labels (Deep InfoMax on Site-Net).

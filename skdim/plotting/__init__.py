@@ -15,7 +15,14 @@ To plot predictions against labels, use scikit-learn's :class:`~sklearn.metrics.
 
 from ._attention import AttentionDistanceDisplay
 from ._embedding import EmbeddingDisplay
+from ._figure_s1 import FigureS1Display
 from ._history import PretrainingHistoryDisplay
 from ._label_efficiency import LabelEfficiencyDisplay
 
-__all__ = ["AttentionDistanceDisplay", "EmbeddingDisplay", "LabelEfficiencyDisplay", "PretrainingHistoryDisplay"]
+__all__ = [
+    "AttentionDistanceDisplay",
+    "EmbeddingDisplay",
+    "FigureS1Display",
+    "LabelEfficiencyDisplay",
+    "PretrainingHistoryDisplay",
+]

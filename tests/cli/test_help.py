@@ -18,7 +18,7 @@ pytest.importorskip("skops", reason="needs the extra 'skops'")
 def test_every_option_is_explained(capsys):
     parser = _parser()
     commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
-    assert list(commands) == ["embed", "featurize", "pretrain", "fit", "predict", "evaluate", "info"]
+    assert list(commands) == ["embed", "featurize", "pretrain", "fit", "predict", "evaluate", "figure-s1", "info"]
     assert len(commands) == len(_COMMANDS)
     for name, command in commands.items():
         with pytest.raises(SystemExit, match="0"):
