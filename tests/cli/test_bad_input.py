@@ -11,7 +11,6 @@ from skdim.cli import _parser, main
 from skdim.cli._crystals import featurizer_of
 from tests.cli.running import PATIENCE, left
 
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 

@@ -11,9 +11,6 @@ from skdim import SiteNetFeaturizer
 from skdim.cli import _crystals as cli_crystals
 from tests.cli.running import BAD, in_process, left
 
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
-pytest.importorskip("skops", reason="needs the extra 'skops'")
-
 
 def test_embed_in_a_separate_process(cifs, shipped, tmp_path):
     done = in_process("embed", *sorted(cifs.glob("s[0-4].cif")), "-o", "vectors.csv", cwd=tmp_path)
@@ -71,6 +68,8 @@ def test_warnings_of_cif_files_are_listed(run, structures, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_failures_without_a_name_have_a_row_number(suffix, run, structures, tmp_path):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
     table = pd.DataFrame({"id": ["a", None, None], "cif": [structures[0].to(fmt="cif"), BAD, None]})
     getattr(table, f"to_{suffix[1:]}")(tmp_path / f"t{suffix}", index=False)
     code, _, err = run("embed", tmp_path / f"t{suffix}", "-o", tmp_path / "v.csv")
@@ -82,6 +81,7 @@ def test_failures_without_a_name_have_a_row_number(suffix, run, structures, tmp_
 
 
 def test_parquet_npy_and_site_tables(run, cifs, structures, shipped, tmp_path):
+    pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
     with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
         archive.writestr("z.cif", structures[20].to(fmt="cif"))
     assert (

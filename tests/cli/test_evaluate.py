@@ -4,14 +4,10 @@ import re
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from skdim import SiteNetFeaturizer
 from skdim.model_selection import cross_validate_arms, make_arm
 from tests.cli.running import left
-
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
-pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 
 def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):

@@ -11,9 +11,6 @@ from skdim.cli import _COMMANDS, _parser, fit, main
 from skdim.model_selection import make_arm
 from tests.cli.running import PATIENCE
 
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
-pytest.importorskip("skops", reason="needs the extra 'skops'")
-
 
 def test_every_option_is_explained(capsys):
     parser = _parser()

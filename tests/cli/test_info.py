@@ -3,11 +3,6 @@
 import json
 from types import SimpleNamespace
 
-import pytest
-
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
-pytest.importorskip("skops", reason="needs the extra 'skops'")
-
 
 def test_info_describes_installation_table_and_store(run, table, cifs, tmp_path):
     code, out, _ = run("info")

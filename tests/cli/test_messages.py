@@ -15,7 +15,6 @@ from skdim.cli._model_file import describe_model
 from tests.cli.running import left
 from tests.helpers.small_structures import write_cifs
 
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 

@@ -12,7 +12,6 @@ from skdim.cli._model_file import describe_model, load_model, save_model
 from skdim.model_selection import make_arm
 from tests.cli.running import BAD
 
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 

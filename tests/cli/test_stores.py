@@ -6,13 +6,9 @@ import sys
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from tests.cli.running import BAD, PATIENCE, in_process, left
-
-pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
-pytest.importorskip("skops", reason="needs the extra 'skops'")
 
 
 def test_featurize_resumes_after_a_kill(run, table, tmp_path, monkeypatch):

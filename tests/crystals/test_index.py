@@ -227,7 +227,7 @@ def test_a_feature_union_keeps_the_index(series):
 
 
 def test_polars_output_has_the_order_of_the_rows(transformer, structures):
-    polars = pytest.importorskip("polars", reason="polars is not a dependency")
+    polars = pytest.importorskip("polars", reason="needs the extra 'test'")
     frame = polars.DataFrame({"s": polars.Series(structures, dtype=polars.Object), "t": np.arange(40.0)})
     frame = frame[np.random.default_rng(0).permutation(40).tolist()]
     union = ColumnTransformer(

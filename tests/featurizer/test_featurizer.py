@@ -49,8 +49,8 @@ def test_all_containers_give_the_same_crystals(structures):
 
 
 def test_polars_and_arrow_tables_are_read(structures):
-    polars = pytest.importorskip("polars", reason="polars is not a dependency")
-    pyarrow = pytest.importorskip("pyarrow", reason='pyarrow is an extra: pip install "skdim-crystals[parquet]"')
+    polars = pytest.importorskip("polars", reason="needs the extra 'test'")
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
     expected = SiteNetFeaturizer().transform(structures)
     column = polars.Series("s", structures, dtype=polars.Object)
     for X in (column, polars.DataFrame({"s": column})):

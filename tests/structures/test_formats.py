@@ -7,10 +7,8 @@ import lzma
 import re
 import sys
 
-import ase.io
 import numpy as np
 import pytest
-from ase.build import bulk, molecule
 from pymatgen.core import Structure
 from pymatgen.io.cssr import Cssr
 from pymatgen.io.res import ResWriter
@@ -23,6 +21,11 @@ from skdim._structures.formats.detect import format_of, has_known_name, without_
 from skdim._structures.read import read_structure, site_numbers
 from skdim._structures.source_rows import Text
 from tests.helpers.structure_files import dicts, files, jarvis, optimade, sample, to_atoms, trajectories, written_by_ase
+
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+
+import ase.io
+from ase.build import bulk, molecule
 
 FILES = [
     *("a.cif", "a.mcif", "POSCAR", "CONTCAR_a", "a.vasp", "a.poscar", "a.extxyz", "a.xyz", "a.xsf", "b.xsf", "a.res"),
