@@ -71,6 +71,24 @@ class Batch:
         return self.multiplicity / total[self.crystal]
 
     @cached_property
+    def duplicates(self):
+        """A number for each crystal, (K,), that crystals have in common if they are the same.
+
+        The same means equal site counts and elements, and equal sums of functions of species and distances over all
+        pairs, to a thousandth.
+        """
+        one = torch.ones(len(self), dtype=torch.float64, device=self.crystal.device)
+        z, sites = self.numbers.to(torch.float64), self.multiplicity.to(torch.float64)
+        columns = sites[self.row] * self.count
+        distance, z_i, z_j = self.distance.to(torch.float64), z[self.row], z[self.neighbour]
+        of_pairs = self.crystal[self.row]
+        sums = [one.index_add(0, self.crystal, values) for values in (sites, sites * z, sites * z.square())] + [
+            one.index_add(0, of_pairs, columns * values)
+            for values in (z_i * z_j / (1 + distance), (z_i * z_j).sqrt() / (1 + distance.square()), distance)
+        ]
+        return torch.unique(torch.round(1000 * torch.log(torch.stack(sums, dim=1))), dim=0, return_inverse=True)[1]
+
+    @cached_property
     def distinct_distances(self):
         """Distances of each crystal without repetition (U,), and the index of each pair's distance among them (P,).
 

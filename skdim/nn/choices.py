@@ -1,6 +1,8 @@
-"""Names of what can be chosen; without torch, so that an estimator can be made without it."""
+"""Names of options, without torch, so that estimators can be created without importing it."""
 
-#: Kinds of false partners.
+#: Kinds of negative samples.
 NEGATIVES = ("batch", "composition", "structure", "permuted")
-#: Names of the geometric part of a site's surroundings (:func:`skdim.nn.descriptors.environments`).
+#: Defaults of the local block.
+LOCAL_NEGATIVES = ("batch",)
+#: Names of the geometric part of a site's local environment (:func:`skdim.nn.descriptors.environments`).
 GEOMETRY = ("neighbour_distance", "log_packing", "log_coordination")

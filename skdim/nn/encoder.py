@@ -1,4 +1,4 @@
-"""The Site-Net encoder: sites and distances in, local vectors and one vector a crystal out."""
+"""The Site-Net encoder: sites and distances in, a local vector per site and one vector per crystal out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from . import operations
+from .attention import AttentionBlock, PairTerm
 from .batch import Batch
-from .layers import BondLinear, Dense, dense_stack
+from .layers import Dense, ElementEmbedding, Gain, InputScale, dense_stack
 from .operations.functional import segment_max, segment_sum
+
+#: Log-variances stay within plus and minus this: standard deviations of 0.007 to 150.
+LOG_VAR_LIMIT = 10.0
+#: Angstrom in bohr, the unit of the Coulomb matrix.
+_BOHR = 1.88975437731336
 
 
 class Gaussian(NamedTuple):
@@ -19,92 +25,80 @@ class Gaussian(NamedTuple):
     mean: Tensor
     log_var: Tensor | None
 
-    def sample(self, generator=None, total: int | None = None, part: slice = slice(None)) -> Tensor:
-        """mean + exp(log_var / 2) * noise, or the mean where there is no spread.
-
-        Where the rows are the ``part`` of ``total`` rows, their noise is what it is when all are drawn at once.
-        """
-        if self.log_var is None:
+    def sample(self, noise: Tensor | None) -> Tensor:
+        """mean + exp(log_var / 2) * noise, or the mean without a log-variance or without noise."""
+        if self.log_var is None or noise is None:
             return self.mean
-        total = len(self.mean) if total is None else total
-        shape = (total, *self.mean.shape[1:])
-        noise = torch.randn(shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)[part]
         return self.mean + torch.exp(self.log_var / 2) * noise
 
 
-class PairTerm(NamedTuple):
-    """What pairs add to a bond layer: ``rows`` (U, hidden), and ``which`` (P,) of them each pair has."""
-
-    rows: Tensor
-    which: Tensor
-
-
-class AttentionBlock(nn.Module):
-    """One round of attention of each site over its surroundings.
-
-    From the bond vectors b_ij = [x_i, x_j, e_ij], a network g^W gives a logit a head, softmax over j makes weights, and
-    a network g^A gives values whose weighted sums, all heads side by side, pass through g^S to the new x_i. A third
-    network g^I gives the pairs of the next block. The three have one hidden layer each (g^I none after it) and share
-    one pass over the pairs; g^A's last layer is linear and so acts once on the sum.
-    """
-
-    def __init__(self, site_width, pair_width, n_heads, attention_hidden, value_hidden, last):
-        super().__init__()
-        self.n_heads = n_heads
-        self.widths = (attention_hidden, value_hidden) + (() if last else (pair_width,))
-        self.bond = BondLinear(site_width, pair_width, sum(self.widths))
-        self.logit = nn.Linear(attention_hidden, n_heads, bias=False)
-        self.value = nn.Linear(value_hidden, site_width)
-        self.site = Dense(site_width, site_width)
-
-    def site_terms(self, sites: Tensor) -> tuple[Tensor, Tensor]:
-        """Terms of sites (C, width) in the bond layer, as centres and as neighbours, (C, hidden) each."""
-        return self.bond.centre(sites), self.bond.neighbour(sites)
-
-    def forward(self, site_terms: tuple[Tensor, Tensor], pair_term: PairTerm, batch: Batch):
-        """New sites (C, width), new pairs (P, width) or None, and the attention weights (P, H).
-
-        A weight is that of a distinct pair: the sum over the ``count`` equal columns it stands for.
-        """
-        terms, which = (*site_terms, pair_term.rows), pair_term.which
-        n_attended = sum(self.widths[:2])
-        attended = (term[:, :n_attended] for term in terms)
-        summed, attention = operations.attend(*attended, which, self.logit.weight, batch, torch.log(batch.count))
-        # Each head has its share of the value layer's outputs.
-        shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), summed, strict=True)
-        values = [nn.functional.linear(one_head, weight, bias) for weight, bias, one_head in shares]
-        new_pairs = None
-        if len(self.widths) > 2:
-            new_pairs = operations.pair_hidden(*(term[:, n_attended:] for term in terms), which, batch)
-        return self.site(torch.cat(values, dim=1)), new_pairs, attention
-
-
 class SiteNetEncoder(nn.Module):
-    """Site-Net: lift sites and distances, attend, reduce to a local vector a site, pool, reduce to a vector a crystal.
+    """Site-Net: lift sites and distances, attend, reduce to local vectors, pool, reduce to one vector per crystal.
+
+    The settings cover three published or measured networks (figure S2 of the paper):
+
+    ====================  =========  ==========  ==========
+    setting               default    2025        2023
+    ====================  =========  ==========  ==========
+    n_blocks, n_heads     1, 1       1, 1        2, 3
+    site_width            64         64          30
+    pair_width            64         64          16
+    attention_hidden      64         64          225
+    value_network         "linear"   "dense"     "single"
+    shared_values         False      False       True
+    site_network          True       False       True
+    local_activation      "mish"     "mish"      "mish"
+    local_dim             64         32          None
+    pre_pool              (64, 128)  (64, 128)   (94,)
+    post_pool             (64,)      (64,)       (200, 200)
+    n_components          64         64          200
+    output_layer          "linear"   "linear"    "dense"
+    element_embedding     0          0           92
+    log_coulomb           False      False       True
+    gains                 False      False       True
+    ====================  =========  ==========  ==========
 
     Parameters
     ----------
     n_site_inputs : int
-        Site features F.
+        Number of site features F.
     n_components : int, default=64
         Width of the crystal's vector.
     local_dim : int or None, default=32
-        Width of the local vector. None leaves the bottleneck out: the local vector is what the blocks return.
+        Width of the local vectors. None omits the bottleneck: the local vectors are the outputs of the blocks.
     n_blocks, n_heads : int, default=1
     site_width, pair_width : int, default=64
-        Width a head of the lifted sites and pairs.
+        Width of the lifted sites and pairs, per head.
     attention_hidden, value_hidden : int, default=64
         Hidden widths of g^W and g^A.
+    value_network, shared_values, site_network
+        The pieces of an :class:`~skdim.nn.attention.AttentionBlock`.
+    local_activation : {"mish", "relu"}, default="mish"
+        Activation up to the local vectors. After these it is Mish.
+    gains : bool, default=False
+        Whether layer normalizations have gains and offsets, which the next linear layer could absorb.
+    cutoff : float or None, default=None
+        In angstrom; pairs of sites further apart get no attention.
     pre_pool, post_pool : tuple of int
-        Dense layers before and after the mean over sites.
+        Widths of the dense layers before and after pooling.
+    output_layer : {"linear", "dense"}, default="linear"
+        Whether the crystal's vector is the output of a linear layer, or activation and normalization follow.
     element_embedding : int, default=0
-        Width of a learnt vector for each element beside the site features; 0 for none.
+        Width of a learned vector per element next to the site features; 0 for none.
+    element_rows : int, default=104
+        Rows of the table of these vectors, one per atomic number.
+    element_norm_limit : float or None, default=None
+        Largest length of these vectors; longer ones are scaled.
     log_coulomb : bool, default=False
-        Whether log(Z_i Z_j / d) joins the distance as a pair input; for a site with itself log(0.5 Z^2.4), the
-        diagonal of the Coulomb matrix (Rupp et al. 2012, 10.1103/PhysRevLett.108.058301).
+        Whether log(Z_i Z_j / d), with d in bohr, is a pair input next to the distance; for a site with itself it is
+        log(0.5 Z^2.4), the diagonal of the Coulomb matrix (Rupp et al. 2012, 10.1103/PhysRevLett.108.058301).
+    input_scale : sequence of (factor, offset) or None, default=None
+        Scale of each site feature.
     pooling : {"mean", "max"}, default="mean"
+    idle_weights : bool, default=False
+        Whether there are weights that change no result, as in the published network of 2023.
     spread : bool, default=True
-        Whether local and global vectors have a log-variance beside the mean (for the Kullback-Leibler term).
+        Whether local and crystal vectors have a log-variance, as Kullback-Leibler terms need.
     """
 
     blocks: Any  # a ModuleList, whose items count as modules of any kind
@@ -121,82 +115,111 @@ class SiteNetEncoder(nn.Module):
         pair_width=64,
         attention_hidden=64,
         value_hidden=64,
+        value_network="linear",
+        shared_values=False,
+        site_network=True,
+        local_activation="mish",
+        gains=False,
+        cutoff=None,
         pre_pool=(64, 128),
         post_pool=(64,),
+        output_layer="linear",
         element_embedding=0,
+        element_rows=104,
+        element_norm_limit=None,
         log_coulomb=False,
+        input_scale=None,
         pooling="mean",
+        idle_weights=False,
         spread=True,
     ):
         super().__init__()
+        self.local_activation = local_activation
+        self.cutoff = cutoff
         self.log_coulomb = log_coulomb
         self.pooling = pooling
         self.spread = spread
+        self.output_layer = output_layer
         site_width, pair_width = site_width * n_heads, pair_width * n_heads
-        self.element = nn.Embedding(104, element_embedding) if element_embedding else None
-        self.lift_site = Dense(n_site_inputs + element_embedding, site_width)
-        self.lift_pair = Dense(2 if log_coulomb else 1, pair_width)
+        local = {"activation": local_activation, "gains": gains}
+        self.input_scale = InputScale(input_scale)
+        self.element = (
+            ElementEmbedding(element_rows, element_embedding, element_norm_limit) if element_embedding else None
+        )
+        self.lift_site = Dense(n_site_inputs + element_embedding, site_width, **local)
+        self.lift_pair = Dense(2 if log_coulomb else 1, pair_width, **local)
         self.blocks = nn.ModuleList(
-            AttentionBlock(site_width, pair_width, n_heads, attention_hidden, value_hidden, last=k == n_blocks - 1)
+            AttentionBlock(
+                site_width,
+                pair_width,
+                n_heads,
+                attention_hidden,
+                value_hidden,
+                last=k == n_blocks - 1,
+                value_network=value_network,
+                shared_values=shared_values,
+                site_network=site_network,
+                idle_weights=idle_weights,
+                **local,
+            )
             for k in range(n_blocks)
         )
         factor = 2 if spread else 1
         width = n_blocks * site_width
         self.local_dim = local_dim or width
         self.bottleneck = nn.Linear(width, factor * local_dim) if local_dim else None
-        self.pre_pool = dense_stack(self.local_dim, pre_pool)
+        self.pre_pool = dense_stack(self.local_dim, pre_pool, gains=gains)
         pooled = pre_pool[-1] if pre_pool else self.local_dim
         self.n_components = n_components
-        self.post_pool = dense_stack(pooled, post_pool, factor * n_components)
+        self.post_pool = dense_stack(pooled, post_pool, factor * n_components, gains=gains)
+        self.output_norm = Gain(n_components) if output_layer == "dense" and gains else None
 
-    # ---- sites <- surroundings ----
+    # ---- sites <- local environments ----
 
     def site_terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Terms of the lifted sites in the first block's bond layer, (C, hidden) each.
+        """Contributions of the lifted sites to the first block's bond layer, (C, hidden) each.
 
-        A row is a site's own: of other species on the same places, it is another row of the same terms.
+        Each row depends on its site alone, so sites of other species at the same positions are other rows.
         """
-        inputs = batch.site_inputs
+        inputs = self.input_scale(batch.site_inputs)
         if self.element is not None:
             inputs = torch.cat([inputs, self.element(batch.numbers)], dim=1)
         return self.blocks[0].site_terms(self.lift_site(inputs))
 
     def pair_term(self, batch: Batch) -> PairTerm:
-        """Term of the lifted pairs in the first block's bond layer.
+        """Contribution of the lifted pairs to the first block's bond layer.
 
-        It is made of the distances alone, so that passes over them with other species share it, unless the encoder has
-        log-Coulomb inputs.
+        Without log-Coulomb inputs it depends on distances alone, so passes with other species share it.
         """
+        lift, pair = self.lift_pair, self.blocks[0].bond.pair
+        if not self.log_coulomb and lift.norm is None:
+            distances, which = batch.distinct_distances
+            weights = lift.linear.weight, lift.linear.bias, pair.weight
+            return PairTerm(operations.distance_term(distances, *weights, self.local_activation), which)
         if not self.log_coulomb:
             distances, which = batch.distinct_distances
-            lift, pair = self.lift_pair.linear, self.blocks[0].bond.pair
-            return PairTerm(operations.distance_term(distances, lift.weight, lift.bias, pair.weight), which)
-        z_i, z_j = (batch.numbers[index].to(batch.distance.dtype) for index in (batch.row, batch.neighbour))
-        own = batch.distance == 0
-        ratio = torch.where(own, 0.5 * z_i**2.4, z_i * z_j / torch.where(own, 1.0, batch.distance))
-        inputs = torch.stack([batch.distance, torch.log(ratio)], dim=1)
-        return self._own_term(self.blocks[0], self.lift_pair(inputs))
-
-    @staticmethod
-    def _own_term(block, pairs):
-        """Term of pairs that are all different."""
-        return PairTerm(block.bond.pair(pairs), torch.arange(len(pairs), device=pairs.device))
+            return PairTerm(pair(lift(distances[:, None])), which)
+        inputs = torch.stack([batch.distance, log_coulomb(batch)], dim=1)
+        return _term_of_all(self.blocks[0], lift(inputs))
 
     def local(self, batch: Batch, site_terms: tuple, pair_term: PairTerm, attention: list | None = None) -> Gaussian:
-        """Local vectors (C, local_dim) from the terms of sites and pairs in the first block.
+        """Local vectors (C, local_dim) from the contributions of sites and pairs to the first block.
 
         A list given as ``attention`` is filled with each block's weights (P, H).
         """
         outputs: list[Tensor] = []
+        log_count = torch.log(batch.count)
+        if self.cutoff is not None:
+            log_count = log_count.masked_fill(batch.distance > self.cutoff, -torch.inf)
         for k, block in enumerate(self.blocks):
             if k:
                 site_terms = block.site_terms(outputs[-1])
-            sites, pairs, weights = block(site_terms, pair_term, batch)
+            sites, pairs, weights = block(site_terms, pair_term, batch, log_count)
             outputs.append(sites)
             if attention is not None:
                 attention.append(weights)
             if pairs is not None:
-                pair_term = self._own_term(self.blocks[k + 1], pairs)
+                pair_term = _term_of_all(self.blocks[k + 1], pairs)
         joined = torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
         if self.bottleneck is None:
             return Gaussian(joined, None)
@@ -207,13 +230,13 @@ class SiteNetEncoder(nn.Module):
         return self.local(batch, self.site_terms(batch), self.pair_term(batch)).mean
 
     def attention(self, batch: Batch) -> Tensor:
-        """Attention weights of each block and head side by side, (P, n_blocks * n_heads)."""
+        """Attention weights of all blocks and heads side by side, (P, n_blocks * n_heads)."""
         weights: list[Tensor] = []
         self.local(batch, self.site_terms(batch), self.pair_term(batch), weights)
         return torch.cat(weights, dim=1)
 
     def local_modules(self) -> list[nn.Module]:
-        """The modules that local vectors come from; the others make the crystal's vector of them."""
+        """The modules that local vectors depend on; the others compute the crystal's vector from these."""
         parts = [self.lift_site, self.lift_pair, self.blocks, self.element, self.bottleneck]
         return [part for part in parts if part is not None]
 
@@ -226,17 +249,36 @@ class SiteNetEncoder(nn.Module):
             pooled = segment_max(sites, batch.crystal, len(batch))
         else:
             pooled = segment_sum(sites, batch.site_share, batch.class_offsets, batch.crystal)
-        return self._gaussian(self.post_pool(pooled))
+        vectors = self._gaussian(self.post_pool(pooled))
+        if self.output_layer == "linear":
+            return vectors
+        mean = operations.normalize(vectors.mean)
+        return vectors._replace(mean=mean if self.output_norm is None else self.output_norm(mean))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Means of the local vectors (C, local_dim) and of the crystals' vectors (K, n_components)."""
+        """Means of the local vectors (C, local_dim) and of the crystal vectors (K, n_components)."""
         local = self.local_mean(batch)
         return local, self.pool(batch, local).mean
 
     def _gaussian(self, output: Tensor) -> Gaussian:
         if not self.spread:
             return Gaussian(output, None)
-        return Gaussian(*output.chunk(2, dim=-1))
+        mean, log_var = output.chunk(2, dim=-1)
+        # The gradient outside the limits is that of the limit, so that training can return.
+        return Gaussian(mean, log_var + (log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT) - log_var).detach())
+
+
+def log_coulomb(batch: Batch) -> Tensor:
+    """Logarithm of the Coulomb matrix element of each pair in atomic units, (P,), within plus and minus 10."""
+    z_i, z_j = (batch.numbers[index].to(batch.distance.dtype) for index in (batch.row, batch.neighbour))
+    same = batch.distance == 0
+    ratio = torch.where(same, 0.5 * z_i**2.4, z_i * z_j / torch.where(same, 1.0, batch.distance * _BOHR))
+    return torch.log(ratio + 1e-8).clamp(-10, 10)
+
+
+def _term_of_all(block, pairs):
+    """Contribution of pairs that are all different."""
+    return PairTerm(block.bond.pair(pairs), torch.arange(len(pairs), device=pairs.device))
 
 
 def pooled_moments(batch: Batch, local: Tensor) -> Tensor:

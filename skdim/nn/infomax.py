@@ -1,72 +1,70 @@
 """Deep InfoMax: two blocks of score networks that train the encoder without labels.
 
-The local block asks whether a local vector and a neighbour (its raw features and distance) belong together, the global
-block whether a crystal's vector and a local vector do. The global block sees local vectors without gradient, so the two
-train disjoint weights, and one optimiser serves both.
+The local block scores whether a local vector and a neighbour (its raw features and distance) belong together, the
+global block whether a crystal's vector and a local vector do. The global block gets local vectors without gradient, so
+the two blocks train disjoint weights, and one optimizer serves both.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from . import negatives as draw
-from . import operations
+from .adversaries import CompositionAdversary, PriorAdversary
 from .batch import Batch
-from .choices import NEGATIVES
+from .choices import LOCAL_NEGATIVES, NEGATIVES
 from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
-from .layers import dense_stack
-from .losses import KL_FORMS, info_nce, jensen_shannon_false, jensen_shannon_true
+from .losses import KL_FORMS, info_nce, jensen_shannon_negative, jensen_shannon_positive
 from .operations.functional import segment_total
+from .scores import CrystalScore, NeighbourScore
 from .shared_batch import Whole
 
-#: Neighbours of one element whose distances differ by less, in angstrom, are the same thing: no false partners.
+#: Neighbours of one element whose distances differ by less, in angstrom, are equal: no negatives of each other.
 _SAME_DISTANCE = 0.05
 
 
-class NeighbourScore(nn.Module):
-    """Score network of the local block: <f(z), h(x_j, d_ij)>, with h a hidden layer and a wide linear layer.
+class Draws(NamedTuple):
+    """Everything random in one step. Entries that the settings do not need are None.
 
-    The wide layer W acts on the site's side once, <u, W h + b> = <W' u, h> + <u, b>, and its hidden layer splits into a
-    term of the neighbour's class and one of the distance, so that nothing wide is made for a pair.
+    Attributes
+    ----------
+    partner : Tensor of int64 of shape (C,)
+        For each class one of another crystal.
+    chimera : Chimera
+    turn : Tensor of int64 of shape (P,)
+        For each pair the pair that lends its distance to the permuted crystal.
+    pair : Tensor of int64 of shape (C,)
+        For each class one of its pairs.
+    noise, crystal_noise, chimera_noise, permuted_noise : Tensor of float
+        Standard normal, of the shapes of the local and crystal vectors.
+    uniform, crystal_uniform : Tensor of float
+        Uniform on (0, 1), likewise.
     """
 
-    def __init__(self, local_dim, n_site_inputs, hidden=64, width=128):
-        super().__init__()
-        self.query = dense_stack(local_dim, (hidden,), width)
-        self.site = nn.Linear(n_site_inputs, hidden)
-        self.distance = nn.Linear(1, hidden, bias=False)
-        self.key = nn.Linear(hidden, width)
-
-    def queries(self, local: Tensor) -> Tensor:
-        """f(z), (C, width)."""
-        return self.query(local)
-
-    def of_rows(self, batch: Batch, *queries: Tensor) -> Tensor:
-        """Scores (n, P) of each pair with n queries (C, width) of its row."""
-        stacked = torch.stack(queries)
-        folded, offset = stacked @ self.key.weight, stacked @ self.key.bias
-        scores = operations.pair_scores(self.site(batch.site_inputs), self.distance.weight[:, 0], folded, batch)
-        return scores + offset.index_select(1, batch.row)
-
-    def keys(self, batch: Batch, chosen: Tensor) -> Tensor:
-        """h of some pairs, (n, width)."""
-        near = self.site(batch.site_inputs).index_select(0, batch.neighbour[chosen])
-        hidden = near.addcmul_(batch.distance[chosen][:, None], self.distance.weight.T)
-        return self.key(operations.normalize(hidden))
+    partner: Tensor | None = None
+    chimera: draw.Chimera | None = None
+    turn: Tensor | None = None
+    pair: Tensor | None = None
+    noise: Tensor | None = None
+    crystal_noise: Tensor | None = None
+    chimera_noise: Tensor | None = None
+    permuted_noise: Tensor | None = None
+    uniform: Tensor | None = None
+    crystal_uniform: Tensor | None = None
 
 
-class CrystalScore(nn.Module):
-    """Score network of the global block: <f(g), h(z)>."""
+class Engineered(NamedTuple):
+    """Local vectors of a wrong crystal, the crystal that each is a negative of, and their weights in the loss."""
 
-    def __init__(self, n_components, local_dim, hidden=64, width=128):
-        super().__init__()
-        self.crystal = dense_stack(n_components, (hidden,), width)
-        self.site = dense_stack(local_dim, (hidden,), width)
+    vectors: Tensor
+    crystal: Tensor
+    weight: Tensor
 
 
 class DeepInfoMax(nn.Module):
@@ -77,20 +75,37 @@ class DeepInfoMax(nn.Module):
     encoder : dict
         Parameters of :class:`SiteNetEncoder`.
     objective : {"jsd", "infonce"}, default="jsd"
-    negatives : tuple of str
-        From ``NEGATIVES``. "batch": sites of another crystal; "composition", "structure", "permuted": local vectors of
-        crystals put together wrongly, for the global block.
+    negatives : tuple of {"batch", "composition", "structure", "permuted"}
+        Negatives of the global block. "batch": other crystals; "composition", "structure", "permuted": local vectors
+        of crystals with wrong species, wrong distances, or both in a wrong order.
+    local_negatives : tuple of the same, default=("batch",)
+        Negatives of the local block. "batch": neighbours in other crystals; the others: neighbours with the species or
+        the distance of a neighbour in another crystal, or with the distance of another neighbour.
+    pairing : {"crystals", "sites"}, default="crystals"
+        "crystals": a crystal is compared with all others, and wrong composition and wrong structure are the same
+        chimeras, so one pass serves both. "sites": as in the paper, each site has one partner site in another crystal,
+        which provides its other crystal, wrong species and, column by column, wrong distances; permuted crystals of
+        one element count although they are not wrong.
     kl_weight : float, default=0.1
         Weight of the Kullback-Leibler terms. At 0 there is no noise either.
     kl_form : {"gaussian", "reference"}
+        "reference" averages over all sites of the batch instead of crystal by crystal.
+    global_input : {"samples", "means"}, default="samples"
+        Whether the global block gets noisy samples of the local vectors or their means.
+    score_norm : bool, default=True
+        Whether the score networks have layer normalization.
     temperature : float, default=0.1
         Of InfoNCE, on cosine scores.
     distance_power : float, default=2.0
-        A neighbour weighs (d + 1)^-distance_power in the local block.
+        A neighbour has the weight (d + 1)^-distance_power in the local block.
     self_weight : float, default=1.0
         Factor on the weight of a site's pair with itself.
     descriptor_weight : float, default=0.0
         Weight of the regression of :class:`Descriptors`. It keeps the gradient paths apart as the two blocks do.
+    prior_weight : float, default=0.0
+        Weight of the :class:`PriorAdversary` of local and crystal vectors.
+    composition_weight : float, default=0.0
+        Weight of the :class:`CompositionAdversary` of crystal vectors.
     """
 
     def __init__(
@@ -98,66 +113,129 @@ class DeepInfoMax(nn.Module):
         encoder,
         objective="jsd",
         negatives=NEGATIVES,
+        local_negatives=LOCAL_NEGATIVES,
+        pairing="crystals",
         kl_weight=0.1,
         kl_form="gaussian",
+        global_input="samples",
+        score_norm=True,
         temperature=0.1,
         distance_power=2.0,
         self_weight=1.0,
         descriptor_weight=0.0,
+        prior_weight=0.0,
+        composition_weight=0.0,
     ):
         super().__init__()
         self.objective = objective
         self.negatives = tuple(negatives)
+        self.local_negatives = tuple(local_negatives)
+        self.pairing = pairing
         self.kl_weight = kl_weight
         self.kl_form = kl_form
+        self.global_input = global_input
         self.temperature = temperature
         self.distance_power = distance_power
         self.self_weight = self_weight
-        self.encoder = SiteNetEncoder(**encoder, spread=kl_weight > 0)
-        self.neighbour_score = NeighbourScore(self.encoder.local_dim, encoder["n_site_inputs"])
-        self.crystal_score = CrystalScore(self.encoder.n_components, self.encoder.local_dim)
         self.descriptor_weight = descriptor_weight
-        widths = encoder["n_site_inputs"], self.encoder.local_dim, self.encoder.n_components
-        self.descriptors = Descriptors(*widths) if descriptor_weight else None
+        self.prior_weight = prior_weight
+        self.composition_weight = composition_weight
+        self.encoder = SiteNetEncoder(**encoder, spread=kl_weight > 0)
+        n_inputs, local_dim, n_components = encoder["n_site_inputs"], self.encoder.local_dim, self.encoder.n_components
+        options = {"activation": self.encoder.local_activation, "norm": score_norm}
+        self.neighbour_score = NeighbourScore(local_dim, n_inputs, self.encoder.input_scale, **options)
+        self.crystal_score = CrystalScore(n_components, local_dim, norm=score_norm)
+        self.descriptors = Descriptors(n_inputs, local_dim, n_components) if descriptor_weight else None
+        self.local_prior = PriorAdversary(local_dim) if prior_weight else None
+        self.crystal_prior = PriorAdversary(n_components) if prior_weight else None
+        self.composition = CompositionAdversary(n_components) if composition_weight else None
 
     def forward(
         self, batch: Batch, generator: torch.Generator | None = None, share: Whole | None = None
     ) -> dict[str, Tensor]:
         """Losses of a batch of at least two crystals.
 
-        "loss" is the total of "local", "global" and the weighted "kl" and "descriptors".
+        "loss" is the total of "local", "global" and the weighted "kl" and "descriptors", less the weighted losses of
+        the adversaries, "prior" and "composition".
 
-        ``generator`` makes all draws: negatives, and the noise of the Kullback-Leibler term. ``share`` is what this
-        process computes of the batch, where several work on it: their losses are the same, that of the whole batch, and
-        their gradients add up to its gradient.
+        ``generator`` makes all draws. ``share`` is the part of the batch that this process computes, where several
+        processes train together: their losses are equal, that of the whole batch, and their gradients add up to its
+        gradient.
         """
-        share = share or Whole(batch)
-        encoder, own = self.encoder, share.own
+        return self.losses(share or Whole(batch), self.draw(batch, generator))
+
+    def losses(self, share: Whole, draws: Draws) -> dict[str, Tensor]:
+        """The losses for given draws."""
+        batch, part, encoder = share.batch, share.part, self.encoder
         # The terms of all sites: other crystals lend their species.
-        site_terms, pair_term = encoder.site_terms(batch), encoder.pair_term(own)
-        local = encoder.local(own, tuple(part[share.classes] for part in site_terms), pair_term)
-        z = local.sample(generator, len(batch.numbers), share.classes)
-        crystal = encoder.pool(own, z.detach())
-        g = crystal.sample(generator, len(batch), share.crystals)
+        site_terms, pair_term = encoder.site_terms(batch), encoder.pair_term(part)
+        local = encoder.local(part, tuple(term[share.classes] for term in site_terms), pair_term)
+        z = local.sample(rows_of(draws.noise, share.classes))
+        sites = (local.mean if self.global_input == "means" else z).detach()
+        crystal = encoder.pool(part, sites)
+        g = crystal.sample(rows_of(draws.crystal_noise, share.crystals))
         with torch.no_grad():
-            wrong = self._engineered(share, site_terms, pair_term, generator)
+            engineered = self.engineered(share, site_terms, pair_term, draws)
         parts = {
-            "local": self._local_loss(share, z, generator),
-            "global": self._global_loss(share, g, z.detach(), wrong),
+            "local": self.local_loss(share, z, draws),
+            "global": self.global_loss(share, g, sites, engineered, draws),
         }
         weights = {"local": 1.0, "global": 1.0}
         if self.kl_weight:
-            parts["kl"], weights["kl"] = self._kl(share, local, crystal), self.kl_weight
+            parts["kl"], weights["kl"] = self.kl(share, local, crystal), self.kl_weight
         if self.descriptors is not None:
-            parts["descriptors"] = self.descriptors(own, z, g) * (len(own) / len(batch)) if len(own) else z.sum()
+            parts["descriptors"] = self.descriptors(part, z, g) * (len(part) / len(batch)) if len(part) else z.sum()
             weights["descriptors"] = self.descriptor_weight
+        if self.local_prior is not None:
+            of_sites = self.local_prior(z, rows_of(draws.uniform, share.classes))
+            of_crystals = self.crystal_prior(g, rows_of(draws.crystal_uniform, share.crystals))
+            parts["prior"] = mean_over_sites(share, of_sites) + of_crystals.sum() / len(batch)
+            weights["prior"] = -self.prior_weight
+        if self.composition is not None:
+            parts["composition"] = self.composition(part, g).sum() / len(batch)
+            weights["composition"] = -self.composition_weight
         parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))
-        return {"loss": sum(weight * parts[name] for name, weight in weights.items()), **parts}
+        total = sum(abs(weight) * parts[name] for name, weight in weights.items())
+        for name, weight in weights.items():
+            if weight < 0:  # the value that the encoder minimizes, with the gradients that reverse_gradient has made
+                total = total + 2 * weight * parts[name].detach()
+        return {"loss": total, **parts}
 
-    # ---- parts ----
+    # ---- draws ----
+
+    def draw(self, batch: Batch, generator: torch.Generator | None) -> Draws:
+        """All draws of one step, equal in all processes that share the batch."""
+        of_sites = len(batch.numbers), self.encoder.local_dim
+        of_crystals = len(batch), self.encoder.n_components
+        options = {"dtype": batch.distance.dtype, "device": batch.distance.device}
+
+        def normal(shape):
+            return torch.randn(shape, generator=generator, **options) if self.encoder.spread else None
+
+        noisy = self.encoder.bottleneck is not None
+        noise, crystal_noise = normal(of_sites) if noisy else None, normal(of_crystals)
+        noisy = noisy and self.global_input == "samples"
+        drawn = {"noise": noise, "crystal_noise": crystal_noise}
+        mixed = {"composition", "structure"} & set(self.negatives)
+        if mixed and self.pairing == "crystals":
+            drawn["chimera"] = draw.draw_chimera(batch, generator)
+            drawn["chimera_noise"] = normal(of_sites) if noisy else None
+        if "permuted" in self.negatives + self.local_negatives:
+            drawn["turn"] = draw.permute_pairs(batch, generator)
+            drawn["permuted_noise"] = normal(of_sites) if noisy else None
+        if self.pairing == "sites" or self.objective == "jsd" or set(self.local_negatives) - {"batch", "permuted"}:
+            drawn["partner"] = draw.draw_partner(batch, generator)
+        if self.objective == "infonce":
+            drawn["pair"] = draw.draw_pair(batch, self.neighbour_weights(batch), generator)
+        if self.local_prior is not None:
+            drawn["uniform"] = torch.rand(of_sites, generator=generator, **options)
+            drawn["crystal_uniform"] = torch.rand(of_crystals, generator=generator, **options)
+        return Draws(**drawn)
+
+    # ---- local block ----
 
     def neighbour_weights(self, batch: Batch) -> Tensor:
-        """Weight of each pair in its site's local loss, (P,): they add up to 1 for every site."""
+        """Weight of each pair in its site's local loss, (P,); they sum to 1 for every site."""
         weights = batch.count * (batch.distance + 1) ** -self.distance_power
         if self.self_weight != 1:
             weights = torch.where(batch.distance == 0, self.self_weight * weights, weights)
@@ -165,122 +243,242 @@ class DeepInfoMax(nn.Module):
         return weights / total.index_select(0, batch.row)
 
     def local_true_scores(self, batch: Batch, z: Tensor) -> Tensor:
-        """Scores (P,) of local vectors with their own neighbours."""
+        """Scores (P,) of local vectors with their neighbours."""
         return self.neighbour_score.of_rows(batch, self.neighbour_score.queries(z))[0]
 
-    def _local_loss(self, share, z, generator):
-        batch, own = share.batch, share.own
+    def local_loss(self, share: Whole, z: Tensor, draws: Draws) -> Tensor:
+        """Loss of the local block for local vectors z of this process's part."""
         queries = self.neighbour_score.queries(z)
         if self.objective == "infonce":
-            return self._local_info_nce(share, queries, generator)
-        # The surroundings of each site meet the local vector of a site of another crystal.
-        other = draw.other_crystal(batch, generator)
-        stranger = draw.draw_class(batch, other[batch.crystal], generator)[share.classes]
-        strange = share.gather(queries, share.classes, len(batch.numbers)).index_select(0, stranger)
-        true, false = self.neighbour_score.of_rows(own, queries, strange)
-        true, false = jensen_shannon_true(true), jensen_shannon_false(false)
-        per_site = segment_total(self.neighbour_weights(own) * (true + false), own.row, len(own.numbers))
-        return self._mean(share, per_site)
+            return self._local_info_nce(share, queries, draws)
+        batch, part, score = share.batch, share.part, self.neighbour_score
+        valid = self._valid_partners(batch, draws)[share.classes]
+        negatives = []
+        stacked = [queries]
+        if "batch" in self.local_negatives and self.pairing == "crystals":
+            # The neighbours of each site with the local vector of its partner: both scores from one hidden layer.
+            every = share.gather(queries, share.classes, len(batch.numbers))
+            stacked.append(every.index_select(0, draws.partner[share.classes]))
+        scores = score.of_rows(part, *stacked)
+        weights = self.neighbour_weights(part)
 
-    def _local_info_nce(self, share, queries, generator):
-        batch = share.batch
-        chosen = draw.draw_pair(batch, self.neighbour_weights(batch), generator)
-        keys = self.neighbour_score.keys(share.own, chosen[share.classes] - share.pairs.start)
-        keys = share.gather(functional.normalize(keys, dim=1), share.classes, len(chosen))
-        scores = functional.normalize(queries, dim=1) @ keys.T / self.temperature
-        element, distance = batch.numbers[batch.neighbour[chosen]], batch.distance[chosen]
-        rows = torch.arange(len(chosen), device=chosen.device)[share.classes]
-        same = batch.crystal[rows, None] == batch.crystal
-        same |= (element[rows, None] == element) & ((distance[rows, None] - distance).abs() < _SAME_DISTANCE)
-        same[torch.arange(len(rows), device=rows.device), rows] = False
-        return self._mean(share, info_nce(scores.masked_fill(same, -torch.inf), rows))
+        def per_site(pairs, weights, values):
+            return segment_total(weights * values, pairs.row, len(part.numbers))
 
-    def _engineered(self, share, site_terms, pair_term, generator):
-        """False local vectors for the global block: list of (site vectors, crystal they are false for, weights).
+        true = per_site(part, weights, jensen_shannon_positive(scores[0]))
+        if len(stacked) > 1:
+            negatives.append(valid * per_site(part, weights, jensen_shannon_negative(scores[1])))
+        for pairs, is_negative in self.local_negative_pairs(share, draws):
+            values = jensen_shannon_negative(score.of_rows(pairs, queries, site_inputs=batch.site_inputs)[0])
+            negatives.append(is_negative * per_site(pairs, self.neighbour_weights(pairs), values))
+        return mean_over_sites(share, true + sum(negatives) / max(1, len(negatives)))
 
-        The weights add up to 1 over the sites of the whole batch.
+    def local_negative_pairs(self, share: Whole, draws: Draws) -> list[tuple[Batch, Tensor]]:
+        """Neighbours that the sites of this process do not have, and whether they are negatives of each class (C,).
+
+        Classes of neighbours are those of the whole batch.
         """
-        wrong = []
-        batch, own = share.batch, share.own
-        n, classes = len(batch.numbers), share.classes
+        batch, part = share.batch, share.part
+        device = batch.numbers.device
+        classes = torch.arange(len(batch.numbers), device=device)[share.classes]
+        result = []
+        if {"composition", "structure"} & set(self.local_negatives) or self.pairing == "sites":
+            valid = self._valid_partners(batch, draws)[share.classes]
+            partners = draws.partner[classes]
+        if "batch" in self.local_negatives and self.pairing == "sites":
+            pairs, row = draw.pairs_of(batch, partners)
+            columns = (batch.neighbour[pairs], batch.distance[pairs], batch.count[pairs])
+            result.append((draw.with_pairs(part, row, *columns), valid))
+        if {"composition", "structure"} & set(self.local_negatives):
+            row, pairs, partner_pairs, count = draw.overlay_rows(batch, classes, partners)
+            if "structure" in self.local_negatives:
+                columns = batch.neighbour[pairs], batch.distance[partner_pairs], count
+                result.append((draw.with_pairs(part, row, *columns), valid))
+            if "composition" in self.local_negatives:
+                columns = batch.neighbour[partner_pairs], batch.distance[pairs], count
+                result.append((draw.with_pairs(part, row, *columns), valid))
+        if "permuted" in self.local_negatives:
+            columns = batch.neighbour[share.pairs], batch.distance[draws.turn][share.pairs], part.count
+            wrong = ~draw.of_one_element(batch)[batch.crystal][share.classes]
+            result.append((draw.with_pairs(part, part.row, *columns), wrong.to(part.distance.dtype)))
+        return result
+
+    def _local_info_nce(self, share, queries, draws):
+        batch, chosen = share.batch, draws.pair
+        element, distance = batch.numbers[batch.neighbour[chosen]], batch.distance[chosen]
+        keys = self.neighbour_score.keys(
+            batch.site_inputs, batch.neighbour[chosen[share.classes]], distance[share.classes]
+        )
+        keys = share.gather(functional.normalize(keys, dim=1), share.classes, len(chosen))
+        queries = functional.normalize(queries, dim=1)
+        scores = queries @ keys.T / self.temperature
+        rows = torch.arange(len(chosen), device=chosen.device)[share.classes]
+        group = batch.duplicates[batch.crystal]
+        same = group[rows, None] == group
+        same |= (element[rows, None] == element) & ((distance[rows, None] - distance).abs() < _SAME_DISTANCE)
+        if "batch" not in self.local_negatives:
+            same[:] = True
+        same[torch.arange(len(rows), device=rows.device), rows] = False
+        scores = [scores.masked_fill(same, -torch.inf)]
+        neighbour, length = batch.neighbour[chosen[rows]], distance[rows]
+        for kind in self.local_negatives:
+            if kind == "batch":
+                continue
+            wrong_neighbour, wrong_length = neighbour, length
+            if kind == "permuted":
+                wrong_length = batch.distance[draws.turn[chosen[rows]]]
+                equal = draw.of_one_element(batch)[batch.crystal[rows]]
+            else:
+                partner = chosen[draws.partner[rows]]
+                wrong_neighbour = batch.neighbour[partner] if kind == "composition" else neighbour
+                wrong_length = batch.distance[partner] if kind == "structure" else length
+                equal = self._valid_partners(batch, draws)[rows] == 0
+            equal = equal | (
+                (batch.numbers[wrong_neighbour] == batch.numbers[neighbour])
+                & ((wrong_length - length).abs() < _SAME_DISTANCE)
+            )
+            wrong = functional.normalize(
+                self.neighbour_score.keys(batch.site_inputs, wrong_neighbour, wrong_length), dim=1
+            )
+            score = torch.linalg.vecdot(queries, wrong) / self.temperature
+            scores.append(score.masked_fill(equal, -torch.inf)[:, None])
+        return mean_over_sites(share, info_nce(torch.cat(scores, dim=1), rows))
+
+    @staticmethod
+    def _valid_partners(batch, draws):
+        """1 for each class whose partner is a site of a different crystal, else 0, (C,)."""
+        different = batch.duplicates[batch.crystal[draws.partner]] != batch.duplicates[batch.crystal]
+        return different.to(batch.distance.dtype)
+
+    # ---- global block ----
+
+    def engineered(self, share: Whole, site_terms, pair_term, draws: Draws) -> list[Engineered]:
+        """Negatives of the global block that are wrong crystals; weights sum to 1 over the sites of the batch."""
+        result = []
+        batch, part, encoder = share.batch, share.part, self.encoder
+        classes = share.classes
         even = batch.site_share / len(batch)
-        if {"composition", "structure"} & set(self.negatives):
-            chimera = draw.draw_chimera(batch, generator)
-            species = chimera.species_class[classes]
-            mixed = replace(own, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
-            term = self._pair_term(mixed, pair_term)
-            mixed_terms = tuple(part.index_select(0, species) for part in site_terms)
-            z = self.encoder.local(mixed, mixed_terms, term).sample(generator, n, classes)
-            if "composition" in self.negatives:
-                wrong.append((z, batch.crystal[classes], even[classes]))
-            if "structure" in self.negatives:
-                wrong.append((z, chimera.species_of[batch.crystal[classes]], even[classes]))
-        if "permuted" in self.negatives:
-            turn = draw.permute_pairs(batch, generator)[share.pairs] - share.pairs.start
-            term = self._pair_term(replace(own, distance=own.distance[turn]), pair_term, turn)
-            z = self.encoder.local(own, tuple(part[classes] for part in site_terms), term).sample(generator, n, classes)
-            # Of a crystal of one element nothing can be mismatched: what it gives is true, not false.
-            weight = even * ~draw.of_one_element(batch)[batch.crystal]
-            wrong.append((z, batch.crystal[classes], (weight / weight.sum().clamp(min=1e-12))[classes]))
-        return wrong
+        crystal = batch.crystal[classes]
+        part_terms = tuple(term[classes] for term in site_terms)
+
+        def vectors(changed, terms, term, noise):
+            local = encoder.local(changed, terms, term)
+            return local.mean if self.global_input == "means" else local.sample(rows_of(noise, classes))
+
+        def with_species(species, noise):
+            mixed = replace(part, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
+            terms = tuple(term.index_select(0, species) for term in site_terms)
+            return vectors(mixed, terms, self._pair_term(mixed, pair_term), noise)
+
+        kinds = set(self.negatives)
+        if self.pairing == "crystals" and kinds & {"composition", "structure"}:
+            chimera = draws.chimera
+            z = with_species(chimera.species_class[classes], draws.chimera_noise)
+            weight = (even * draw.has_negative(batch, chimera.species_of)[batch.crystal])[classes]
+            owners = {"composition": crystal, "structure": chimera.species_of[crystal]}
+            result += [Engineered(z, owner, weight) for kind, owner in owners.items() if kind in kinds]
+        if self.pairing == "sites" and kinds & {"composition", "structure"}:
+            weight = (even * self._valid_partners(batch, draws))[classes]
+            if "composition" in kinds:
+                z = with_species(draws.partner[classes], None)
+                result.append(Engineered(z, crystal, weight))
+            if "structure" in kinds:
+                rows = torch.arange(len(batch.numbers), device=crystal.device)[classes]
+                row, pairs, partner_pairs, count = draw.overlay_rows(batch, rows, draws.partner[classes])
+                neighbour = batch.neighbour[pairs] - classes.start
+                wrong = draw.with_pairs(part, row, neighbour, batch.distance[partner_pairs], count)
+                result.append(Engineered(vectors(wrong, part_terms, encoder.pair_term(wrong), None), crystal, weight))
+        if "permuted" in kinds:
+            turn = draws.turn[share.pairs] - share.pairs.start
+            wrong = replace(part, distance=part.distance[turn])
+            z = vectors(wrong, part_terms, self._pair_term(wrong, pair_term, turn), draws.permuted_noise)
+            weight = even
+            if self.pairing == "crystals":
+                # Mismatching changes nothing in a crystal of one element.
+                weight = even * ~draw.of_one_element(batch)[batch.crystal]
+                weight = weight / weight.sum().clamp(min=1e-12)
+            result.append(Engineered(z, crystal, weight[classes]))
+        return result
 
     def _pair_term(self, changed, pair_term, turn=None):
-        """The pairs' term for a changed batch: that of the true one, reordered, unless species enter it."""
+        """The pairs' term of a changed batch: the true one, reordered, unless species enter it."""
         if self.encoder.log_coulomb:
             return self.encoder.pair_term(changed)
         return pair_term if turn is None else pair_term._replace(which=pair_term.which.index_select(0, turn))
 
-    def _global_loss(self, share, g, z, wrong):
+    def global_loss(self, share: Whole, g: Tensor, sites: Tensor, engineered: list[Engineered], draws: Draws) -> Tensor:
+        """Loss of the global block for crystal vectors g and local vectors of this process's part."""
         n = len(share.batch)
         crystals = self.crystal_score.crystal(g)
-        sites = self.crystal_score.site(z)
-        wrong_sites = [self.crystal_score.site(z_wrong) for z_wrong, _, _ in wrong]
+        sites = self.crystal_score.site(sites)
+        wrong_sites = [self.crystal_score.site(wrong.vectors) for wrong in engineered]
         nce = self.objective == "infonce"
         if nce:
             crystals, sites = functional.normalize(crystals, dim=1), functional.normalize(sites, dim=1)
             wrong_sites = [functional.normalize(s, dim=1) for s in wrong_sites]
         crystals = share.gather(crystals, share.crystals, n)
-        scores = sites @ crystals.T  # own classes, all crystals
+        scores = sites @ crystals.T  # sites of this process, all crystals
         wrong_scores = [
-            torch.linalg.vecdot(s, crystals.index_select(0, owner))
-            for s, (_, owner, _) in zip(wrong_sites, wrong, strict=True)
+            torch.linalg.vecdot(s, crystals.index_select(0, wrong.crystal))
+            for s, wrong in zip(wrong_sites, engineered, strict=True)
         ]
         if nce:
-            return self._global_info_nce(share, scores, wrong_scores, wrong)
-        crystal = share.batch.crystal[share.classes]
-        loss = self._mean(share, jensen_shannon_true(scores.gather(1, crystal[:, None])[:, 0]))
-        false = []
-        if "batch" in self.negatives:
-            # Every other crystal of the batch, where one drawn at random would have the same mean.
-            own = functional.one_hot(crystal, n).bool()
-            strange = jensen_shannon_false(scores).masked_fill(own, 0).sum(dim=1) / (n - 1)
-            false.append(self._mean(share, strange))
-        for score, (_, _, weight) in zip(wrong_scores, wrong, strict=True):
-            false.append((weight * jensen_shannon_false(score)).sum())
-        return loss + sum(false) / len(false) if false else loss
+            return self._global_info_nce(share, scores, wrong_scores, engineered)
+        batch = share.batch
+        crystal = batch.crystal[share.classes]
+        loss = mean_over_sites(share, jensen_shannon_positive(scores.gather(1, crystal[:, None])[:, 0]))
+        negative = []
+        if "batch" in self.negatives and self.pairing == "crystals":
+            # The mean over all other crystals, where one drawn at random would have the same expectation.
+            same = batch.duplicates == batch.duplicates[crystal][:, None]
+            other = jensen_shannon_negative(scores).masked_fill(same, 0).sum(dim=1) / (~same).sum(dim=1).clamp(min=1)
+            negative.append(mean_over_sites(share, other))
+        elif "batch" in self.negatives:
+            partner = batch.crystal[draws.partner[share.classes]]
+            other = jensen_shannon_negative(scores.gather(1, partner[:, None])[:, 0])
+            negative.append(mean_over_sites(share, self._valid_partners(batch, draws)[share.classes] * other))
+        for score, wrong in zip(wrong_scores, engineered, strict=True):
+            negative.append((wrong.weight * jensen_shannon_negative(score)).sum())
+        return loss + sum(negative) / len(negative) if negative else loss
 
-    def _global_info_nce(self, share, scores, wrong_scores, wrong):
-        """Each site finds its crystal among the batch's; and each crystal tells its sites from wrong ones."""
-        own = share.own
-        crystal = share.batch.crystal[share.classes]
-        loss = self._mean(share, info_nce(scores / self.temperature, crystal))
-        if not wrong:
+    def _global_info_nce(self, share, scores, wrong_scores, engineered):
+        """Each site finds its crystal among the batch's, and each crystal tells its sites from wrong ones."""
+        batch, part = share.batch, share.part
+        crystal = batch.crystal[share.classes]
+        # Duplicates of its crystal are no candidates.
+        same = batch.duplicates == batch.duplicates[crystal][:, None]
+        same.scatter_(1, crystal[:, None], False)
+        loss = mean_over_sites(share, info_nce((scores / self.temperature).masked_fill(same, -torch.inf), crystal))
+        if not engineered:
             return loss
         true = scores.gather(1, crystal[:, None])[:, 0] / self.temperature
-        mean_true = segment_total(own.site_share * true, own.crystal, len(own))
-        mean_true = share.gather(mean_true, share.crystals, len(share.batch))
-        for score, (_, owner, weight) in zip(wrong_scores, wrong, strict=True):
-            # A binary choice: the true score's mean over the owner's sites against each wrong site's.
-            margin = score / self.temperature - mean_true.index_select(0, owner)
-            loss = loss + (weight * functional.softplus(margin)).sum() / len(wrong)
+        mean_true = segment_total(part.site_share * true, part.crystal, len(part))
+        mean_true = share.gather(mean_true, share.crystals, len(batch))
+        for score, wrong in zip(wrong_scores, engineered, strict=True):
+            # A binary choice: the mean true score over the crystal's sites against the score of each wrong site.
+            margin = score / self.temperature - mean_true.index_select(0, wrong.crystal)
+            loss = loss + (wrong.weight * functional.softplus(margin)).sum() / len(engineered)
         return loss
 
-    def _kl(self, share, local: Gaussian, crystal: Gaussian):
+    # ---- regularization ----
+
+    def kl(self, share: Whole, local: Gaussian, crystal: Gaussian) -> Tensor:
+        """Kullback-Leibler terms of local and crystal vectors."""
         form = KL_FORMS[self.kl_form]
         kl = form(crystal).sum() / len(share.batch)
-        return kl + self._mean(share, form(local)) if local.log_var is not None else kl
+        if local.log_var is None:
+            return kl
+        of_sites = form(local)
+        if self.kl_form == "reference":  # over all sites of the batch
+            return kl + (share.part.multiplicity * of_sites).sum() / share.batch.multiplicity.sum()
+        return kl + mean_over_sites(share, of_sites)
 
-    @staticmethod
-    def _mean(share, per_site):
-        """Own share of a mean over each crystal's sites, then over crystals."""
-        return (share.own.site_share * per_site).sum() / len(share.batch)
+
+def rows_of(values: Tensor | None, part: slice) -> Tensor | None:
+    """The rows of this process, if there are values."""
+    return None if values is None else values[part]
+
+
+def mean_over_sites(share: Whole, per_site: Tensor) -> Tensor:
+    """This process's share of the mean over each crystal's sites, then over crystals."""
+    return (share.part.site_share * per_site).sum() / len(share.batch)

@@ -8,24 +8,52 @@ import torch
 from torch import Tensor, nn
 
 from . import operations
+from .operations.plain import ACTIVATIONS
+
+
+class Gain(nn.Module):
+    """Gain and offset of each column, as in an affine layer normalization."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.bias
 
 
 class Dense(nn.Module):
-    """Linear layer, Mish, layer normalization without gain and offset, which the next linear layer can absorb."""
+    """Linear layer, activation, layer normalization.
 
-    def __init__(self, n_in: int, n_out: int):
+    Parameters
+    ----------
+    n_in, n_out : int
+    activation : {"mish", "relu"}, default="mish"
+    norm : bool, default=True
+        Whether there is a layer normalization.
+    gains : bool, default=False
+        Whether the normalization has a gain and an offset. The next linear layer can absorb them.
+    """
+
+    def __init__(self, n_in: int, n_out: int, activation="mish", norm=True, gains=False):
         super().__init__()
         self.linear = nn.Linear(n_in, n_out)
+        self.activation = activation
+        self.normalized = norm
+        self.norm = Gain(n_out) if gains else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return operations.normalize(self.linear(x))
+        x = self.linear(x)
+        x = operations.normalize(x, self.activation) if self.normalized else ACTIVATIONS[self.activation](x)
+        return x if self.norm is None else self.norm(x)
 
 
-def dense_stack(n_in: int, widths, n_out: int | None = None) -> nn.Sequential:
-    """Dense layers of these widths, followed by a linear layer to ``n_out`` if given."""
+def dense_stack(n_in: int, widths, n_out: int | None = None, **options) -> nn.Sequential:
+    """Dense layers of these widths, followed by a linear layer to ``n_out`` if given; options as in :class:`Dense`."""
     layers: list[nn.Module] = []
     for width in widths:
-        layers.append(Dense(n_in, width))
+        layers.append(Dense(n_in, width, **options))
         n_in = width
     if n_out is not None:
         layers.append(nn.Linear(n_in, n_out))
@@ -49,3 +77,53 @@ class BondLinear(nn.Module):
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-bound, bound)
+
+
+class ElementEmbedding(nn.Embedding):
+    """A learned vector for each atomic number, in row Z of the table.
+
+    Parameters
+    ----------
+    n_rows, width : int
+    norm_limit : float or None
+        Longer vectors are scaled to this length when they are read; during training the table itself is scaled.
+    """
+
+    def __init__(self, n_rows: int, width: int, norm_limit: float | None = None):
+        super().__init__(n_rows, width)
+        self.norm_limit = norm_limit
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        if self.norm_limit is None:
+            return super().forward(numbers)
+        with torch.no_grad():
+            norm = self.weight.norm(dim=1, keepdim=True)
+            factor = torch.where(norm > self.norm_limit, self.norm_limit / (norm + 1e-7), 1.0)
+            scale_table = self.training and self.weight.requires_grad
+            if scale_table:
+                self.weight.mul_(factor)
+        vectors = super().forward(numbers)
+        return vectors if scale_table else vectors * factor[numbers]
+
+
+class InputScale(nn.Module):
+    """Site inputs in another scale: inputs * factor + offset, column by column; unchanged without numbers.
+
+    Parameters
+    ----------
+    scale : sequence of (factor, offset) of length F, or None
+    """
+
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, scale=None):
+        super().__init__()
+        self.identity = scale is None
+        factors, offsets = zip(*scale, strict=True) if scale else ((), ())
+        # They are settings, not weights, so files of weights do not contain them.
+        self.register_buffer("factor", torch.tensor(factors, dtype=torch.float32), persistent=False)
+        self.register_buffer("offset", torch.tensor(offsets, dtype=torch.float32), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs if self.identity else inputs * self.factor + self.offset

@@ -9,18 +9,18 @@ from torch.nn import functional
 from .encoder import Gaussian
 
 
-def jensen_shannon_true(scores: Tensor) -> Tensor:
-    """softplus(-T): what the Jensen-Shannon estimator adds for a true pair (Hjelm et al. 2019, arXiv:1808.06670)."""
+def jensen_shannon_positive(scores: Tensor) -> Tensor:
+    """softplus(-T): the Jensen-Shannon estimator's term of a positive pair (Hjelm et al. 2019, arXiv:1808.06670)."""
     return functional.softplus(-scores)
 
 
-def jensen_shannon_false(scores: Tensor) -> Tensor:
-    """softplus(T): what it adds for a false pair."""
+def jensen_shannon_negative(scores: Tensor) -> Tensor:
+    """softplus(T): its term of a negative pair."""
     return functional.softplus(scores)
 
 
 def info_nce(scores: Tensor, target: Tensor) -> Tensor:
-    """Minus the log-probability of the true candidate among all (van den Oord et al. 2018, arXiv:1807.03748).
+    """Minus the log-probability of the positive candidate among all (van den Oord et al. 2018, arXiv:1807.03748).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def info_nce(scores: Tensor, target: Tensor) -> Tensor:
 
 def _with_spread(distribution):
     if distribution.log_var is None:
-        raise ValueError("a Kullback-Leibler term needs vectors with a spread: give the encoder spread=True")
+        raise ValueError("a Kullback-Leibler term needs log-variances: create the encoder with spread=True")
     return distribution
 
 
@@ -50,7 +50,7 @@ def kl_gaussian(distribution: Gaussian) -> Tensor:
 def kl_reference(distribution: Gaussian) -> Tensor:
     """The form of the reference implementation, mean over components: mu^2 / 2 + var - log var.
 
-    Its smallest value is 1, not 0, and it pulls the variance half as hard again relative to the mean.
+    Its minimum is 1, not 0, and relative to the mean it regularizes the variance twice as strongly.
     """
     mean, log_var = _with_spread(distribution)
     return (0.5 * mean.square() + torch.exp(log_var) - log_var).mean(dim=-1)

@@ -1,7 +1,8 @@
-"""Which sites and crystals stand in as false partners. Never the own crystal, except where a name says so.
+"""Draws of negative samples: sites and crystals that do not belong together.
 
-Every draw takes a generator, so that a fit repeats. Sites are drawn as sites: a class of multiplicity m is m times as
-likely as one of 1, so that compression does not change what is drawn.
+Every draw takes a generator, so that fits are reproducible. Sites are drawn, not classes: a class of multiplicity m is
+m times as likely as one of multiplicity 1, so compression does not change what is drawn. Crystals that occur more than
+once in a batch are not negatives of each other.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from .batch import Batch
 
 
 class Chimera(NamedTuple):
-    """The geometry of each crystal under the species of another one.
+    """The geometry of each crystal with the species of another crystal.
 
-    ``species_of`` (K,) which crystal's species each geometry carries: a cycle through all crystals, so that each gives
-    its species once. ``species_class`` (C,) the class whose species each class carries.
+    ``species_of`` (K,) is the crystal whose species each geometry has; without duplicates each crystal lends its
+    species once. ``species_class`` (C,) is the class whose species each class has.
     """
 
     species_of: Tensor
@@ -26,18 +27,31 @@ class Chimera(NamedTuple):
 
 
 def other_crystal(batch: Batch, generator) -> Tensor:
-    """A crystal other than its own for every crystal, (K,): the next one on a random cycle through all."""
+    """For each crystal another one, (K,): the next on a random cycle through all that is not its duplicate.
+
+    Where all crystals are duplicates of each other it is the crystal itself (:func:`has_negative`).
+    """
     n = len(batch)
     if n < 2:
         raise ValueError("negatives come from other crystals: a batch needs at least two")
     order = torch.randperm(n, generator=generator, device=batch.crystal.device)
     other = torch.empty_like(order)
     other[order] = order.roll(-1)
+    for shift in range(2, n + 1):
+        same = batch.duplicates[other] == batch.duplicates
+        if not same.any():
+            break
+        other[order] = torch.where(same[order], order.roll(-shift), other[order])
     return other
 
 
+def has_negative(batch: Batch, other: Tensor) -> Tensor:
+    """Whether the crystal drawn for each crystal differs from it, (K,)."""
+    return batch.duplicates[other] != batch.duplicates
+
+
 def draw_class(batch: Batch, crystals: Tensor, generator) -> Tensor:
-    """For each entry of ``crystals`` the class of one of its sites, all its sites being equally likely."""
+    """For each entry of ``crystals`` the class of one of its sites; all its sites are equally likely."""
     ends = torch.cumsum(batch.multiplicity.to(torch.float64), dim=0)
     starts = torch.cat([ends.new_zeros(1), ends])[batch.class_offsets]
     n_sites = starts[1:] - starts[:-1]
@@ -47,7 +61,7 @@ def draw_class(batch: Batch, crystals: Tensor, generator) -> Tensor:
 
 
 def draw_pair(batch: Batch, weights: Tensor, generator) -> Tensor:
-    """For each class one of its pairs, (C,), drawn with ``weights`` (P,) that add up to 1 in each class."""
+    """For each class one of its pairs, (C,), drawn with ``weights`` (P,) that sum to 1 in each class."""
     n_classes = len(batch.numbers)
     ends = torch.cumsum(weights.to(torch.float64), dim=0)
     starts = torch.cat([ends.new_zeros(1), ends])
@@ -58,20 +72,26 @@ def draw_pair(batch: Batch, weights: Tensor, generator) -> Tensor:
 
 
 def draw_chimera(batch: Batch, generator) -> Chimera:
-    """Decorate every geometry with sites of another crystal.
+    """Give every geometry the species of sites of another crystal.
 
-    One such crystal is a false partner twice: of the crystal whose geometry it has (wrong composition: own distances,
-    species of other sites) and of the crystal whose species it has (wrong structure: own species, other distances).
+    A chimera is a negative of two crystals: of the one whose geometry it has (wrong composition) and of the one whose
+    species it has (wrong structure).
     """
     species_of = other_crystal(batch, generator)
     return Chimera(species_of, draw_class(batch, species_of[batch.crystal], generator))
 
 
-def permute_pairs(batch: Batch, generator) -> Tensor:
-    """For each pair another pair of the same row to take the distance from, (P,).
+def draw_partner(batch: Batch, generator) -> Tensor:
+    """For each class the class of a site of another crystal, (C,)."""
+    return draw_class(batch, other_crystal(batch, generator)[batch.crystal], generator)
 
-    Own species and own distances, mismatched: every row is turned by a random number of places, so each pair gets the
-    distance of any other pair of its row with the same chance, and none is lost or doubled.
+
+def permute_pairs(batch: Batch, generator) -> Tensor:
+    """For each pair another pair of the same row that gives the distance, (P,): right species, right distances,
+    mismatched.
+
+    Every row is rotated by a random number of places, so each pair gets the distance of any other pair of its row with
+    the same probability, and no distance is lost or doubled.
     """
     start = batch.pair_offsets[:-1]
     length = batch.pair_offsets[1:] - start
@@ -83,7 +103,69 @@ def permute_pairs(batch: Batch, generator) -> Tensor:
 
 
 def of_one_element(batch: Batch) -> Tensor:
-    """Whether each crystal holds a single element, (K,): mismatching its species and distances changes nothing."""
+    """Whether each crystal has a single element, (K,): mismatching its species and distances changes nothing."""
     first = batch.numbers[batch.class_offsets[:-1]]
     differs = (batch.numbers != first[batch.crystal]).to(torch.int64)
     return torch.zeros_like(first).index_add_(0, batch.crystal, differs) == 0
+
+
+# ---- rows of partners ----
+
+
+def pairs_of(batch: Batch, classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Pairs of some classes, one class after the other, and the position in ``classes`` that each belongs to."""
+    start = batch.pair_offsets[classes]
+    length = batch.pair_offsets[classes + 1] - start
+    row = torch.repeat_interleave(torch.arange(len(classes), device=classes.device), length)
+    before = torch.cumsum(length, dim=0) - length
+    return torch.arange(len(row), device=classes.device) - before[row] + start[row], row
+
+
+def with_pairs(part: Batch, row: Tensor, neighbour: Tensor, distance: Tensor, count: Tensor) -> Batch:
+    """The site classes of a batch with other pairs, sorted by row."""
+    lengths = torch.bincount(row, minlength=len(part.numbers))
+    return Batch(
+        site_inputs=part.site_inputs,
+        numbers=part.numbers,
+        multiplicity=part.multiplicity,
+        crystal=part.crystal,
+        class_offsets=part.class_offsets,
+        pair_offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+        row=row,
+        neighbour=neighbour,
+        distance=distance,
+        count=count,
+    )
+
+
+class Overlay(NamedTuple):
+    """Columns of each class next to the columns of its partner, by their position in the row.
+
+    Where rows differ in length, or a pair stands for several columns, both rows count as the interval from 0 to 1, and
+    each overlap of two columns is a column of ``share`` of the interval. Rows of the same number of single columns are
+    paired column by column.
+    """
+
+    row: Tensor
+    pair: Tensor
+    partner_pair: Tensor
+    share: Tensor
+
+
+def overlay_rows(batch: Batch, classes: Tensor, partners: Tensor) -> Overlay:
+    """Overlay of the rows of ``classes`` and those of their ``partners``."""
+    ends = torch.cumsum(batch.count.to(torch.float64), dim=0)
+    starts = torch.cat([ends.new_zeros(1), ends])[batch.pair_offsets]
+    ends = (ends - starts[batch.row]) / (starts[1:] - starts[:-1])[batch.row]
+    (pairs, row), (partner_pairs, partner_row) = pairs_of(batch, classes), pairs_of(batch, partners)
+    keys, partner_keys = row + ends[pairs], partner_row + ends[partner_pairs]
+    borders = torch.unique(torch.cat([keys, partner_keys]))
+    share = torch.diff(borders, prepend=borders.new_zeros(1))
+    kept = share > 1e-9  # rounding
+    middle, share = (borders - share / 2)[kept], share[kept]
+    return Overlay(
+        middle.to(torch.int64),
+        pairs[torch.searchsorted(keys, middle)],
+        partner_pairs[torch.searchsorted(partner_keys, middle)],
+        share.to(batch.count.dtype),
+    )

@@ -1,7 +1,7 @@
-"""A batch that several processes share: each computes its own crystals, and all see what a loss needs of the others'.
+"""A batch shared by several processes: each computes some of its crystals and gathers what losses need of the others.
 
-Every process holds the same whole batch and draws the same random numbers for it, so that nothing that is drawn
-depends on how many there are. What the loss of a crystal needs of other ones' vectors is gathered with its gradient.
+Every process holds the whole batch and draws the same random numbers for it, so draws do not depend on the number of
+processes. Vectors of other crystals are gathered with their gradients.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from .batch import Batch
 
 
 class Whole:
-    """A batch that one process has for itself: its own part is all of it.
+    """A batch computed by one process.
 
     Attributes
     ----------
     batch : Batch
         All crystals.
-    own : Batch
-        Those that this process computes.
+    part : Batch
+        Crystals that this process computes.
     crystals, classes, pairs : slice
-        Where these, their site classes and their pairs are in the whole batch.
+        Positions of these crystals, their site classes and their pairs in the whole batch.
     """
 
     def __init__(self, batch: Batch):
-        self.batch = self.own = batch
+        self.batch = self.part = batch
         self.crystals, self.classes, self.pairs = (
             slice(0, n) for n in (len(batch), len(batch.numbers), len(batch.distance))
         )
 
     def gather(self, values: Tensor, part: slice, total: int) -> Tensor:
-        """Rows of all processes, (total, ...), where this one has the rows ``part``."""
+        """Rows of all processes, (total, ...), where this process has the rows ``part``."""
         return values
 
     def total(self, values: Tensor) -> Tensor:
-        """Sum over the processes. Its gradient is that of this process's summand: gradients are added up later."""
+        """Sum over the processes; its gradient is that of this process's summand, as gradients are summed later."""
         return values
 
 
 class Share(Whole):
-    """The share of one process, by its rank: consecutive crystals with about as many pairs as the others have.
+    """The share of one process, by its rank: consecutive crystals with about as many pairs as other shares.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Share(Whole):
         On the CPU.
     rank, n_ranks : int
     device : str or torch.device
-        Where the batch is to be.
+        Where the batch is moved to.
     """
 
     def __init__(self, batch: Batch, rank: int, n_ranks: int, device="cpu"):
@@ -60,7 +60,7 @@ class Share(Whole):
         p, q = batch.pair_offsets[[c, d]].tolist()
         self.crystals, self.classes, self.pairs = slice(k, m), slice(c, d), slice(p, q)
         self.batch = batch = batch.to(device)
-        self.own = Batch(
+        self.part = Batch(
             site_inputs=batch.site_inputs[c:d],
             numbers=batch.numbers[c:d],
             multiplicity=batch.multiplicity[c:d],
@@ -81,9 +81,9 @@ class Share(Whole):
 
 
 class _Gather(torch.autograd.Function):
-    """Rows that the processes have, in one tensor; the gradient of a process's rows is summed over all processes.
+    """Rows of all processes in one tensor; the gradient of a process's rows is summed over all processes.
 
-    A sum of tensors with zeros in place of the others' rows: shares differ in length, and adding zeros is exact.
+    Computed as a sum of tensors with zeros in the rows of others: shares differ in length, and adding zeros is exact.
     """
 
     @staticmethod
@@ -114,9 +114,9 @@ class _Total(torch.autograd.Function):
 
 
 def sum_gradients(module: torch.nn.Module) -> None:
-    """Add up the gradients of all processes, in every one of them."""
+    """Sum the gradients over all processes, in each of them."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    # A process without crystals has none.
+    # A process without crystals has no gradients.
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     distributed.all_reduce(flat)
@@ -125,6 +125,6 @@ def sum_gradients(module: torch.nn.Module) -> None:
 
 
 def send_weights(module: torch.nn.Module) -> None:
-    """Give all processes the weights and buffers of the first."""
+    """Copy the weights and buffers of the first process to all others."""
     for value in module.state_dict().values():
         distributed.broadcast(value, src=0)

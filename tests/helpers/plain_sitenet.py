@@ -1,9 +1,8 @@
-"""Site-Net and the true-pair part of its local Deep InfoMax loss, written down once more without any saving.
+"""Site-Net and the positive part of its local Deep InfoMax loss, written again without any optimization.
 
-One crystal at a time, dense: every primitive site i against every supercell site j, bond vectors [x_i, x_j, e_ij] made
-in full, every layer normalisation carried out, nothing merged and nothing split. It shares with skdim the weights, the
-choice of the supercell, and the elemental table; sites and distances are pymatgen's. Slow, and meant to be read beside
-the paper.
+One crystal at a time, dense: every primitive site i with every supercell site j, bond vectors [x_i, x_j, e_ij] and all
+layer normalizations computed in full, nothing merged or split. It shares with skdim the weights, the choice of the
+supercell and the elemental table; sites and distances are from pymatgen. Slow, to be read together with the paper.
 """
 
 from typing import NamedTuple
@@ -20,9 +19,9 @@ from skdim._geometry.supercell import supercell_distances, supercell_steps
 
 
 class DenseCrystal(NamedTuple):
-    """Atomic numbers and features of the M primitive and N supercell sites, distances (M, N), and site of each input.
+    """Atomic numbers and features of the M primitive and N supercell sites, distances (M, N), and input sites.
 
-    Columns are the primitive cell's copies, one copy after the other; column i of row i is the site itself.
+    Columns are the copies of the primitive cell, one after the other; column i of row i is the site itself.
     """
 
     numbers: torch.Tensor
@@ -40,7 +39,7 @@ def dense_crystal(structure, max_sites=50, site_features=PAPER_SITE_FEATURES):
     m = len(cell.kinds)
     bases = reduced_bases(cell.lattice)
     steps = supercell_steps(bases[0], m, max_sites)
-    # Of the supercells that the lattice's symmetry makes equally good, skdim's rule takes one: the same is taken here.
+    # The lattice's symmetry makes several supercells equally good; take the one that skdim takes.
     chosen = np.sort(supercell_distances(cell, max_sites), axis=1)
     candidates = [_supercell_distances(cell, basis, steps) for basis in bases]
     best = min(candidates, key=lambda distances: np.abs(np.sort(distances, axis=1) - chosen).max())
@@ -62,14 +61,14 @@ def _supercell_distances(cell, basis, steps):
     primitive.add_site_property("primitive_site", list(range(m)))
     supercell = primitive.make_supercell(steps, in_place=False)
     labels = np.array(supercell.site_properties["primitive_site"])
-    # The first copy of each primitive site makes the rows; then columns, copy by copy.
+    # Rows are the first copies of the primitive sites; columns follow copy by copy.
     copies = np.stack([np.flatnonzero(labels == i) for i in range(m)], axis=1)
     return supercell.distance_matrix[np.ix_(copies[0], copies.ravel())]
 
 
 def dense(state, name, x):
-    """Linear, Mish, layer normalisation."""
-    return _normalise(functional.mish(linear(state, f"{name}.linear", x)))
+    """Linear layer, Mish, layer normalization."""
+    return _normalize(functional.mish(linear(state, f"{name}.linear", x)))
 
 
 def linear(state, name, x):
@@ -77,7 +76,7 @@ def linear(state, name, x):
 
 
 def stack(state, name, x):
-    """Dense layers one after the other; a last linear layer without activation where there is one."""
+    """Dense layers, followed by a linear layer if there is one."""
     layer = 0
     while f"{name}.{layer}.linear.weight" in state:
         x = dense(state, f"{name}.{layer}", x)
@@ -85,7 +84,7 @@ def stack(state, name, x):
     return linear(state, f"{name}.{layer}", x) if f"{name}.{layer}.weight" in state else x
 
 
-def _normalise(x):
+def _normalize(x):
     return functional.layer_norm(x, x.shape[-1:])
 
 
@@ -96,7 +95,7 @@ def _bonds(x_i, x_j, e_ij):
 
 
 def local_vectors(state, crystal, n_blocks, n_heads, log_coulomb=False):
-    """What the attention blocks return side by side, or the bottleneck's output where there is one, (M, width)."""
+    """Outputs of all attention blocks side by side, or the bottleneck's output if there is one, (M, width)."""
     x, column_x = crystal.features, crystal.column_features
     if "element.weight" in state:
         x = torch.cat([x, state["element.weight"][crystal.numbers]], dim=1)
@@ -109,7 +108,7 @@ def local_vectors(state, crystal, n_blocks, n_heads, log_coulomb=False):
     outputs = []
     for k in range(n_blocks):
         x, e = _attention_block(state, f"blocks.{k}", x, column_x, e, n_heads, last=k == n_blocks - 1)
-        # A copy of primitive site i is in the state that site i is in.
+        # Copies of a primitive site have its state.
         column_x = x.repeat(column_x.shape[0] // len(x), 1)
         outputs.append(x)
     joined = torch.cat(outputs, dim=1)
@@ -120,38 +119,40 @@ def _attention_block(state, name, x, column_x, e, n_heads, last):
     weight = torch.cat([state[f"{name}.bond.{part}.weight"] for part in ("centre", "neighbour", "pair")], dim=1)
     hidden = functional.mish(_bonds(x, column_x, e) @ weight.T + state[f"{name}.bond.centre.bias"])
     width_w, width_a = state[f"{name}.logit.weight"].shape[1], state[f"{name}.value.weight"].shape[1]
-    logits = linear(state, f"{name}.logit", _normalise(hidden[:, :, :width_w]))
-    values = linear(state, f"{name}.value", _normalise(hidden[:, :, width_w : width_w + width_a]))
+    logits = linear(state, f"{name}.logit", _normalize(hidden[:, :, :width_w]))
+    values = linear(state, f"{name}.value", _normalize(hidden[:, :, width_w : width_w + width_a]))
     attention = torch.softmax(logits, dim=1)
     heads = values.chunk(n_heads, dim=2)
     summed = [(attention[:, :, h, None] * heads[h]).sum(dim=1) for h in range(n_heads)]
     new_x = dense(state, f"{name}.site", torch.cat(summed, dim=1))
-    return new_x, None if last else _normalise(hidden[:, :, width_w + width_a :])
+    return new_x, None if last else _normalize(hidden[:, :, width_w + width_a :])
 
 
 def _log_coulomb(crystal):
-    """log(Z_i Z_j / d_ij), and log(Z^2.4 / 2) for a site with itself."""
+    """log(Z_i Z_j / d_ij) with d in bohr, and log(Z^2.4 / 2) for a site with itself, at most 10."""
     z_i, z_j = crystal.numbers.double(), crystal.column_numbers.double()
     result = torch.empty_like(crystal.distances)
     for i in range(result.shape[0]):
         for j in range(result.shape[1]):
             d = crystal.distances[i, j]
-            result[i, j] = torch.log(z_i[i] * z_j[j] / d) if i != j else torch.log(0.5 * z_i[i] ** 2.4)
-    return result
+            result[i, j] = (
+                torch.log(z_i[i] * z_j[j] / (d * 1.88975437731336)) if i != j else torch.log(0.5 * z_i[i] ** 2.4)
+            )
+    return result.clamp(-10, 10)
 
 
 def crystal_vector(state, local):
-    """The crystal's vector, with its log-variance behind it where it has one, from its local vectors."""
+    """The crystal's vector, followed by its log-variance if there is one, from its local vectors."""
     return stack(state, "post_pool", stack(state, "pre_pool", local).mean(dim=0))
 
 
 def true_local_loss(state, crystal, local, distance_power=2.0):
-    """Mean over sites of softplus(-T) over the site's own surroundings, pairs weighted by (d + 1)^-power."""
+    """Mean over sites of softplus(-T) over the site's neighbours, pairs weighted by (d + 1)^-power."""
     hidden_weight = torch.cat([state["neighbour_score.site.weight"], state["neighbour_score.distance.weight"]], dim=1)
     m, n = crystal.distances.shape
     inputs = torch.cat([crystal.column_features[None].expand(m, n, -1), crystal.distances[:, :, None]], dim=2)
     hidden = functional.mish(inputs @ hidden_weight.T + state["neighbour_score.site.bias"])
-    keys = linear(state, "neighbour_score.key", _normalise(hidden))
+    keys = linear(state, "neighbour_score.key", _normalize(hidden))
     queries = stack(state, "neighbour_score.query", local)
     scores = (queries[:, None] * keys).sum(dim=2)
     weights = (crystal.distances + 1) ** -distance_power

@@ -1,4 +1,4 @@
-"""Small networks and batches that several test files use."""
+"""Small networks and batches for several test files."""
 
 from itertools import chain
 
@@ -9,7 +9,7 @@ from skdim._chemistry.elements import ALL_SITE_FEATURES
 from skdim.nn.batch import Batch
 from skdim.nn.infomax import DeepInfoMax
 
-#: Encoder of a few hundred weights, for what SiteNetFeaturizer makes by default.
+#: Encoder of a few hundred weights, for crystals of the default SiteNetFeaturizer.
 SMALL = {
     "n_site_inputs": len(ALL_SITE_FEATURES),
     "n_components": 5,
@@ -33,7 +33,7 @@ def make_model(objective="jsd", dtype=torch.float32, encoder=None, **settings):
 
 
 def toy_batch(numbers, multiplicity, n_pairs=3):
-    """A batch of crystals from lists of atomic numbers and multiplicities of their classes."""
+    """A batch of crystals, from lists of the atomic numbers and multiplicities of their classes."""
     sizes = torch.tensor([len(crystal) for crystal in numbers])
     n_classes = int(sizes.sum())
     flat = torch.tensor(list(chain.from_iterable(numbers)))

@@ -1,4 +1,4 @@
-"""skdim's compressed, split and folded networks give the numbers of the plain dense ones."""
+"""The compressed, split and folded networks of skdim give the results of plain dense networks."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from skdim._chemistry.elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES
 from skdim._training.batches import make_batch
 from skdim.datasets import load_formation_energy
 from skdim.nn.infomax import DeepInfoMax
-from skdim.nn.losses import jensen_shannon_true
+from skdim.nn.losses import jensen_shannon_positive
 from tests.helpers import plain_sitenet as plain
 
 N_CRYSTALS = 30
@@ -17,7 +17,7 @@ N_CRYSTALS = 30
 
 @pytest.fixture(scope="module")
 def structures():
-    """Crystals from 1 site to the largest, among those of a size the ones with the fewest and the most elements."""
+    """Crystals of all sizes, and of each size those with the fewest and the most elements."""
     everything = load_formation_energy().structures
     order = sorted(range(len(everything)), key=lambda i: (len(everything[i]), len(everything[i].composition), i))
     return [everything[order[k]] for k in np.linspace(0, len(order) - 1, N_CRYSTALS).astype(int)]
@@ -45,7 +45,7 @@ def featurized(structures, site_features):
     }
 
 
-def test_the_crystals_are_varied(structures, dense_crystals):
+def test_the_test_crystals_are_varied(structures, dense_crystals):
     assert min(len(s) for s in structures) == 1
     assert max(len(s) for s in structures) >= 20
     assert len({len(c.numbers) for c in dense_crystals}) >= 10
@@ -54,7 +54,7 @@ def test_the_crystals_are_varied(structures, dense_crystals):
 
 
 def test_supercells_have_the_same_distances(featurized, dense_crystals):
-    """Sorted, so that the order of the columns does not matter."""
+    """Compared after sorting, so the order of columns does not matter."""
     crystals = featurized[False, 1e-6]
     for k, dense in enumerate(dense_crystals):
         one = crystals[k]
@@ -64,14 +64,14 @@ def test_supercells_have_the_same_distances(featurized, dense_crystals):
 
 def _compare_sites(crystals, batch_local, dense_crystals, locals_, tol):
     for k, (dense, expected) in enumerate(zip(dense_crystals, locals_, strict=True)):
-        own = batch_local[crystals.class_offsets[k] : crystals.class_offsets[k + 1]]
+        local = batch_local[crystals.class_offsets[k] : crystals.class_offsets[k + 1]]
         classes = crystals.site_class[crystals.site_offsets[k] : crystals.site_offsets[k + 1]].astype(np.int64)
-        torch.testing.assert_close(own[classes], expected[dense.site_of], rtol=0, atol=tol)
+        torch.testing.assert_close(local[classes], expected[dense.site_of], rtol=0, atol=tol)
 
 
 @pytest.mark.parametrize("n_blocks", [1, 2])
 @pytest.mark.parametrize("n_heads", [1, 3])
-def test_deep_infomax(n_blocks, n_heads, site_features, featurized, dense_crystals):
+def test_deep_infomax_agrees_with_dense_network(n_blocks, n_heads, site_features, featurized, dense_crystals):
     torch.manual_seed(n_blocks * 10 + n_heads)
     widths = {"site_width": 20, "pair_width": 12, "attention_hidden": 24, "value_hidden": 28}
     settings = {"n_site_inputs": len(site_features), "n_blocks": n_blocks, "n_heads": n_heads}
@@ -91,7 +91,7 @@ def test_deep_infomax(n_blocks, n_heads, site_features, featurized, dense_crysta
             _compare_sites(crystals, torch.cat(local, dim=1), dense_crystals, locals_, allowed)
             crystal = encoder.pool(batch, local.mean)
             torch.testing.assert_close(torch.cat(crystal, dim=1), vectors, rtol=0, atol=allowed, msg=str(compress))
-            true = jensen_shannon_true(model.local_true_scores(batch, local.mean))
+            true = jensen_shannon_positive(model.local_true_scores(batch, local.mean))
             per_site = torch.zeros(len(batch.numbers), dtype=torch.float64)
             per_site.index_add_(0, batch.row, model.neighbour_weights(batch) * true)
             loss = (batch.site_share * per_site).sum() / len(batch)
@@ -99,7 +99,7 @@ def test_deep_infomax(n_blocks, n_heads, site_features, featurized, dense_crysta
 
 
 @pytest.mark.parametrize("distance_tol", [1e-6, 1e-3])
-def test_sitenet_2023(distance_tol, structures, featurized, dense_crystals):
+def test_supervised_network_agrees_with_dense_network(distance_tol, structures, featurized, dense_crystals):
     """Two blocks of three heads, element embedding, log-Coulomb pairs, no bottleneck; and the head."""
     crystals = featurized[True, distance_tol]
     widths = {"attention_hidden": 24, "value_hidden": 20, "site_width": 10, "pre_pool": (12,), "post_pool": (20, 20)}
@@ -118,5 +118,5 @@ def test_sitenet_2023(distance_tol, structures, featurized, dense_crystals):
         local, crystal = net.encoder(make_batch(crystals).to(torch.float64))
         _compare_sites(crystals, local, dense_crystals, locals_, allowed)
         torch.testing.assert_close(crystal, vectors, rtol=0, atol=allowed)
-    # predict works in single precision, and standardising the head's inputs magnifies components of small spread.
+    # predict uses single precision, and standardizing the head's inputs magnifies components of small spread.
     torch.testing.assert_close(prediction.double(), expected, rtol=0, atol=20 * allowed)

@@ -1,4 +1,4 @@
-"""Deep InfoMax: who learns from which loss, who is a false partner of whom, and the values of the losses."""
+"""Deep InfoMax: which weights each loss trains, what the negatives are, and the values of the losses."""
 
 from dataclasses import replace
 
@@ -10,7 +10,6 @@ from torch.nn import functional
 from skdim import SiteNetFeaturizer
 from skdim._training.batches import make_batch
 from skdim.datasets import make_crystals
-from skdim.nn import negatives as draw
 from skdim.nn.encoder import Gaussian
 from skdim.nn.infomax import NEGATIVES
 from skdim.nn.losses import info_nce, kl_gaussian, kl_reference
@@ -39,12 +38,12 @@ def test_the_two_blocks_train_disjoint_weights(objective, descriptor_weight, bat
         return {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
 
     every = {name for name, _ in model.named_parameters()}
-    readings = {name for name in every if name.startswith("descriptors.")}
-    assert bool(readings) == bool(descriptor_weight)
+    readout = {name for name in every if name.startswith("descriptors.")}
+    assert bool(readout) == bool(descriptor_weight)
     of_local = {n for n, p in model.named_parameters() if id(p) in encoder_local or n.startswith("neighbour_score")}
-    of_global = every - of_local - readings
+    of_global = every - of_local - readout
     assert any(name.startswith("encoder.post_pool") for name in of_global)
-    # A constant added to every score of a row changes nothing in a softmax.
+    # A constant added to all scores of a row does not change their softmax.
     without_effect = set() if objective == "jsd" else {"crystal_score.site.1.bias"}
     assert learns("local") == of_local
     assert of_global - without_effect <= learns("global") <= of_global
@@ -53,19 +52,19 @@ def test_the_two_blocks_train_disjoint_weights(objective, descriptor_weight, bat
         assert learns("descriptors") == {name for name in every if name.startswith(("encoder.", "descriptors."))}
 
 
-@pytest.mark.parametrize("silent", ["crystal", "site"])
-def test_descriptors_train_local_weights_through_z_and_global_ones_through_g_alone(silent, batch):
-    """A reading of zero weights passes no gradient on: the encoder's weights that still learn do so by the other."""
+@pytest.mark.parametrize("zeroed", ["crystal", "site"])
+def test_descriptors_train_local_weights_through_z_and_global_weights_through_g(zeroed, batch):
+    """A map of zero weights passes no gradient: the weights of the encoder that still learn do so by the other map."""
     model = make_model(descriptor_weight=1.0)
-    torch.nn.init.zeros_(getattr(model.descriptors, silent).weight)
+    torch.nn.init.zeros_(getattr(model.descriptors, zeroed).weight)
     model(batch, generator())["descriptors"].backward()
     learns = {id(p) for p in model.encoder.parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     local = {id(p) for part in model.encoder.local_modules() for p in part.parameters()}
     every = {id(p) for p in model.encoder.parameters()}
-    assert learns == (local if silent == "crystal" else every - local)
+    assert learns == (local if zeroed == "crystal" else every - local)
 
 
-def test_each_loss_has_the_gradient_of_its_value():
+def test_gradients_agree_with_finite_differences():
     """Central differences along a random direction in all weights."""
     small = toy_batch([[3, 8], [11, 17, 8], [12]], [[1, 2], [1, 1, 3], [4]]).to(torch.float64)
     for objective in ("jsd", "infonce"):
@@ -124,10 +123,10 @@ def test_without_the_kl_term_there_is_no_noise(batch):
     assert "kl" not in model(batch, generator())
     state = model.encoder.local(batch, model.encoder.site_terms(batch), model.encoder.pair_term(batch))
     assert state.log_var is None
-    assert torch.equal(state.sample(generator(1)), state.sample(generator(2)))
+    assert state.sample(torch.ones_like(state.mean)) is state.mean
 
 
-def test_noise_and_negatives_come_from_the_generator_alone(batch):
+def test_noise_and_negatives_come_only_from_the_generator(batch):
     model = make_model()
     first, again, other = (model(batch, generator(seed))["loss"].item() for seed in (1, 1, 2))
     before = torch.get_rng_state()
@@ -139,31 +138,28 @@ def test_noise_and_negatives_come_from_the_generator_alone(batch):
 
 
 @pytest.mark.parametrize("log_coulomb", [False, True])
-def test_engineered_vectors_are_those_of_crystals_put_together_wrongly(log_coulomb, batch):
-    """Against the encoder run on batches that hold the wrong species or the wrong distances."""
+def test_engineered_vectors_are_those_of_wrong_crystals(log_coulomb, batch):
+    """Compared with the encoder on batches with the wrong species or the wrong distances."""
     settings = {"n_blocks": 2, "n_heads": 2, "log_coulomb": log_coulomb, "element_embedding": 3}
     model = make_model(kl_weight=0.0, encoder=settings)
     encoder = model.encoder
     with torch.no_grad():
         sites, term = encoder.site_terms(batch), encoder.pair_term(batch)
-        got = model._engineered(Whole(batch), sites, term, generator(5))
-    (composition, for_geometry, _), (structure, for_species, _), (permuted, for_own, _) = got
-
-    source = generator(5)
-    chimera = draw.draw_chimera(batch, source)
-    turn = draw.permute_pairs(batch, source)
-    species = chimera.species_class
+        draws = model.draw(batch, generator(5))
+        engineered = model.engineered(Whole(batch), sites, term, draws)
+    (composition, geometry_of, _), (structure, species_of, _), (permuted, permuted_of, _) = engineered
+    chimera, turn, species = draws.chimera, draws.turn, draws.chimera.species_class
     wrong_species = replace(batch, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
     wrong_distances = replace(batch, distance=batch.distance[turn])
     with torch.no_grad():
         torch.testing.assert_close(composition, encoder(wrong_species)[0], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(permuted, encoder(wrong_distances)[0], rtol=1e-4, atol=1e-5)
-    # One chimera, false for the crystal whose geometry it has and for the one whose species it has; never for a third.
+    # A chimera is a negative of the crystal whose geometry it has and of the one whose species it has.
     assert structure is composition
-    assert torch.equal(for_geometry, batch.crystal)
-    assert torch.equal(for_own, batch.crystal)
-    assert torch.equal(for_species, batch.crystal[chimera.species_class])
-    assert (for_species != batch.crystal).all()
+    assert torch.equal(geometry_of, batch.crystal)
+    assert torch.equal(permuted_of, batch.crystal)
+    assert torch.equal(species_of, batch.crystal[chimera.species_class])
+    assert (species_of != batch.crystal).all()
 
 
 # ---- Jensen-Shannon values ----
@@ -192,10 +188,10 @@ def test_local_loss_is_a_loop_over_sites_and_neighbours(distance_power, self_wei
     batch = batch.to(torch.float64)
     with torch.no_grad():
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
-        got = model._local_loss(Whole(batch), z, generator(7))
-        source = generator(7)
-        stranger = draw.draw_class(batch, draw.other_crystal(batch, source)[batch.crystal], source)
-        assert (batch.crystal[stranger] != batch.crystal).all()
+        draws = model.draw(batch, generator(7))
+        loss = model.local_loss(Whole(batch), z, draws)
+        partner = draws.partner
+        assert (batch.crystal[partner] != batch.crystal).all()
         queries = model.neighbour_score.query(z)
         of_crystal = []
         for sites in per_site(batch):
@@ -205,10 +201,10 @@ def test_local_loss_is_a_loop_over_sites_and_neighbours(distance_power, self_wei
                 keys = key_of(model, batch, pairs)
                 weight = batch.count[pairs] / (batch.distance[pairs] + 1) ** distance_power
                 weight = torch.where(batch.distance[pairs] == 0, self_weight * weight, weight)
-                terms = functional.softplus(-keys @ queries[i]) + functional.softplus(keys @ queries[stranger[i]])
+                terms = functional.softplus(-keys @ queries[i]) + functional.softplus(keys @ queries[partner[i]])
                 losses.append(float(weight @ terms / weight.sum()))
             of_crystal.append(np.mean(losses))
-    assert float(got) == pytest.approx(np.mean(of_crystal), rel=1e-9)
+    assert float(loss) == pytest.approx(np.mean(of_crystal), rel=1e-9)
 
 
 @pytest.mark.parametrize("negatives", [NEGATIVES, ("batch",), ("structure", "permuted")])
@@ -219,29 +215,30 @@ def test_global_loss_is_a_loop_over_crystals_and_sites(negatives, batch):
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
         g = torch.randn(len(batch), SMALL["n_components"], dtype=torch.float64, generator=generator(2))
         sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
-        wrong = model._engineered(Whole(batch), sites, term, generator(3))
-        got = model._global_loss(Whole(batch), g, z, wrong)
+        draws = model.draw(batch, generator(3))
+        engineered = model.engineered(Whole(batch), sites, term, draws)
+        loss = model.global_loss(Whole(batch), g, z, engineered, draws)
 
         def score(k, vectors):
             return model.crystal_score.site(vectors) @ model.crystal_score.crystal(g[k])
 
-        true, false = [], {"batch": []}
-        for k, own in enumerate(per_site(batch)):
-            true.append(functional.softplus(-score(k, z[own])).mean())
-            strange = [functional.softplus(score(other, z[own])).mean() for other in range(len(batch)) if other != k]
-            false["batch"].append(torch.stack(strange).mean())
-        expected = torch.stack(true).mean()
-        kinds = [torch.stack(false["batch"]).mean()] if "batch" in negatives else []
-        for vectors, owner, share in wrong:
-            terms = [share[i] * functional.softplus(score(owner[i], vectors[i])) for i in range(len(share))]
-            kinds.append(sum(terms) / share.sum())
-    assert float(got) == pytest.approx(float(expected + sum(kinds) / len(kinds)), rel=1e-9)
+        positive, negative = [], []
+        for k, sites in enumerate(per_site(batch)):
+            positive.append(functional.softplus(-score(k, z[sites])).mean())
+            others = [functional.softplus(score(other, z[sites])).mean() for other in range(len(batch)) if other != k]
+            negative.append(torch.stack(others).mean())
+        expected = torch.stack(positive).mean()
+        kinds = [torch.stack(negative).mean()] if "batch" in negatives else []
+        for vectors, crystal, weight in engineered:
+            terms = [weight[i] * functional.softplus(score(crystal[i], vectors[i])) for i in range(len(weight))]
+            kinds.append(sum(terms) / weight.sum())
+    assert float(loss) == pytest.approx(float(expected + sum(kinds) / len(kinds)), rel=1e-9)
 
 
 # ---- InfoNCE ----
 
 
-def test_info_nce_is_the_log_probability_of_the_true_candidate():
+def test_info_nce_is_the_log_probability_of_the_positive():
     scores = torch.randn(4, 6, generator=generator())
     scores[0, 3] = -torch.inf
     target = torch.tensor([0, 5, 2, 1])
@@ -249,8 +246,8 @@ def test_info_nce_is_the_log_probability_of_the_true_candidate():
     torch.testing.assert_close(info_nce(scores, target), expected)
 
 
-def test_candidates_of_the_own_crystal_and_equal_neighbours_are_masked(monkeypatch):
-    """Three crystals; Na at 1.50 and 1.53 angstrom in different ones are one thing, at 1.60 they are not."""
+def test_neighbours_in_the_same_crystal_and_equal_neighbours_are_no_negatives(monkeypatch):
+    """Na at 1.50 and at 1.53 angstrom in different crystals are equal neighbours, Na at 1.60 is not."""
     three = toy_batch([[11, 11], [11], [11, 8]], [[1, 1], [1], [1, 1]], n_pairs=1)
     three.distance = torch.tensor([1.5, 3.0, 1.53, 1.6, 1.5])
     model = make_model("infonce")
@@ -261,7 +258,8 @@ def test_candidates_of_the_own_crystal_and_equal_neighbours_are_masked(monkeypat
         return info_nce(scores, target)
 
     monkeypatch.setattr("skdim.nn.infomax.info_nce", recording)
-    model._local_loss(Whole(three), torch.randn(5, SMALL["local_dim"], generator=generator()), generator())
+    z = torch.randn(5, SMALL["local_dim"], generator=generator())
+    model.local_loss(Whole(three), z, model.draw(three, generator()))
     ((scores, target),) = seen
     masked = torch.isinf(scores)
     assert target.tolist() == [0, 1, 2, 3, 4]
@@ -274,14 +272,13 @@ def test_candidates_of_the_own_crystal_and_equal_neighbours_are_masked(monkeypat
     ]
 
 
-def test_info_nce_without_drawn_crystals_is_the_choice_of_the_crystal_alone(batch):
-    """With the batch's own crystals as the only false ones there is no second choice to add."""
+def test_info_nce_without_engineered_negatives_is_the_choice_among_crystals(batch):
     model = make_model("infonce", negatives=("batch",))
     with torch.no_grad():
         global_loss = model(batch, generator())["global"]
         both = make_model("infonce", negatives=("batch", "composition"))
         both.load_state_dict(model.state_dict())
-        assert global_loss < both(batch, generator())["global"], "each further choice costs something"
+        assert global_loss < both(batch, generator())["global"], "a further choice adds to the loss"
     assert 0 < global_loss < 3 * np.log(len(batch))
 
 
@@ -295,7 +292,7 @@ def test_info_nce_scores_are_cosines_over_the_temperature(batch, monkeypatch):
     assert seen[1].shape == (len(batch.numbers), len(batch))
 
 
-def test_neighbour_weights_add_up_to_one_and_count_equal_columns(batch):
+def test_neighbour_weights_sum_to_one_and_count_equal_columns(batch):
     model = make_model(distance_power=3.0)
     weights = model.neighbour_weights(batch)
     total = torch.zeros(len(batch.numbers)).index_add_(0, batch.row, weights)

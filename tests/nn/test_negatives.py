@@ -1,4 +1,4 @@
-"""Draws of false partners: from where, how often, and never from the own crystal."""
+"""Draws of negatives: from where, how often, and never from the same crystal."""
 
 import math
 
@@ -21,8 +21,8 @@ def batch():
 
 
 @pytest.mark.parametrize("n", [2, 3, 7])
-def test_the_other_crystal_is_never_the_own_and_each_serves_once(n):
-    batch = toy_batch([[8]] * n, [[1]] * n)
+def test_other_crystal_is_a_cycle_through_all_crystals(n):
+    batch = toy_batch([[8 + k] for k in range(n)], [[1]] * n)
     seen = torch.zeros(n, n)
     for seed in range(300):
         other = draw.other_crystal(batch, generator(seed))
@@ -34,7 +34,7 @@ def test_the_other_crystal_is_never_the_own_and_each_serves_once(n):
     assert ((off_diagonal - expected).abs() <= 5 * math.sqrt(expected)).all()
 
 
-def test_one_crystal_is_not_enough():
+def test_one_crystal_is_an_error():
     single = toy_batch([[3, 8]], [[1, 1]])
     for negatives in (NEGATIVES, ("batch",), ("composition",)):
         with pytest.raises(ValueError, match="at least two"):
@@ -53,7 +53,7 @@ def test_sites_are_drawn_by_multiplicity():
     torch.testing.assert_close(share, torch.tensor([0.1, 0.3, 0.6, 0.5, 0.5]), rtol=0, atol=0.015)
 
 
-def test_pairs_are_drawn_by_weight_from_their_own_row():
+def test_pairs_are_drawn_by_weight_from_their_row():
     batch = toy_batch([[3], [8]], [[1], [1]])
     weights = torch.tensor([0.0, 0.25, 0.75, 1.0, 0.0, 0.0])
     drawn = torch.stack([draw.draw_pair(batch, weights, generator(seed)) for seed in range(4000)])
@@ -62,36 +62,36 @@ def test_pairs_are_drawn_by_weight_from_their_own_row():
     assert (drawn[:, 1] == 3).all()
 
 
-def test_a_chimera_has_the_species_of_another_crystal(batch):
+def test_chimera_has_the_species_of_another_crystal(batch):
     for seed in range(50):
         chimera = draw.draw_chimera(batch, generator(seed))
         assert (chimera.species_of != torch.arange(len(batch))).all()
         assert torch.equal(batch.crystal[chimera.species_class], chimera.species_of[batch.crystal])
 
 
-def test_permuting_keeps_the_distances_of_a_row_and_moves_each(batch):
+def test_permutation_keeps_the_distances_of_a_row_and_moves_each(batch):
     for seed in range(50):
         turn = draw.permute_pairs(batch, generator(seed))
         assert torch.equal(batch.row[turn], batch.row)
         assert torch.equal(turn.sort().values, torch.arange(len(turn)))
         alone = (batch.pair_offsets[1:] - batch.pair_offsets[:-1] == 1)[batch.row]
         assert ((turn != torch.arange(len(turn))) | alone).all()
-    # Every other place of a row is met equally often.
+    # All other places of a row are equally frequent.
     toy = toy_batch([[3], [8]], [[1], [1]], n_pairs=5)
     first = torch.stack([draw.permute_pairs(toy, generator(seed))[0] for seed in range(2000)])
     share = torch.bincount(first, minlength=5) / 2000
     torch.testing.assert_close(share, torch.tensor([0, 0.25, 0.25, 0.25, 0.25]), rtol=0, atol=0.05)
 
 
-def test_a_crystal_of_one_element_gives_no_permuted_negative():
+def test_crystal_of_one_element_gives_no_permuted_negative():
     batch = toy_batch([[3, 3], [11, 17], [8]], [[1, 1], [1, 1], [2]])
     assert draw.of_one_element(batch).tolist() == [True, False, True]
     model = make_model(negatives=("permuted",))
     sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
-    ((_, owner, share),) = model._engineered(Whole(batch), sites, term, generator())
-    assert torch.equal(owner, batch.crystal)
-    assert share.tolist() == [0, 0, 0.5, 0.5, 0]
-    # With none but such crystals the loss of the false ones is 0, not NaN.
+    ((_, crystal, weight),) = model.engineered(Whole(batch), sites, term, model.draw(batch, generator()))
+    assert torch.equal(crystal, batch.crystal)
+    assert weight.tolist() == [0, 0, 0.5, 0.5, 0]
+    # With only such crystals the loss of the negatives is 0, not NaN.
     pure = toy_batch([[3, 3], [8]], [[1, 1], [2]])
     for objective in ("jsd", "infonce"):
         assert torch.isfinite(make_model(objective, negatives=("permuted",))(pure, generator())["loss"])
