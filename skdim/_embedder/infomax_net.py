@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 
 from torch import nn
 
 from .._crystals.blocks import copied_rows
+from .._training.parameters import check_loss_params
 from .._training.train import encoder_settings, make_crystal_net
 from ..nn.choices import NEGATIVES
 from ..nn.infomax import DeepInfoMax
@@ -28,11 +30,15 @@ def module_settings(embedder, site_features):
     Raises
     ------
     ValueError
-        If ``negatives`` or ``encoder_params`` are invalid.
+        If ``negatives``, ``local_negatives``, ``loss_params`` or ``encoder_params`` are invalid.
     """
+    loss_params = dict(embedder.loss_params or {})
+    check_loss_params(loss_params)
     return {
         "encoder": encoder_settings(embedder, site_features),
-        "negatives": _checked_negatives(embedder.negatives),
+        "negatives": _checked_negatives(embedder, "negatives"),
+        "local_negatives": _checked_negatives(embedder, "local_negatives"),
+        **loss_params,
         **{
             name: getattr(embedder, name)
             for name in (
@@ -43,6 +49,8 @@ def module_settings(embedder, site_features):
                 "distance_power",
                 "self_weight",
                 "descriptor_weight",
+                "prior_weight",
+                "composition_weight",
             )
         },
     }
@@ -50,8 +58,33 @@ def module_settings(embedder, site_features):
 
 def loss_parts(embedder):
     """Names of the parts of the loss that are recorded in the history."""
-    optional = {"kl": embedder.kl_weight, "descriptors": embedder.descriptor_weight}
+    optional = {
+        "kl": embedder.kl_weight,
+        "descriptors": embedder.descriptor_weight,
+        "prior": embedder.prior_weight,
+        "composition": embedder.composition_weight,
+    }
     return ("local", "global", *(name for name, weight in optional.items() if weight))
+
+
+def warn_of_lacking_negatives(embedder, crystals, rows, stacklevel):
+    """Warn of crystals that the chosen negatives leave without one: permuting one element changes nothing."""
+    for name in ("negatives", "local_negatives"):
+        if set(_checked_negatives(embedder, name)) != {"permuted"}:
+            continue
+        bare = [row for row in rows.tolist() if _of_one_element(crystals, row)]
+        if bare:
+            warnings.warn(
+                f"{len(bare)} of {len(rows)} crystals have a single element, the first is row {bare[0]} "
+                f"({crystals.formula(bare[0])}): permuting it changes nothing, so {name}={getattr(embedder, name)!r} "
+                f'leaves it without negatives; add "batch"',
+                stacklevel=stacklevel,
+            )
+
+
+def _of_one_element(crystals, row):
+    numbers = crystals.numbers[crystals.class_offsets[row] : crystals.class_offsets[row + 1]]
+    return bool((numbers == numbers[0]).all())
 
 
 def net_maker(embedder, site_features, seed, crystals=None, rows=None):
@@ -69,8 +102,9 @@ def _standardise(module, device_batches, crystals):
     module.descriptors.standardise(device_batches(crystals))
 
 
-def _checked_negatives(value):
+def _checked_negatives(embedder, name):
+    value = getattr(embedder, name)
     negatives = (value,) if isinstance(value, str) else tuple(value)
     if not negatives or not set(negatives) <= set(NEGATIVES):
-        raise ValueError(f"negatives must be one or more of {NEGATIVES}; got {value!r}")
+        raise ValueError(f"{name} must be one or more of {NEGATIVES}; got {value!r}")
     return negatives

@@ -6,10 +6,11 @@ from sklearn.utils import check_random_state
 
 from .._crystals.checks import check_crystals
 from .._training.checkpoint import checkpoint_of
+from .._training.input_scaling import warn_of_other_features
 from .._training.net import draw_seed
 from .._training.ranks import ranks_of
 from .._training.train import dataset, hold_out, refuse_changes, starts_warm, train
-from .infomax_net import loss_parts, module_settings, net_maker
+from .infomax_net import loss_parts, module_settings, net_maker, warn_of_lacking_negatives
 
 
 def pretrain(embedder, crystals, rows):
@@ -18,6 +19,8 @@ def pretrain(embedder, crystals, rows):
         check_crystals(crystals, "DeepInfoMaxEmbedder (warm_start)", like=embedder)
         settings = module_settings(embedder, crystals.site_features)
         refuse_changes(embedder, settings, "reset the parameters, or fit a new network with warm_start=False")
+    warn_of_other_features(embedder, crystals.site_features, stacklevel=3)
+    warn_of_lacking_negatives(embedder, crystals, rows, stacklevel=3)
     ranks = ranks_of(embedder.device)
     rng = check_random_state(embedder.random_state)
     if ranks is not None:

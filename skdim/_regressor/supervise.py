@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._crystals.checks import check_crystals
+from .._training.input_scaling import warn_of_other_features
 from .._training.net import draw_seed
 from .._training.parameters import check_widths
 from .._training.train import dataset, hold_out, make_crystal_net, refuse_changes, starts_warm, train
@@ -25,6 +26,7 @@ def supervise(regressor, crystals, y, weight, kinds):
 
     ``kinds`` are the classes that ``pretrained`` may have.
     """
+    warn_of_other_features(regressor, crystals.site_features, stacklevel=3)
     source = pretrained_source(regressor, crystals, kinds)
     rng = check_random_state(regressor.random_state)
     seed = draw_seed(rng)
@@ -37,10 +39,15 @@ def supervise(regressor, crystals, y, weight, kinds):
         scaling = regressor._target_scaling
     else:
         keeps_zero = regressor.output_activation != "identity"
-        scaling = TargetScaling(keeps_zero).fit(y[training], weight[training])
+        scaling = TargetScaling(keeps_zero, regressor.standardize).fit(y[training], weight[training])
     targets = scaling.pack(y, weight)
     prepare = partial(
-        start_from, source=source, frozen=regressor.freeze, crystals=crystals, rows=training, weight=weight[training]
+        start_from,
+        source=source,
+        frozen=regressor.freeze,
+        crystals=crystals,
+        rows=training,
+        weight=weight[training] if regressor.standardize else None,
     )
     make_net = net_maker(regressor, settings, scaling, source, prepare=prepare, seed=seed)
     train(regressor, "train", make_net, dataset(crystals, training, targets), dataset(crystals, validation, targets))
@@ -64,6 +71,7 @@ def network_settings(regressor, source, site_features):
         "hidden_layer_sizes": tuple(np.atleast_1d(regressor.hidden_layer_sizes).tolist()),
         "output_activation": regressor.output_activation,
         "representation": regressor.representation,
+        "head_norm": regressor.head_norm,
     }
     check_widths("hidden_layer_sizes", settings["hidden_layer_sizes"])
     return settings

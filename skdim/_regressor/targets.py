@@ -23,6 +23,8 @@ class TargetScaling:
     keeps_zero : bool
         Whether ``offset`` must be 0, as for output activations, which depend on the zero of the targets. Otherwise it
         is their mean, so that a large common value does not reduce the precision of their differences.
+    standardize : bool, default=True
+        Whether there is an offset, a mean and a scale. Otherwise they are 0, 0 and 1.
 
     Attributes
     ----------
@@ -30,8 +32,9 @@ class TargetScaling:
         Subtracted offset; mean and standard deviation of the training targets after subtraction.
     """
 
-    def __init__(self, keeps_zero):
+    def __init__(self, keeps_zero, standardize=True):
         self.keeps_zero = keeps_zero
+        self.standardize = standardize
 
     @property
     def n_targets(self):
@@ -43,6 +46,8 @@ class TargetScaling:
         with np.errstate(over="ignore", invalid="ignore"):
             mean = np.average(targets, axis=0, weights=weight)
             scale = np.sqrt(np.average((targets - mean) ** 2, axis=0, weights=weight))
+        if not self.standardize:
+            mean, scale = np.zeros_like(mean), np.ones_like(scale)
         scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # constant except for rounding
         self.offset = np.zeros_like(mean) if self.keeps_zero else mean
         self.mean, self.scale = mean - self.offset, scale

@@ -64,10 +64,13 @@ def transferred_settings(regressor, source, site_features):
 
 
 def start_from(module, device_batches, source, frozen, crystals, rows, weight):
-    """Before training: load the encoder of ``source``, standardise the inputs of the head, freeze weights."""
+    """Before training: load the encoder of ``source``, freeze weights, standardize the head's inputs."""
     encoder = module.encoder
     if source is not None:
         encoder.load_state_dict(source.net_.module_.encoder.state_dict())
+    if weight is None:
+        freeze(encoder, frozen)
+        return
     with torch.no_grad():
         batches = device_batches(crystals, rows)
         vectors = torch.cat([embed(encoder, batch, module.representation) for batch in batches])

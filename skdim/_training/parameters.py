@@ -29,14 +29,43 @@ ENCODER_CONSTRAINTS = {
     "n_heads": [Interval(Integral, 1, None, closed="left")],
     "encoder_params": [dict, None],
 }
+#: ``encoder_params`` of the networks of the two papers.
+PUBLISHED_ENCODERS = {
+    "2025": {"value_network": "dense", "site_network": False, "input_scaling": "2025"},
+    "2023": {
+        "site_width": 30,
+        "pair_width": 16,
+        "attention_hidden": 225,
+        "value_network": "single",
+        "shared_values": True,
+        "pre_pool": (94,),
+        "post_pool": (200, 200),
+        "output_layer": "dense",
+        "gains": True,
+        "element_embedding": 92,
+        "element_rows": 200,
+        "element_norm_limit": 1.0,
+        "log_coulomb": True,
+        "input_scaling": "2023",
+        "idle_weights": True,
+    },
+}
 _WIDTH = [Interval(Integral, 1, None, closed="left")]
 _WIDTHS = [list, tuple]
+_BOOLEAN = ["boolean"]
 _ENCODER_PARAMS = {
     **dict.fromkeys(("site_width", "pair_width", "attention_hidden", "value_hidden"), _WIDTH),
     **dict.fromkeys(("pre_pool", "post_pool"), _WIDTHS),
+    "value_network": [StrOptions({"linear", "dense", "single"})],
+    "local_activation": [StrOptions({"mish", "relu"})],
+    "output_layer": [StrOptions({"linear", "dense"})],
+    "cutoff": [Interval(Real, 0, None, closed="neither"), None],
     "element_embedding": [Interval(Integral, 0, None, closed="left")],
-    "log_coulomb": ["boolean"],
+    "element_rows": [Interval(Integral, 104, None, closed="left")],
+    "element_norm_limit": [Interval(Real, 0, None, closed="neither"), None],
+    "input_scaling": [StrOptions({"standardized", "2025", "2023"})],
     "pooling": [StrOptions({"mean", "max"})],
+    **dict.fromkeys(("shared_values", "site_network", "gains", "log_coulomb", "idle_weights"), _BOOLEAN),
 }
 
 
@@ -46,6 +75,21 @@ def check_encoder_params(params):
     for name, value in params.items():
         if _ENCODER_PARAMS[name] is _WIDTHS:
             check_widths(f"{name} in encoder_params", value)
+
+
+_LOSS_PARAMS = {
+    "pairing": [StrOptions({"crystals", "sites"})],
+    "global_input": [StrOptions({"samples", "means"})],
+    "score_norm": ["boolean"],
+}
+
+
+def check_loss_params(params):
+    """Raise ValueError if ``loss_params`` has an unknown key or an invalid value."""
+    unknown = sorted(set(params) - set(_LOSS_PARAMS))
+    if unknown:
+        raise ValueError(f"loss_params has unknown keys {unknown}; it may hold {sorted(_LOSS_PARAMS)}")
+    validate_parameter_constraints(_LOSS_PARAMS, params, "loss_params")
 
 
 def check_widths(name, widths):

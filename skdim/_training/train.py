@@ -13,12 +13,13 @@ from .batches import CrystalDataset
 from .callbacks import close_bars, make_callbacks
 from .devices import device_turn, resolve_device
 from .history import drop_incomplete_epoch
+from .input_scaling import input_scale
 from .net import CrystalNet
 from .parameters import check_encoder_params
 from .threads import resolve_threads, torch_threads
 
 #: Arguments of the encoder that are parameters of the estimators, or follow from the data or the objective.
-_NOT_ENCODER_PARAMS = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread")
+_NOT_ENCODER_PARAMS = ("n_site_inputs", "n_components", "local_dim", "n_blocks", "n_heads", "spread", "input_scale")
 
 
 def encoder_settings(estimator, site_features):
@@ -31,13 +32,15 @@ def encoder_settings(estimator, site_features):
     """
     parameters = signature(SiteNetEncoder).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in _NOT_ENCODER_PARAMS}
-    encoder_params = estimator.encoder_params or {}
-    unknown = sorted(set(encoder_params) - set(defaults))
+    encoder_params = dict(estimator.encoder_params or {})
+    known = {*defaults, "input_scaling"}
+    unknown = sorted(set(encoder_params) - known)
     if unknown:
-        raise ValueError(f"encoder_params has unknown keys {unknown}; valid keys are {sorted(defaults)}")
+        raise ValueError(f"encoder_params has unknown keys {unknown}; valid keys are {sorted(known)}")
     check_encoder_params(encoder_params)
     return {
         "n_site_inputs": len(site_features),
+        "input_scale": input_scale(encoder_params.pop("input_scaling", "standardized"), site_features),
         **{name: getattr(estimator, name) for name in ("n_components", "local_dim", "n_blocks", "n_heads")},
         **defaults,
         # Settings are compared: a list of widths is equal to the same tuple.

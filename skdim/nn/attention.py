@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ class AttentionBlock(nn.Module):
         pairs = pair_width if idle_weights or not last else 0
         self.bond = BondLinear(site_width, pair_width, sum(self.widths) + pairs)
         self.logit = nn.Linear(attention_hidden, n_heads, bias=idle_weights)
-        self.value: nn.Module | None = None
+        self.value: Any = None
         if value_network == "linear":
             self.value = nn.Linear(value_hidden, value_width)
         elif value_network == "dense":
@@ -98,16 +98,21 @@ class AttentionBlock(nn.Module):
 
         The weight of a distinct pair is the sum over the ``count`` equal columns that it stands for.
         """
-        terms, which = (*site_terms, pair_term.rows), pair_term.which
+        which, activation = pair_term.which, self.activation
         first, end = self.widths[0], sum(self.widths)
+        centre, near, far = *site_terms, pair_term.rows
+
+        def hidden_layer(columns):
+            terms = centre[:, columns], near[:, columns], far[:, columns]
+            return operations.pair_hidden(*terms, which, batch, activation)
+
         logit_weight = self.logit.weight
         if self.logit_norm is not None:
             logit_weight = logit_weight * self.logit_norm.weight  # its offset is the same for all columns of a row
         if self.value_network == "dense":
-            for_logit = operations.pair_hidden(*(term[:, :first] for term in terms), which, batch, self.activation)
-            logits = functional.linear(for_logit, logit_weight)
+            logits = functional.linear(hidden_layer(slice(first)), logit_weight)
             attention = segment_softmax(logits + log_count[:, None], batch.row, len(batch.numbers))
-            hidden = operations.pair_hidden(*(term[:, first:end] for term in terms), which, batch, self.activation)
+            hidden = hidden_layer(slice(first, end))
             values = self.value(hidden if self.value_norm is None else self.value_norm(hidden))
             heads = values.chunk(self.n_heads, dim=1) if not self.shared_values else [values] * self.n_heads
             heads = [
@@ -115,15 +120,15 @@ class AttentionBlock(nn.Module):
                 for head, weight in zip(heads, attention.unbind(dim=1), strict=True)
             ]
         else:
-            terms_used = (term[:, :end] for term in terms)
-            summed, attention = operations.attend(*terms_used, which, logit_weight, batch, log_count, self.activation)
+            terms = centre[:, :end], near[:, :end], far[:, :end]
+            summed, attention = operations.attend(*terms, which, logit_weight, batch, log_count, activation)
             heads = self._heads(summed if self.value_norm is None else self.value_norm(summed))
         sites = torch.stack(heads, dim=2).flatten(1) if self.shared_values else torch.cat(heads, dim=1)
         if self.site is not None:
             sites = self.site(sites)
         new_pairs = None
         if self.has_pairs:
-            new_pairs = operations.pair_hidden(*(term[:, end:] for term in terms), which, batch, self.activation)
+            new_pairs = hidden_layer(slice(end, None))
             new_pairs = new_pairs if self.pair_norm is None else self.pair_norm(new_pairs)
         return sites, new_pairs, attention
 

@@ -8,13 +8,12 @@ the two blocks train disjoint weights, and one optimizer serves both.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from . import negatives as draw
 from .adversaries import CompositionAdversary, PriorAdversary
 from .batch import Batch
 from .choices import LOCAL_NEGATIVES, NEGATIVES
@@ -22,41 +21,14 @@ from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
 from .losses import KL_FORMS, info_nce, jensen_shannon_negative, jensen_shannon_positive
 from .operations.functional import segment_total
+from .sampling.draws import Draws, draw_all
+from .sampling.negatives import has_negative, of_one_element, valid_partners
+from .sampling.overlay import overlay_rows, with_pairs, wrong_neighbours
 from .scores import CrystalScore, NeighbourScore
 from .shared_batch import Whole
 
 #: Neighbours of one element whose distances differ by less, in angstrom, are equal: no negatives of each other.
 _SAME_DISTANCE = 0.05
-
-
-class Draws(NamedTuple):
-    """Everything random in one step. Entries that the settings do not need are None.
-
-    Attributes
-    ----------
-    partner : Tensor of int64 of shape (C,)
-        For each class one of another crystal.
-    chimera : Chimera
-    turn : Tensor of int64 of shape (P,)
-        For each pair the pair that lends its distance to the permuted crystal.
-    pair : Tensor of int64 of shape (C,)
-        For each class one of its pairs.
-    noise, crystal_noise, chimera_noise, permuted_noise : Tensor of float
-        Standard normal, of the shapes of the local and crystal vectors.
-    uniform, crystal_uniform : Tensor of float
-        Uniform on (0, 1), likewise.
-    """
-
-    partner: Tensor | None = None
-    chimera: draw.Chimera | None = None
-    turn: Tensor | None = None
-    pair: Tensor | None = None
-    noise: Tensor | None = None
-    crystal_noise: Tensor | None = None
-    chimera_noise: Tensor | None = None
-    permuted_noise: Tensor | None = None
-    uniform: Tensor | None = None
-    crystal_uniform: Tensor | None = None
 
 
 class Engineered(NamedTuple):
@@ -147,7 +119,7 @@ class DeepInfoMax(nn.Module):
         self.crystal_score = CrystalScore(n_components, local_dim, norm=score_norm)
         self.descriptors = Descriptors(n_inputs, local_dim, n_components) if descriptor_weight else None
         self.local_prior = PriorAdversary(local_dim) if prior_weight else None
-        self.crystal_prior = PriorAdversary(n_components) if prior_weight else None
+        self.crystal_prior: Any = PriorAdversary(n_components) if prior_weight else None
         self.composition = CompositionAdversary(n_components) if composition_weight else None
 
     def forward(
@@ -162,7 +134,7 @@ class DeepInfoMax(nn.Module):
         processes train together: their losses are equal, that of the whole batch, and their gradients add up to its
         gradient.
         """
-        return self.losses(share or Whole(batch), self.draw(batch, generator))
+        return self.losses(share or Whole(batch), draw_all(self, batch, generator))
 
     def losses(self, share: Whole, draws: Draws) -> dict[str, Tensor]:
         """The losses for given draws."""
@@ -195,42 +167,11 @@ class DeepInfoMax(nn.Module):
             parts["composition"] = self.composition(part, g).sum() / len(batch)
             weights["composition"] = -self.composition_weight
         parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))
-        total = sum(abs(weight) * parts[name] for name, weight in weights.items())
+        total: Any = sum(abs(weight) * parts[name] for name, weight in weights.items())
         for name, weight in weights.items():
             if weight < 0:  # the value that the encoder minimizes, with the gradients that reverse_gradient has made
                 total = total + 2 * weight * parts[name].detach()
         return {"loss": total, **parts}
-
-    # ---- draws ----
-
-    def draw(self, batch: Batch, generator: torch.Generator | None) -> Draws:
-        """All draws of one step, equal in all processes that share the batch."""
-        of_sites = len(batch.numbers), self.encoder.local_dim
-        of_crystals = len(batch), self.encoder.n_components
-        options = {"dtype": batch.distance.dtype, "device": batch.distance.device}
-
-        def normal(shape):
-            return torch.randn(shape, generator=generator, **options) if self.encoder.spread else None
-
-        noisy = self.encoder.bottleneck is not None
-        noise, crystal_noise = normal(of_sites) if noisy else None, normal(of_crystals)
-        noisy = noisy and self.global_input == "samples"
-        drawn = {"noise": noise, "crystal_noise": crystal_noise}
-        mixed = {"composition", "structure"} & set(self.negatives)
-        if mixed and self.pairing == "crystals":
-            drawn["chimera"] = draw.draw_chimera(batch, generator)
-            drawn["chimera_noise"] = normal(of_sites) if noisy else None
-        if "permuted" in self.negatives + self.local_negatives:
-            drawn["turn"] = draw.permute_pairs(batch, generator)
-            drawn["permuted_noise"] = normal(of_sites) if noisy else None
-        if self.pairing == "sites" or self.objective == "jsd" or set(self.local_negatives) - {"batch", "permuted"}:
-            drawn["partner"] = draw.draw_partner(batch, generator)
-        if self.objective == "infonce":
-            drawn["pair"] = draw.draw_pair(batch, self.neighbour_weights(batch), generator)
-        if self.local_prior is not None:
-            drawn["uniform"] = torch.rand(of_sites, generator=generator, **options)
-            drawn["crystal_uniform"] = torch.rand(of_crystals, generator=generator, **options)
-        return Draws(**drawn)
 
     # ---- local block ----
 
@@ -252,7 +193,7 @@ class DeepInfoMax(nn.Module):
         if self.objective == "infonce":
             return self._local_info_nce(share, queries, draws)
         batch, part, score = share.batch, share.part, self.neighbour_score
-        valid = self._valid_partners(batch, draws)[share.classes]
+        valid = valid_partners(batch, draws.partner)[share.classes]
         negatives = []
         stacked = [queries]
         if "batch" in self.local_negatives and self.pairing == "crystals":
@@ -268,40 +209,10 @@ class DeepInfoMax(nn.Module):
         true = per_site(part, weights, jensen_shannon_positive(scores[0]))
         if len(stacked) > 1:
             negatives.append(valid * per_site(part, weights, jensen_shannon_negative(scores[1])))
-        for pairs, is_negative in self.local_negative_pairs(share, draws):
+        for pairs, is_negative in wrong_neighbours(share, draws, self.local_negatives, self.pairing):
             values = jensen_shannon_negative(score.of_rows(pairs, queries, site_inputs=batch.site_inputs)[0])
             negatives.append(is_negative * per_site(pairs, self.neighbour_weights(pairs), values))
         return mean_over_sites(share, true + sum(negatives) / max(1, len(negatives)))
-
-    def local_negative_pairs(self, share: Whole, draws: Draws) -> list[tuple[Batch, Tensor]]:
-        """Neighbours that the sites of this process do not have, and whether they are negatives of each class (C,).
-
-        Classes of neighbours are those of the whole batch.
-        """
-        batch, part = share.batch, share.part
-        device = batch.numbers.device
-        classes = torch.arange(len(batch.numbers), device=device)[share.classes]
-        result = []
-        if {"composition", "structure"} & set(self.local_negatives) or self.pairing == "sites":
-            valid = self._valid_partners(batch, draws)[share.classes]
-            partners = draws.partner[classes]
-        if "batch" in self.local_negatives and self.pairing == "sites":
-            pairs, row = draw.pairs_of(batch, partners)
-            columns = (batch.neighbour[pairs], batch.distance[pairs], batch.count[pairs])
-            result.append((draw.with_pairs(part, row, *columns), valid))
-        if {"composition", "structure"} & set(self.local_negatives):
-            row, pairs, partner_pairs, count = draw.overlay_rows(batch, classes, partners)
-            if "structure" in self.local_negatives:
-                columns = batch.neighbour[pairs], batch.distance[partner_pairs], count
-                result.append((draw.with_pairs(part, row, *columns), valid))
-            if "composition" in self.local_negatives:
-                columns = batch.neighbour[partner_pairs], batch.distance[pairs], count
-                result.append((draw.with_pairs(part, row, *columns), valid))
-        if "permuted" in self.local_negatives:
-            columns = batch.neighbour[share.pairs], batch.distance[draws.turn][share.pairs], part.count
-            wrong = ~draw.of_one_element(batch)[batch.crystal][share.classes]
-            result.append((draw.with_pairs(part, part.row, *columns), wrong.to(part.distance.dtype)))
-        return result
 
     def _local_info_nce(self, share, queries, draws):
         batch, chosen = share.batch, draws.pair
@@ -327,12 +238,12 @@ class DeepInfoMax(nn.Module):
             wrong_neighbour, wrong_length = neighbour, length
             if kind == "permuted":
                 wrong_length = batch.distance[draws.turn[chosen[rows]]]
-                equal = draw.of_one_element(batch)[batch.crystal[rows]]
+                equal = of_one_element(batch)[batch.crystal[rows]]
             else:
                 partner = chosen[draws.partner[rows]]
                 wrong_neighbour = batch.neighbour[partner] if kind == "composition" else neighbour
                 wrong_length = batch.distance[partner] if kind == "structure" else length
-                equal = self._valid_partners(batch, draws)[rows] == 0
+                equal = valid_partners(batch, draws.partner)[rows] == 0
             equal = equal | (
                 (batch.numbers[wrong_neighbour] == batch.numbers[neighbour])
                 & ((wrong_length - length).abs() < _SAME_DISTANCE)
@@ -343,12 +254,6 @@ class DeepInfoMax(nn.Module):
             score = torch.linalg.vecdot(queries, wrong) / self.temperature
             scores.append(score.masked_fill(equal, -torch.inf)[:, None])
         return mean_over_sites(share, info_nce(torch.cat(scores, dim=1), rows))
-
-    @staticmethod
-    def _valid_partners(batch, draws):
-        """1 for each class whose partner is a site of a different crystal, else 0, (C,)."""
-        different = batch.duplicates[batch.crystal[draws.partner]] != batch.duplicates[batch.crystal]
-        return different.to(batch.distance.dtype)
 
     # ---- global block ----
 
@@ -374,19 +279,19 @@ class DeepInfoMax(nn.Module):
         if self.pairing == "crystals" and kinds & {"composition", "structure"}:
             chimera = draws.chimera
             z = with_species(chimera.species_class[classes], draws.chimera_noise)
-            weight = (even * draw.has_negative(batch, chimera.species_of)[batch.crystal])[classes]
+            weight = (even * has_negative(batch, chimera.species_of)[batch.crystal])[classes]
             owners = {"composition": crystal, "structure": chimera.species_of[crystal]}
             result += [Engineered(z, owner, weight) for kind, owner in owners.items() if kind in kinds]
         if self.pairing == "sites" and kinds & {"composition", "structure"}:
-            weight = (even * self._valid_partners(batch, draws))[classes]
+            weight = (even * valid_partners(batch, draws.partner))[classes]
             if "composition" in kinds:
                 z = with_species(draws.partner[classes], None)
                 result.append(Engineered(z, crystal, weight))
             if "structure" in kinds:
                 rows = torch.arange(len(batch.numbers), device=crystal.device)[classes]
-                row, pairs, partner_pairs, count = draw.overlay_rows(batch, rows, draws.partner[classes])
+                row, pairs, partner_pairs, count = overlay_rows(batch, rows, draws.partner[classes])
                 neighbour = batch.neighbour[pairs] - classes.start
-                wrong = draw.with_pairs(part, row, neighbour, batch.distance[partner_pairs], count)
+                wrong = with_pairs(part, row, neighbour, batch.distance[partner_pairs], count)
                 result.append(Engineered(vectors(wrong, part_terms, encoder.pair_term(wrong), None), crystal, weight))
         if "permuted" in kinds:
             turn = draws.turn[share.pairs] - share.pairs.start
@@ -395,7 +300,7 @@ class DeepInfoMax(nn.Module):
             weight = even
             if self.pairing == "crystals":
                 # Mismatching changes nothing in a crystal of one element.
-                weight = even * ~draw.of_one_element(batch)[batch.crystal]
+                weight = even * ~of_one_element(batch)[batch.crystal]
                 weight = weight / weight.sum().clamp(min=1e-12)
             result.append(Engineered(z, crystal, weight[classes]))
         return result
@@ -436,7 +341,7 @@ class DeepInfoMax(nn.Module):
         elif "batch" in self.negatives:
             partner = batch.crystal[draws.partner[share.classes]]
             other = jensen_shannon_negative(scores.gather(1, partner[:, None])[:, 0])
-            negative.append(mean_over_sites(share, self._valid_partners(batch, draws)[share.classes] * other))
+            negative.append(mean_over_sites(share, valid_partners(batch, draws.partner)[share.classes] * other))
         for score, wrong in zip(wrong_scores, engineered, strict=True):
             negative.append((wrong.weight * jensen_shannon_negative(score)).sum())
         return loss + sum(negative) / len(negative) if negative else loss

@@ -12,7 +12,7 @@ from .batch import Batch
 from .encoder import SiteNetEncoder, pooled_moments
 from .layers import dense_stack
 
-#: Losses of one prediction; targets are standardised, so 1 is one standard deviation.
+#: Losses of one prediction. Standardized targets have a standard deviation of 1.
 LOSSES = {
     "squared_error": lambda prediction, target: functional.mse_loss(prediction, target, reduction="none"),
     "absolute_error": lambda prediction, target: functional.l1_loss(prediction, target, reduction="none"),
@@ -21,7 +21,7 @@ LOSSES = {
 
 
 def trelu(x: Tensor) -> Tensor:
-    """max(x, 0) with the gradient of x, so that a prediction below 0 can still be pulled up (Site-Net's TReLU)."""
+    """max(x, 0) with the gradient of x, so that predictions below 0 still learn (Site-Net's TReLU)."""
     return x + (x.clamp(min=0) - x).detach()
 
 
@@ -51,19 +51,21 @@ def embedding_width(encoder: SiteNetEncoder, representation: str) -> int:
 
 
 class SiteNet(nn.Module):
-    """Encoder and head; predicts targets in the units of the labels.
+    """Encoder and head, which predict targets in the units of the labels.
 
     Parameters
     ----------
     encoder : dict
         Parameters of :class:`SiteNetEncoder`.
     target_mean, target_scale : sequence of float
-        The head works on standardised targets: these turn its output into the labels' units.
+        Of the labels; they convert the output of the head, which works on standardized targets, into labels' units.
     hidden_layer_sizes : tuple of int
     output_activation : {"identity", "trelu", "softplus"}
         Acts in the labels' units.
     representation : {"global", "local", "both"}
-        What the head is given.
+        Inputs of the head.
+    head_norm : bool, default=True
+        Whether layer normalization follows the hidden layers of the head.
     """
 
     feature_mean: Tensor
@@ -71,31 +73,40 @@ class SiteNet(nn.Module):
     target_mean: Tensor
     target_scale: Tensor
 
-    def __init__(self, encoder, target_mean, target_scale, hidden_layer_sizes, output_activation, representation):
+    def __init__(
+        self,
+        encoder,
+        target_mean,
+        target_scale,
+        hidden_layer_sizes,
+        output_activation,
+        representation,
+        head_norm=True,
+    ):
         super().__init__()
         self.encoder = SiteNetEncoder(**encoder)
         self.output_activation = output_activation
         self.representation = representation
         width = embedding_width(self.encoder, representation)
-        # Vectors of an untrained or a pre-trained encoder have very different sizes: the head sees them standardised
-        # over the training crystals, by numbers fixed before the first step.
+        # Vectors of untrained and pre-trained encoders differ much in size: the head gets them standardized over the
+        # training crystals, by numbers that are fixed before the first step.
         self.register_buffer("feature_mean", torch.zeros(width))
         self.register_buffer("feature_scale", torch.ones(width))
         self.register_buffer("target_mean", torch.as_tensor(target_mean, dtype=torch.float32))
         self.register_buffer("target_scale", torch.as_tensor(target_scale, dtype=torch.float32))
-        self.head = dense_stack(width, hidden_layer_sizes, len(self.target_mean))
+        self.head = dense_stack(width, hidden_layer_sizes, len(self.target_mean), norm=head_norm)
 
     def standardise_features(self, vectors: Tensor, weight: Tensor) -> None:
-        """Fix the standardisation of the head's inputs to these vectors of the training crystals, weighted (K,)."""
+        """Fix the standardization of the head's inputs to vectors of the training crystals with weights (K,)."""
         share = weight / weight.sum()
         mean = share @ vectors
         self.feature_mean.copy_(mean)
         scale = (share @ (vectors - mean).square()).sqrt()
-        # A component without spread says nothing; dividing by its rounding noise would make it shout.
+        # Dividing a constant component by its rounding noise would amplify that.
         self.feature_scale.copy_(torch.where(scale > 1e-3 * scale.max().clamp(min=1e-12), scale, scale.max() + 1e-12))
 
     def forward(self, batch: Batch, generator=None) -> Tensor:
-        """Predictions (K, n_targets); ``generator`` is not used, as nothing is drawn."""
+        """Predictions (K, n_targets); ``generator`` is not used, as nothing is random."""
         vectors = embed(self.encoder, batch, self.representation)
         output = self.head((vectors - self.feature_mean) / self.feature_scale)
         return ACTIVATIONS[self.output_activation](output * self.target_scale + self.target_mean)

@@ -103,8 +103,18 @@ def test_supervised_network_agrees_with_dense_network(distance_tol, structures, 
     """Two blocks of three heads, element embedding, log-Coulomb pairs, no bottleneck; and the head."""
     crystals = featurized[True, distance_tol]
     widths = {"attention_hidden": 24, "value_hidden": 20, "site_width": 10, "pre_pool": (12,), "post_pool": (20, 20)}
-    regressor = SiteNetRegressor.sitenet_2023(n_components=16, max_epochs=0, device="cpu", random_state=0)
-    regressor.set_params(encoder_params={**regressor.encoder_params, **widths})
+    regressor = SiteNetRegressor(
+        n_blocks=2,
+        n_heads=3,
+        local_dim=None,
+        n_components=16,
+        hidden_layer_sizes=(),
+        representation="global",
+        encoder_params={**widths, "pair_width": 16, "element_embedding": 8, "log_coulomb": True},
+        max_epochs=0,
+        device="cpu",
+        random_state=0,
+    )
     y = np.array([s.density for s in structures])
     prediction = torch.from_numpy(regressor.fit(crystals, y).predict(crystals))
     net = regressor.net_.module_.double()

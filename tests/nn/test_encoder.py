@@ -8,10 +8,10 @@ from torch.nn import functional
 from skdim import SiteNetFeaturizer
 from skdim._training.batches import make_batch
 from skdim.datasets import make_crystals
-from skdim.nn import negatives as draw
 from skdim.nn.encoder import LOG_VAR_LIMIT, Gaussian, SiteNetEncoder, pooled_moments
 from skdim.nn.layers import ElementEmbedding
 from skdim.nn.losses import kl_reference
+from skdim.nn.sampling.overlay import with_pairs
 from tests.helpers.small_networks import SMALL
 
 
@@ -52,8 +52,9 @@ def make_encoder(**settings):
         {"n_blocks": 2, "local_dim": None, "element_embedding": 3, "log_coulomb": True, "spread": False},
         PAPER_2025,
         {**PAPER_2025, "local_activation": "relu", "n_heads": 2, "shared_values": True},
-        SITENET_2023,
-        {**SITENET_2023, "shared_values": False, "log_coulomb": False},
+        # The scale of long element vectors counts as constant.
+        {**SITENET_2023, "element_norm_limit": 100.0},
+        {**SITENET_2023, "element_norm_limit": None, "shared_values": False, "log_coulomb": False},
         {"n_heads": 2, "shared_values": True, "gains": True, "input_scale": [(2.0, 0.5)] * SMALL["n_site_inputs"]},
         {"n_blocks": 2, "n_heads": 3, "value_network": "dense", "gains": True, "cutoff": 4.0},
     ],
@@ -178,7 +179,7 @@ def test_pairs_beyond_the_cutoff_have_no_attention(crystals):
     beyond = batch.distance > 3.0
     assert 0 < beyond.sum() < len(beyond)
     assert (attention[beyond] < 1e-30).all()
-    near = draw.with_pairs(batch, *(x[~beyond] for x in (batch.row, batch.neighbour, batch.distance, batch.count)))
+    near = with_pairs(batch, *(x[~beyond] for x in (batch.row, batch.neighbour, batch.distance, batch.count)))
     torch.testing.assert_close(attention[~beyond], make_encoder(n_heads=2).attention(near))
     torch.testing.assert_close(make_encoder(n_heads=2, cutoff=1e3)(batch), make_encoder(n_heads=2)(batch))
 

@@ -10,9 +10,10 @@ from torch.nn import functional
 from skdim import SiteNetFeaturizer
 from skdim._training.batches import make_batch
 from skdim.datasets import make_crystals
+from skdim.nn.choices import NEGATIVES
 from skdim.nn.encoder import Gaussian
-from skdim.nn.infomax import NEGATIVES
 from skdim.nn.losses import info_nce, kl_gaussian, kl_reference
+from skdim.nn.sampling.draws import draw_all
 from skdim.nn.shared_batch import Whole
 from tests.helpers.small_networks import SMALL, generator, make_model, toy_batch
 
@@ -145,7 +146,7 @@ def test_engineered_vectors_are_those_of_wrong_crystals(log_coulomb, batch):
     encoder = model.encoder
     with torch.no_grad():
         sites, term = encoder.site_terms(batch), encoder.pair_term(batch)
-        draws = model.draw(batch, generator(5))
+        draws = draw_all(model, batch, generator(5))
         engineered = model.engineered(Whole(batch), sites, term, draws)
     (composition, geometry_of, _), (structure, species_of, _), (permuted, permuted_of, _) = engineered
     chimera, turn, species = draws.chimera, draws.turn, draws.chimera.species_class
@@ -188,7 +189,7 @@ def test_local_loss_is_a_loop_over_sites_and_neighbours(distance_power, self_wei
     batch = batch.to(torch.float64)
     with torch.no_grad():
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
-        draws = model.draw(batch, generator(7))
+        draws = draw_all(model, batch, generator(7))
         loss = model.local_loss(Whole(batch), z, draws)
         partner = draws.partner
         assert (batch.crystal[partner] != batch.crystal).all()
@@ -215,7 +216,7 @@ def test_global_loss_is_a_loop_over_crystals_and_sites(negatives, batch):
         z = torch.randn(len(batch.numbers), SMALL["local_dim"], dtype=torch.float64, generator=generator(1))
         g = torch.randn(len(batch), SMALL["n_components"], dtype=torch.float64, generator=generator(2))
         sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
-        draws = model.draw(batch, generator(3))
+        draws = draw_all(model, batch, generator(3))
         engineered = model.engineered(Whole(batch), sites, term, draws)
         loss = model.global_loss(Whole(batch), g, z, engineered, draws)
 
@@ -259,7 +260,7 @@ def test_neighbours_in_the_same_crystal_and_equal_neighbours_are_no_negatives(mo
 
     monkeypatch.setattr("skdim.nn.infomax.info_nce", recording)
     z = torch.randn(5, SMALL["local_dim"], generator=generator())
-    model.local_loss(Whole(three), z, model.draw(three, generator()))
+    model.local_loss(Whole(three), z, draw_all(model, three, generator()))
     ((scores, target),) = seen
     masked = torch.isinf(scores)
     assert target.tolist() == [0, 1, 2, 3, 4]

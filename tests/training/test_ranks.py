@@ -182,14 +182,14 @@ def test_missing_accelerate_names_the_extra(X, monkeypatch):
 def test_shares_are_a_partition(n_ranks, X):
     batch = make_batch(X)
     shares = [Share(batch, rank, n_ranks) for rank in range(n_ranks)]
-    assert sum(len(share.own) for share in shares) == len(X)
+    assert sum(len(share.part) for share in shares) == len(X)
     for name in ("site_inputs", "numbers", "multiplicity", "distance", "count"):
-        assert torch.equal(torch.cat([getattr(share.own, name) for share in shares]), getattr(batch, name))
+        assert torch.equal(torch.cat([getattr(share.part, name) for share in shares]), getattr(batch, name))
     for share in shares:
-        if len(share.own):
+        if len(share.part):
             alone = make_batch(X[share.crystals])
             for name in ("crystal", "class_offsets", "pair_offsets", "row", "neighbour"):
-                assert torch.equal(getattr(share.own, name), getattr(alone, name))
+                assert torch.equal(getattr(share.part, name), getattr(alone, name))
     # Equal, except for the crystals at the ends.
     largest = max(len(row.distance) for row in X)
-    assert max(len(share.own.distance) for share in shares) <= len(X.distance) / n_ranks + largest
+    assert max(len(share.part.distance) for share in shares) <= len(X.distance) / n_ranks + largest

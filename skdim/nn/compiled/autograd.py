@@ -163,7 +163,7 @@ class _Attend(torch.autograd.Function):
         inputs = map(_array, (centre, near, far, batch.pair_offsets, batch.neighbour, which))
         to_centre, to_near, to_far = (torch.zeros_like(part) for part in (centre, near, far))
         others = map(_array, (weight, attention, grad.contiguous(), to_centre, to_near, to_far))
-        to_weight = _on_crystals("attend_gradient", batch, *inputs, ctx.relu, *others, shared=weight)
+        (to_weight,) = _on_crystals("attend_gradient", batch, *inputs, ctx.relu, *others, shared=(weight,))
         return to_centre, to_near, to_far, to_weight, None, None, None, None
 
 
@@ -204,9 +204,10 @@ class _PairScores(torch.autograd.Function):
         near, step, queries = ctx.saved_tensors
         batch = ctx.batch
         inputs = map(_array, (near, step, batch.distance, batch.pair_offsets, batch.neighbour))
-        to_near, to_queries = torch.zeros_like(near), torch.zeros_like(queries)
-        others = map(_array, (queries, grad.contiguous(), to_near, to_queries))
-        to_step = _on_crystals("scores_gradient", batch, *inputs, *ctx.options, *others, shared=step)
+        to_queries = torch.zeros_like(queries)
+        others = map(_array, (queries, grad.contiguous(), to_queries))
+        # Neighbours may belong to other crystals, as negatives do.
+        to_near, to_step = _on_crystals("scores_gradient", batch, *inputs, *ctx.options, *others, shared=(near, step))
         return to_near, to_step, to_queries, None, None, None
 
 
@@ -226,10 +227,10 @@ def _on_rows(name, n, *arguments):
     _in_threads(_loop(name), cuts, [arguments] * (len(cuts) - 1))
 
 
-def _on_crystals(name, batch, *arguments, shared=None):
+def _on_crystals(name, batch, *arguments, shared=()):
     """Run a loop over the site classes of a batch.
 
-    ``shared`` is a tensor to whose gradient all crystals contribute: each thread sums its part, and the total is
+    ``shared`` are tensors to whose gradients all crystals contribute: each thread sums its part, and the totals are
     returned.
     """
     n = _threads_for(len(batch.row))
@@ -237,11 +238,9 @@ def _on_crystals(name, batch, *arguments, shared=None):
     targets = torch.arange(1, n) * (len(batch.row) / n)
     crystals = torch.searchsorted(pairs, targets.to(pairs.dtype))
     cuts = [0, *batch.class_offsets[crystals].tolist(), len(batch.numbers)]
-    if shared is None:
-        return _in_threads(_loop(name), cuts, [arguments] * n)
-    parts = torch.zeros(n, *shared.shape)
-    _in_threads(_loop(name), cuts, [(*arguments, _array(part)) for part in parts])
-    return parts.sum(dim=0)
+    parts = [torch.zeros(n, *tensor.shape, dtype=torch.float32) for tensor in shared]
+    _in_threads(_loop(name), cuts, [(*arguments, *(_array(part[k]) for part in parts)) for k in range(n)])
+    return [part.sum(dim=0) if n > 1 else part[0] for part in parts]
 
 
 def _in_threads(function, cuts, arguments):

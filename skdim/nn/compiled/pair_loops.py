@@ -248,7 +248,7 @@ def scores(first, last, near, step, distance, offsets, neighbour, relu, normaliz
 
 @compiled
 def scores_gradient(
-    first, last, near, step, distance, offsets, neighbour, relu, normalized, queries, grad, to_near, to_queries, to_step
+    first, last, near, step, distance, offsets, neighbour, relu, normalized, queries, grad, to_queries, to_near, to_step
 ):
     """Gradient of :func:`scores`: adds to ``to_*``, given that of its output."""
     n, _, width = queries.shape

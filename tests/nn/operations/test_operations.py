@@ -1,5 +1,7 @@
 """The compiled implementation gives the values and gradients of the plain one."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -119,6 +121,16 @@ def test_attend_leaves_pairs_out(batch, threads):
 def test_pair_hidden(activation, batch, threads):
     parts, which = terms(batch, 12)
     assert_same("pair_hidden", parts, batch, which, activation)
+
+
+def test_pair_scores_with_neighbours_in_other_crystals(batch):
+    """Threads do not lose gradients of neighbours that several of them have."""
+    n = len(batch.numbers)
+    crossed = replace(batch, neighbour=batch.neighbour % 5)
+    for n_threads in (1, 2):
+        with autograd.threads(n_threads):
+            for _ in range(5):
+                assert_same("pair_scores", [random(n, 16), random(16), random(3, n, 16, seed=2)], crossed)
 
 
 @activations

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .batch import Batch
+from ..batch import Batch
 
 
 class Chimera(NamedTuple):
@@ -86,6 +86,12 @@ def draw_partner(batch: Batch, generator) -> Tensor:
     return draw_class(batch, other_crystal(batch, generator)[batch.crystal], generator)
 
 
+def valid_partners(batch: Batch, partner: Tensor) -> Tensor:
+    """1 for each class whose partner is a site of a different crystal, else 0, (C,)."""
+    different = batch.duplicates[batch.crystal[partner]] != batch.duplicates[batch.crystal]
+    return different.to(batch.distance.dtype)
+
+
 def permute_pairs(batch: Batch, generator) -> Tensor:
     """For each pair another pair of the same row that gives the distance, (P,): right species, right distances,
     mismatched.
@@ -107,65 +113,3 @@ def of_one_element(batch: Batch) -> Tensor:
     first = batch.numbers[batch.class_offsets[:-1]]
     differs = (batch.numbers != first[batch.crystal]).to(torch.int64)
     return torch.zeros_like(first).index_add_(0, batch.crystal, differs) == 0
-
-
-# ---- rows of partners ----
-
-
-def pairs_of(batch: Batch, classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Pairs of some classes, one class after the other, and the position in ``classes`` that each belongs to."""
-    start = batch.pair_offsets[classes]
-    length = batch.pair_offsets[classes + 1] - start
-    row = torch.repeat_interleave(torch.arange(len(classes), device=classes.device), length)
-    before = torch.cumsum(length, dim=0) - length
-    return torch.arange(len(row), device=classes.device) - before[row] + start[row], row
-
-
-def with_pairs(part: Batch, row: Tensor, neighbour: Tensor, distance: Tensor, count: Tensor) -> Batch:
-    """The site classes of a batch with other pairs, sorted by row."""
-    lengths = torch.bincount(row, minlength=len(part.numbers))
-    return Batch(
-        site_inputs=part.site_inputs,
-        numbers=part.numbers,
-        multiplicity=part.multiplicity,
-        crystal=part.crystal,
-        class_offsets=part.class_offsets,
-        pair_offsets=torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
-        row=row,
-        neighbour=neighbour,
-        distance=distance,
-        count=count,
-    )
-
-
-class Overlay(NamedTuple):
-    """Columns of each class next to the columns of its partner, by their position in the row.
-
-    Where rows differ in length, or a pair stands for several columns, both rows count as the interval from 0 to 1, and
-    each overlap of two columns is a column of ``share`` of the interval. Rows of the same number of single columns are
-    paired column by column.
-    """
-
-    row: Tensor
-    pair: Tensor
-    partner_pair: Tensor
-    share: Tensor
-
-
-def overlay_rows(batch: Batch, classes: Tensor, partners: Tensor) -> Overlay:
-    """Overlay of the rows of ``classes`` and those of their ``partners``."""
-    ends = torch.cumsum(batch.count.to(torch.float64), dim=0)
-    starts = torch.cat([ends.new_zeros(1), ends])[batch.pair_offsets]
-    ends = (ends - starts[batch.row]) / (starts[1:] - starts[:-1])[batch.row]
-    (pairs, row), (partner_pairs, partner_row) = pairs_of(batch, classes), pairs_of(batch, partners)
-    keys, partner_keys = row + ends[pairs], partner_row + ends[partner_pairs]
-    borders = torch.unique(torch.cat([keys, partner_keys]))
-    share = torch.diff(borders, prepend=borders.new_zeros(1))
-    kept = share > 1e-9  # rounding
-    middle, share = (borders - share / 2)[kept], share[kept]
-    return Overlay(
-        middle.to(torch.int64),
-        pairs[torch.searchsorted(keys, middle)],
-        partner_pairs[torch.searchsorted(partner_keys, middle)],
-        share.to(batch.count.dtype),
-    )
