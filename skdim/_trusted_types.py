@@ -6,7 +6,6 @@ from __future__ import annotations
 #: checks that each is needed and that no estimator needs another.
 _TYPES = (
     "builtins.print",  # where skorch's PrintLog writes to
-    "functools.partial",  # of functions that skops checks too
     "skdim._embedder.embedder.DeepInfoMaxEmbedder",
     "skdim._featurizer.featurizer.SiteNetFeaturizer",
     "skdim._regressor.regressor.SiteNetRegressor",
@@ -37,7 +36,6 @@ _TYPES = (
     "skorch.callbacks.training.EarlyStopping",
     "skorch.dataset.Dataset",
     "skorch.history.History",
-    "skorch.setter.optimizer_setter",
     "torch.optim.adamw.AdamW",
     "torch.utils.data.dataloader.DataLoader",
 )

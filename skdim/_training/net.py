@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import skorch
 import torch
-from skorch.utils import get_map_location
+from skorch.utils import TeeGenerator, get_map_location
 
 from ..nn.compiled import autograd as fused
 from .batches import CrystalDataset, RaggedLoader
@@ -91,9 +91,7 @@ class CrystalNet(skorch.NeuralNet):
 
     # ---- optimiser ----
 
-    # skorch looks for optimisers in these lists, to which it adds one only in its own initialize_optimizer. Private in
-    # skorch: pyproject.toml limits its version.
-    _optimizers: ClassVar = ["optimizer"]
+    # skorch adds a prefix for parameters only in its own initialize_optimizer.
     prefixes_: ClassVar = [*skorch.NeuralNet.prefixes_, "optimizer"]
 
     def initialize_optimizer(self):
@@ -135,11 +133,19 @@ class CrystalNet(skorch.NeuralNet):
         share = self.ranks.share(x, self.device)
         return self.module_(share.batch, generator, share)
 
-    def train_step_single(self, batch, **fit_params):
-        step = super().train_step_single(batch, **fit_params)
+    def train_step(self, batch, **fit_params):
+        """Train on one batch, as skorch does, but with the one optimiser, which needs no closure."""
+        x, targets = batch
+        self.optimizer_.zero_grad()
+        y_pred = self.infer(x, **fit_params)
+        loss = self.get_loss(y_pred, targets, X=x, training=True)
+        loss.backward()
         if self.ranks is not None:
             self.ranks.sum_gradients(self.module_)
-        return step
+        parameters = TeeGenerator(self.get_all_learnable_params())
+        self.notify("on_grad_computed", named_parameters=parameters, batch=batch, training=True)
+        self.optimizer_.step()
+        return {"loss": loss, "y_pred": y_pred}
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         return self.criterion_(y_pred, None if y_true is None else y_true.to(self.device))
@@ -188,6 +194,9 @@ class CrystalNet(skorch.NeuralNet):
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         # Validation uses the same negative samples after every epoch, so that losses are comparable.
         self.seed_epoch(len(self.history) if training else -1)
+        if training:  # validation_step sets evaluation mode
+            self.module_.train()
+            self.criterion_.train()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     # ---- pickles ----
@@ -214,9 +223,9 @@ class CrystalNet(skorch.NeuralNet):
             raise ValueError("this is the state of a plain skorch net, which contains a pickle: it is not loaded")
         state = dict(state)
         content = state.pop(_TENSOR_BYTES, None)
-        location = get_map_location(state["device"])
-        # Private in skorch: pyproject.toml limits its version. It warns if the device is not available here.
-        state["device"] = self._check_device(state["device"], location)
+        location = get_map_location(state["device"])  # with a warning, the CPU if CUDA is not available
+        if location.type != torch.device(state["device"]).type:
+            state["device"] = str(location)
         self.__dict__.update(state)
         if content is None:
             return

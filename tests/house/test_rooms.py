@@ -46,8 +46,6 @@ PRIVATE_MODULES = {
 PRIVATE_ATTRIBUTES = {
     "_validate_params": "scikit-learn: as its own estimators check their parameters",
     "_sklearn_output_config": "scikit-learn: the container that set_output asked for, which clone keeps too",
-    "_optimizers": "skorch: where it looks for the optimiser, which is made lazily here",
-    "_check_device": "skorch: the device of a pickle, where it cannot be had on this machine",
 }
 #: Public names of the standard library that begin with an underscore, and a method of argparse's formatters.
 STANDARD = {"_asdict", "_replace", "_fields", "_exit", "_fill_text"}
