@@ -15,6 +15,8 @@ from skdim.datasets import load_formation_energy, make_crystals
 from tests.helpers.small_estimators import SMALL
 
 torch.set_num_threads(1)
+#: No examples in docstrings there, and some need optional packages.
+collect_ignore_glob = ["helpers/*"]
 # No test opens a window.
 os.environ["MPLBACKEND"] = "Agg"
 

@@ -2,19 +2,15 @@
 
 import json
 
+import ase.io
 import numpy as np
-import pytest
+from ase import Atoms
 from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 from pymatgen.io.cssr import Cssr
 from pymatgen.io.res import ResWriter
 from pymatgen.io.vasp import Poscar
 from pymatgen.io.xcrysden import XSF
-
-pytest.importorskip("ase", reason="needs the extra 'ase'")
-
-import ase.io
-from ase import Atoms
 
 
 def sample():

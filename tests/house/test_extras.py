@@ -21,11 +21,20 @@ def extras():
     return names
 
 
-def package_of(node):
-    """The packages that a statement imports."""
+def body_of(path):
+    return ast.parse(path.read_text(encoding="utf-8")).body
+
+
+def packages_of(node):
+    """The packages that a statement imports, with those of a helper that it imports."""
     if isinstance(node, ast.Import):
         return {alias.name.partition(".")[0] for alias in node.names}
-    return {node.module.partition(".")[0]} if isinstance(node, ast.ImportFrom) and node.module else set()
+    if not isinstance(node, ast.ImportFrom):
+        return set()
+    helper = (ROOT / node.module.replace(".", "/")).with_suffix(".py")
+    if node.module.startswith("tests.") and helper.exists():
+        return set().union(*(packages_of(inner) for inner in body_of(helper)))
+    return {node.module.partition(".")[0]}
 
 
 def skips(node):
@@ -40,10 +49,10 @@ def skips(node):
 def test_every_import_of_an_optional_package_may_be_skipped():
     optional = {name: extra for name, extra in extras().items() if extra not in ("test", "docs")}
     n_imports = 0
-    for path in (ROOT / "tests").rglob("*.py"):
+    for path in (ROOT / "tests").rglob("test_*.py"):
         skipped = set()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            needed = package_of(node) & optional.keys()
+        for node in body_of(path):
+            needed = packages_of(node) & optional.keys()
             assert needed <= skipped, f"{path}, line {node.lineno}: pytest.importorskip({needed}) has to come before"
             n_imports += len(needed)
             skipped |= {package for package, _ in skips(node)}

@@ -4,10 +4,13 @@ import sys
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 from skdim.plotting import FigureS1Display
 from tests.plotting.test_label_efficiency import make_results, medians
+
+pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
+
+from matplotlib.text import Text
 
 ARMS = ("representation", "untrained", "transfer", "supervised")
 

@@ -18,6 +18,9 @@ from skdim import SiteNetFeaturizer
 from skdim._structures.source_rows import Unreadable
 from skdim._structures.sources import archives
 from skdim._structures.sources.open_source import open_source, open_sources
+
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+
 from tests.helpers.structure_files import files, sample, trajectories
 
 

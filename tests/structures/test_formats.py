@@ -20,12 +20,13 @@ from skdim._structures.errors import StructureError
 from skdim._structures.formats.detect import format_of, has_known_name, without_ending
 from skdim._structures.read import read_structure, site_numbers
 from skdim._structures.source_rows import Text
-from tests.helpers.structure_files import dicts, files, jarvis, optimade, sample, to_atoms, trajectories, written_by_ase
 
 pytest.importorskip("ase", reason="needs the extra 'ase'")
 
 import ase.io
 from ase.build import bulk, molecule
+
+from tests.helpers.structure_files import dicts, files, jarvis, optimade, sample, to_atoms, trajectories, written_by_ase
 
 FILES = [
     *("a.cif", "a.mcif", "POSCAR", "CONTCAR_a", "a.vasp", "a.poscar", "a.extxyz", "a.xyz", "a.xsf", "b.xsf", "a.res"),
