@@ -125,13 +125,23 @@ def _new_pairs(rows, column_class, tol):
 
 def _group_rows(profiles, class_of, tol):
     """Split classes into groups of rows equal within ``tol``; return labels and the first row of each group."""
+    # Rows that are equal within tol have means that are. In most crystals, each row equals the first row of its class
+    # with the same mean, which is compared for all rows at once.
+    means = profiles.mean(axis=1)
+    near = (class_of[:, None] == class_of) & (np.abs(means[:, None] - means) <= tol)
+    leader = near.argmax(axis=1)
+    if (leader[leader] == leader).all() and (np.abs(profiles - profiles[leader]) <= tol).all():
+        first, labels = np.unique(leader, return_inverse=True)
+        return labels, first
+    return _group_rows_one_by_one(profiles, means, class_of, tol)
+
+
+def _group_rows_one_by_one(profiles, means, class_of, tol):
     labels = np.full(len(profiles), -1)
     first: list[int] = []
-    means = profiles.mean(axis=1)
     for i in range(len(profiles)):
         if labels[i] >= 0:
             continue
-        # Rows that are equal within tol have means that are: compare only these element by element.
         near = np.flatnonzero((labels < 0) & (class_of == class_of[i]) & (np.abs(means - means[i]) <= tol))
         if len(near) > 1:
             near = near[np.abs(profiles[near] - profiles[i]).max(axis=1) <= tol]

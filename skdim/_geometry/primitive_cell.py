@@ -17,6 +17,8 @@ logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 #: Number of distances that are computed at a time in large cells.
 _BLOCK = 2**21
+#: Largest number of pairs of sites, over all candidate translations, for which translations are ruled out directly.
+_MAX_CANDIDATE_PAIRS = 2**17
 #: Upper bounds of symprec / s and of symprec * l / s^2, where s and l are the lengths of the shortest and the longest
 #: lattice vector. The symmetry search of some lattices never ends above 0.1 and 7.
 _MAX_SYMPREC_RATIO, _MAX_SYMPREC_TILT = 0.05, 3
@@ -87,6 +89,9 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
     if _sites_coincide(cell, symprec):
         # The symmetry search would fail. The caller raises an error for the distance of 0 that names the sites.
         return cell
+    _check_symprec(lattice, symprec)
+    if _has_no_translations(cell, symprec):
+        return cell
     translations = _translations(cell, symprec)
     for translation in translations @ lattice:
         # In units of the current cell, the entries of a translation of order n are multiples of 1 / n.
@@ -116,11 +121,8 @@ def _square_distances(cell, translation=0.0):
         yield rows, np.einsum("ijk,ijk->ij", delta, delta)
 
 
-def _translations(cell, symprec):
-    """Find the translations that map the sites onto each other, including zero: fractional, shape (n, 3)."""
-    import moyopy
-
-    lengths = np.linalg.norm(minkowski_reduced(cell.lattice), axis=1)
+def _check_symprec(lattice, symprec):
+    lengths = np.linalg.norm(minkowski_reduced(lattice), axis=1)
     shortest, longest = lengths.min(), lengths.max()
     if symprec > _MAX_SYMPREC_RATIO * shortest or symprec * longest > _MAX_SYMPREC_TILT * shortest**2:
         # The symmetry search of moyopy might not end, and use all memory.
@@ -128,6 +130,31 @@ def _translations(cell, symprec):
             f"its shortest lattice vector is {shortest:.3g} angstrom and its longest {longest:.3g}, too short or too "
             f"different for symprec={symprec:g}: check the lattice, or choose a smaller symprec"
         )
+
+
+def _has_no_translations(cell, symprec):
+    """Whether the cell is primitive for certain; much faster than the symmetry search.
+
+    A translation maps the first site of the rarest kind close to another one of this kind.
+    """
+    n_sites = len(cell.kinds)
+    kinds, counts = np.unique(cell.kinds, return_counts=True)
+    if counts.min() * n_sites**2 > _MAX_CANDIDATE_PAIRS:
+        return False
+    rarest = cell.coords[cell.kinds == kinds[counts.argmin()]]
+    delta = (cell.coords + (rarest[1:] - rarest[0])[:, None])[:, :, None] - cell.coords
+    delta -= np.rint(delta)
+    delta = delta @ cell.lattice
+    square = np.einsum("tijk,tijk->tij", delta, delta)
+    # In the search, positions can be off by symprec; here, the first site, its image, each site and its image are.
+    is_match = (square <= (5 * symprec) ** 2) & (cell.kinds[:, None] == cell.kinds)
+    return not is_match.any(axis=2).all(axis=1).any()
+
+
+def _translations(cell, symprec):
+    """Find the translations that map the sites onto each other, including zero: fractional, shape (n, 3)."""
+    import moyopy
+
     crystal = moyopy.Cell(cell.lattice.tolist(), cell.coords.tolist(), cell.kinds.tolist())
     # The search fails if a translation holds for some of the sites only; it can succeed with a smaller tolerance.
     for tolerance in (symprec, symprec / 10, symprec / 100):

@@ -5,6 +5,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from skdim import SiteNetFeaturizer
+from skdim._geometry import merge_sites as _merge_sites
 from skdim._geometry.merge_sites import compress_sites, keep_all
 from skdim._geometry.primitive_cell import Cell
 from skdim._geometry.supercell import supercell_distances
@@ -153,6 +154,25 @@ def test_sites_are_merged_if_their_distances_agree_within_tol():
     assert len(compress_sites(distances, kinds, 1e-3).kinds) == 2
     assert compress_sites(distances, kinds, 1e-3).distance.max() == pytest.approx(3.0002)
     assert len(compress_sites(distances, kinds, 1e-4).kinds) == 3
+
+
+@pytest.mark.parametrize("tol", [1e-6, 1e-3, 0.1, 0.5])
+def test_groups_do_not_depend_on_the_fast_path(tol, formation_crystals, monkeypatch):
+    for structure in formation_crystals:
+        distances, kinds = distances_of(structure)
+        distances = distances + np.random.default_rng(0).uniform(-tol, tol, distances.shape)
+        fast = compress_sites(distances, kinds, tol)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                _merge_sites,
+                "_group_rows",
+                lambda profiles, class_of, tol: _merge_sites._group_rows_one_by_one(
+                    profiles, profiles.mean(axis=1), class_of, tol
+                ),
+            )
+            slow = compress_sites(distances, kinds, tol)
+        for a, b in zip(fast, slow, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.filterwarnings("ignore:X was featurized with max_sites")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from skdim._geometry import primitive_cell as _primitive_cell
 from skdim._geometry.lattice import GeometryError
 from skdim._geometry.primitive_cell import primitive_cell
 from skdim._geometry.supercell import nearest_pair, supercell_distances
@@ -160,3 +161,37 @@ def test_a_large_supercell_is_reduced_to_its_primitive_cell():
     structure = Structure(Lattice.cubic(3.0), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     structure.make_supercell([6, 5, 5])
     assert len(cell_of(structure).kinds) == 2
+
+
+@pytest.mark.parametrize(
+    "cell_matrix", [np.eye(3), [[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 1, 1], [1, 0, 1], [1, 1, 0]]]
+)
+def test_ruling_out_translations_does_not_change_the_cell(cell_matrix, formation_crystals, monkeypatch):
+    """Noise of both less and more than symprec."""
+    rng = np.random.default_rng(0)
+    for structure in formation_crystals:
+        repeated = structure.make_supercell(cell_matrix, in_place=False)
+        for scale in (0, 3e-4, 3e-3):
+            coords = repeated.frac_coords + rng.uniform(-scale, scale, (len(repeated), 3)) / np.array(
+                repeated.lattice.abc
+            )
+            given = (repeated.lattice.matrix, coords, numbers_of(repeated))
+            cells = []
+            for limit in (_primitive_cell._MAX_CANDIDATE_PAIRS, 0):
+                with monkeypatch.context() as patch:
+                    patch.setattr(_primitive_cell, "_MAX_CANDIDATE_PAIRS", limit)
+                    try:
+                        cells.append(primitive_cell(*given))
+                    except GeometryError:
+                        cells.append(None)
+            if None in cells:
+                assert cells[1] is None, "only the search can fail"
+                continue
+            for fast, searched in zip(*cells, strict=True):
+                np.testing.assert_array_equal(fast, searched)
+
+
+def test_translations_of_most_primitive_cells_are_ruled_out_without_a_search(formation_crystals, monkeypatch):
+    monkeypatch.setattr(_primitive_cell, "_translations", lambda *args: pytest.fail("the search was called"))
+    for structure in formation_crystals:
+        assert len(cell_of(structure).kinds) == len(structure)
