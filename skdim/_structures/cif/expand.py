@@ -13,10 +13,10 @@ from ..limits import MAX_SITES, OCCUPANCY_TOL
 _SAME = 0.01
 #: Angstrom. What arithmetic adds to nothing.
 _EXACT = 1e-9
-#: Angstrom. Rounding does not move atoms further, whatever their digits.
-_MOST_ROUNDED = 0.1
-#: Angstrom. A full atom and its image this close are one atom, near a special position.
-_ONE_ATOM = 0.2
+#: Angstrom. Images of full atoms, and of others, are not further apart by rounding, however few digits there are.
+_MOST_ROUNDED, _MOST_ROUNDED_PARTLY = 0.3, 0.1
+#: Angstrom. A full atom and its image this close are one atom, near a special position, whatever the digits.
+_ONE_ATOM = 0.1
 #: Sites that are compared with each other at once; more are searched in a tree.
 _FEW = 300
 #: Rows that may share a site.
@@ -112,7 +112,7 @@ def _limits(atoms, lattice):
     edges = np.sqrt(np.square(lattice).sum(axis=1))
     rounding = 2.5 * np.sqrt(np.square(np.array([atom.units for atom in atoms]) * edges).sum(axis=1))
     full = np.array([atom.occupancy > 0.5 + OCCUPANCY_TOL for atom in atoms])
-    return np.maximum(np.clip(rounding, _SAME, _MOST_ROUNDED), np.where(full, _ONE_ATOM, 0.0))
+    return np.where(full, np.clip(rounding, _ONE_ATOM, _MOST_ROUNDED), np.clip(rounding, _SAME, _MOST_ROUNDED_PARTLY))
 
 
 def _special(atom, position, group, lattice, limit):

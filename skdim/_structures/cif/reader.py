@@ -291,4 +291,5 @@ def _composition(shares):
     for kind, occupancy in shares:
         species = Element(kind.symbol) if kind.charge is None else Species(kind.symbol, kind.charge)
         content[species] = content.get(species, 0) + occupancy
-    return Composition(content)
+    total = sum(content.values())
+    return Composition({species: share / max(total, 1) for species, share in content.items()})

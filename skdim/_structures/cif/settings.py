@@ -69,6 +69,8 @@ def settings_of_symbol(symbol, code):
         If the symbol is none.
     """
     bare, choice = _take_apart(symbol)
+    if choice is None and _entry_of(bare) is None and bare[-2:] in (" 1", " 2"):
+        bare, choice = bare[:-2], bare[-1]
     choice = choice or _CHOICES.get((code or "").strip().lower())
     first = _entry_of(bare)
     if first is None:
@@ -107,7 +109,8 @@ def settings_of_number(number):
 
 def number_of_symbol(symbol):
     """Number of the space group of a symbol that is known."""
-    return _entry_of(_take_apart(symbol)[0]).number
+    bare = _take_apart(symbol)[0]
+    return (_entry_of(bare) or _entry_of(bare[:-2])).number
 
 
 def _take_apart(symbol):
