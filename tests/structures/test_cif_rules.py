@@ -343,6 +343,8 @@ def test_incomplete_lists():
         assert "gives Na2" in refusal(["Na1 Na 0 0 0"], head=f"{head}{z}2\n", operations=operations)
         assert read(["Na1 Na 0 0 0"], head=f"{head}{z}1\n", operations=operations) == ("Na1", "")
         assert read(["Na1 Na 0 0 0", "Na2 Na .5 .5 .5"], head=head, operations=operations) == ("Na2", "")
+    primitive = ["x,y,z", "-y,x-y,z", "-x+y,-x,z"]  # R 3 in its other cell has as many
+    assert "lists 3 of the 9" in refusal(["Na1 Na 0 0 0"], head=symbol("R 3"), cell=HEXAGONAL, operations=primitive)
     formula, warned = read(["Na1 Na .1 .2 .3"], head=P1, operations=["x,y,z", "-x,-y,-z"])
     assert formula == "Na2"
     assert "which are not those of its space group, 'P 1'" in warned

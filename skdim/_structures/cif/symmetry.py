@@ -56,7 +56,7 @@ def symmetry_of(tags, lattice):
         return Symmetry([Setting("the magnetic operations", group)], True, "", [])
     operations = tags.operations(*OPERATION_NAMES)
     if not operations:
-        settings, source = _named(*_names(tags), lattice)
+        settings, source = _named(lattice, *_names(tags))
         if settings:
             return Symmetry(settings, False, source, [])
         name, group = tags.first(*MAGNETIC_GROUP_NAMES)
@@ -68,12 +68,14 @@ def symmetry_of(tags, lattice):
     group.check_metric(lattice)
     listed = Setting("the listed operations", group)
     names = _names(tags)
-    if len(group) in _sizes(*names):
+    if _sizes(*names) == {len(group)}:
         return Symmetry([listed], True, "", [])
     try:
-        settings, source = _named(*names, lattice)
+        settings, source = _named(lattice, *names)
     except ReadError:  # the list decides
         settings, source = [], ""
+    if any(len(setting.group) == len(group) for setting in settings):
+        settings = []
     return Symmetry([listed, *settings], True, source, [])
 
 
@@ -92,7 +94,7 @@ def _sizes(hall, symbol, number, code):
         return set()
 
 
-def _named(hall, symbol, number, code, lattice):
+def _named(lattice, hall, symbol, number, code):
     """The settings that symbols and the number may mean and that fit the cell, and what names them."""
     tiers, source = _candidates(hall, symbol, number, code)
     for settings in tiers:
