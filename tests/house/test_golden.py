@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from skorch.callbacks import Callback
 from sklearn.dummy import DummyRegressor
+from skorch.callbacks import Callback
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals.store import FORMAT
