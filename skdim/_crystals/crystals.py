@@ -166,6 +166,10 @@ class Crystals:
             "(DeepInfoMaxEmbedder().fit_transform)"
         )
 
+    def _fingerprint_parts(self):
+        # Without the index, on which no result depends.
+        return [{name: getattr(self, name) for name in COLUMNS}, self.site_features, self.settings, self.errors_]
+
     @classmethod
     def concatenate(cls, parts):
         """Join the rows of several Crystals.

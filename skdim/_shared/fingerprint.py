@@ -29,7 +29,8 @@ def fingerprint(value):
     It depends on the parts of an estimator that ``clone`` keeps: its class and its parameters, except those in
     ``IGNORED``. For a ``FrozenEstimator``, which ``clone`` does not reset, it depends on the fitted attributes as well,
     except durations; for a torch module on its weights and settings; for a skorch net on its modules. Objects of skdim
-    are identified by the package and their name, not by the file that defines them.
+    are identified by the package and their name, not by the file that defines them. A class can define
+    ``_fingerprint_parts`` to list its relevant content.
 
     Raises
     ------
@@ -76,6 +77,8 @@ def _digest(value, fitted, parents):
         return parts(_name(kind), content)
     if isinstance(value, FrozenEstimator):
         return _join("frozen", _digest(value.estimator, True, parents))
+    if hasattr(kind, "_fingerprint_parts"):
+        return parts(_name(kind), value._fingerprint_parts())
     if hasattr(value, "get_params"):
         return table(_name(kind), _estimator_items(value, fitted))
     return parts(_name(kind), _reduced_parts(value))

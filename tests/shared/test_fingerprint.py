@@ -182,6 +182,11 @@ def test_crystals_are_identified_by_their_columns_and_settings(X, structures):
     assert fingerprint(X) == fingerprint(SiteNetFeaturizer().transform(structures))
     assert fingerprint(X) != fingerprint(SiteNetFeaturizer(max_sites=30).transform(structures))
     assert fingerprint(X[5:9]) == fingerprint(X[[5, 6, 7, 8]])
+    other = X[:]
+    other.index = [f"mp-{k}" for k in range(len(X))]
+    assert fingerprint(other) == fingerprint(X), "the index changes no result"
+    other.errors_[3] = "row 3 failed"
+    assert fingerprint(other) != fingerprint(X)
 
 
 def test_padding_of_structured_arrays_is_ignored():
