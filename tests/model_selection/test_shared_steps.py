@@ -169,7 +169,9 @@ def test_steps_without_fingerprint_are_shared_by_identity(table, tmp_path):
     one, other = FunctionTransformer(Opaque()), FunctionTransformer(Opaque())
     maes({name: make_pipeline(step, Ridge()) for name, step in [("a", one), ("b", one), ("c", other)]}, *table)
     assert Add.log == [one.func] * 2 + [other.func] * 2
-    with pytest.raises(TypeError, match=r"cannot be kept in memory.*Opaque has no comparable content.*Pass memory=None"):
+    with pytest.raises(
+        TypeError, match=r"cannot be kept in memory.*Opaque has no comparable content.*Pass memory=None"
+    ):
         maes({"a": make_pipeline(one, Ridge())}, *table, memory=str(tmp_path))
 
 
