@@ -1,11 +1,12 @@
-"""Matbench's five-fold protocol with a model that starts from the weights that come with skdim.
+"""Run Matbench's five-fold protocol with a model that starts from the weights included in skdim.
 
-Fetches a task of Matbench v0.1 once (see skdim.datasets.fetch_matbench), fits the model anew on the training rows of
-each fold, predicts its test rows, and writes Matbench's own record: the file that MatbenchBenchmark.from_file reads.
-The record is written after each fold; the same command goes on after a kill. Matbench takes it with all five folds.
+Downloads a task of Matbench v0.1 once (see skdim.datasets.fetch_matbench), fits the model on the training rows of each
+fold, predicts its test rows, and writes the record of Matbench: the file that MatbenchBenchmark.from_file reads. The
+record is written after each fold; to resume a killed run, run the same command. Matbench accepts records of all five
+folds.
 
-The weights were pre-trained on structures of the Materials Project, without any labels. Crystals that are tested here
-may be among them: say so where you report the errors.
+The weights were pre-trained on structures of the Materials Project, without labels. Test crystals may be among them:
+mention this when you report the errors.
 """
 
 import argparse
@@ -52,7 +53,7 @@ MODELS = {
     "transfer": "Site-Net whose encoder starts from skdim's shipped Deep InfoMax weights; numbers only",
     "vectors": "small perceptron on the frozen vectors of skdim's shipped Deep InfoMax weights",
 }
-#: The version of Matbench whose record this is.
+#: Version of Matbench in the record.
 MATBENCH_VERSION = "0.6"
 
 
@@ -61,21 +62,23 @@ def parse_arguments():
         description=__doc__.split("\n\n")[0],
         epilog="Models: " + "; ".join(f"{name}: {what}" for name, what in MODELS.items()) + ".",
     )
-    parser.add_argument("--task", choices=TASKS, default="jdft2d", help="task of Matbench, small ones first (jdft2d)")
-    parser.add_argument("--folds", type=int, nargs="+", choices=range(5), default=list(range(5)), help="all five")
-    parser.add_argument("--model", choices=MODELS, help="transfer, and vectors where the target is a class")
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs (the model's own number)")
+    parser.add_argument("--task", choices=TASKS, default="jdft2d", help="task of Matbench (jdft2d)")
+    parser.add_argument(
+        "--folds", type=int, nargs="+", choices=range(5), default=list(range(5)), help="folds to run (all five)"
+    )
+    parser.add_argument("--model", choices=MODELS, help="model (transfer; vectors if the target is a class)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs (default of the model)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the model (0)")
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), metavar="N", help="processes that featurize")
     parser.add_argument(
-        "--data-home", type=Path, metavar="FOLDER", help="where the data is kept (SKDIM_DATA, or ~/skdim_data)"
+        "--data-home", type=Path, metavar="FOLDER", help="folder of downloaded data (SKDIM_DATA, or ~/skdim_data)"
     )
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the record (matbench_TASK_MODEL.json)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="record to write (matbench_TASK_MODEL.json)")
     return parser.parse_args()
 
 
 def make_model(name, is_class, epochs, seed):
-    """An estimator for featurized crystals, not fitted."""
+    """Make an unfitted estimator on featurized crystals."""
     embedder = FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained())
     if name == "transfer":
         settings = {} if epochs is None else {"max_epochs": epochs}
@@ -88,7 +91,7 @@ def make_model(name, is_class, epochs, seed):
 
 
 def score(truth, predicted):
-    """Matbench's scores of a fold: of numbers, or of classes."""
+    """The scores of Matbench for a fold, of numbers or of classes."""
     if truth.dtype == bool:
         scores = {
             "accuracy": accuracy_score(truth, predicted),
@@ -97,7 +100,7 @@ def score(truth, predicted):
             "rocauc": roc_auc_score(truth, predicted),
         }
     else:
-        large = np.abs(truth) > 1e-5  # Matbench leaves the others out of this one
+        large = np.abs(truth) > 1e-5  # as in Matbench
         scores = {
             "mae": mean_absolute_error(truth, predicted),
             "rmse": root_mean_squared_error(truth, predicted),
@@ -108,7 +111,7 @@ def score(truth, predicted):
 
 
 def make_record(task, results, metadata):
-    """The dict of Matbench's MatbenchBenchmark.as_dict, with one task."""
+    """Make the dict of MatbenchBenchmark.as_dict, with one task."""
     name = f"matbench_{task}"
     record = {
         "@module": "matbench.bench",
@@ -127,27 +130,27 @@ def make_record(task, results, metadata):
             }
         },
     }
-    # Matbench compares this when it reads the record.
+    # Matbench checks this when it reads the record.
     record["hash"] = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
     return record
 
 
 def read_results(path, task, metadata):
-    """The folds that an earlier run has finished."""
+    """Read the folds that an earlier run has finished."""
     if not path.exists():
         return {}
     record = json.loads(path.read_text(encoding="utf-8"))
     tasks = record.get("tasks", {})
     if record.get("user_metadata") != metadata or list(tasks) != [f"matbench_{task}"]:
-        raise SystemExit(f"{path} is the record of another run: remove it, or pass another --output")
+        raise SystemExit(f"{path} is the record of another run: delete it, or pass another --output")
     return tasks[f"matbench_{task}"]["results"]
 
 
 def write(path, record):
-    """Write the record in one step: a kill leaves the old one or the new one."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(beside, path)
+    """Write the record atomically."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(json.dumps(record), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def main():
@@ -155,14 +158,14 @@ def main():
     is_class = options.task == "mp_is_metal"
     name = options.model or ("vectors" if is_class else "transfer")
     if is_class and name == "transfer":
-        raise SystemExit("transfer predicts numbers, and mp_is_metal is about classes: use --model vectors")
+        raise SystemExit("transfer predicts numbers, and the target of mp_is_metal is a class: use --model vectors")
     path = options.output or Path(f"matbench_{options.task}_{name}.json")
     metadata = {
         "algorithm": MODELS[name],
         "epochs": options.epochs,
         "seed": options.seed,
         "skdim_version": skdim.__version__,
-        "pretraining": "structures of the Materials Project without labels, perhaps some of those tested",
+        "pretraining": "structures of the Materials Project without labels, which may include test crystals",
     }
     results = read_results(path, options.task, metadata)
 
@@ -189,7 +192,7 @@ def main():
     print(f"mean of {len(values)} of 5 folds: {metric} {np.mean(values):.4f} (standard deviation {np.std(values):.4f})")
     print(f"Wrote {path.resolve()}")
     if len(values) < 5:
-        print("Matbench takes the record once all five folds are in it: run the others with the same options.")
+        print("Matbench accepts the record when it has all five folds: run the others with the same options.")
 
 
 if __name__ == "__main__":

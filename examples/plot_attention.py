@@ -2,15 +2,15 @@
 Attention against distance
 ==========================
 
-Site-Net forms the vector of a site from all sites of a supercell, and weighs them by attention. How far does it look,
-and whom does it look at?
+Site-Net computes the vector of a site from all sites of a supercell, weighted by attention. At which distances and
+elements are the weights large?
 """
 
 # %%
 # One crystal
 # -----------
-# A point is a pair of sites: its marker tells the site that pays attention, its colour the neighbour. The dashed line
-# is what each neighbour would get if all were alike to the site.
+# Each point is a pair of sites: the marker shows the site, the colour its neighbour. The dashed line is uniform
+# attention.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +32,7 @@ plt.show()
 # %%
 # Many crystals
 # -------------
-# Medians and quartiles of the pairs at each distance, after pre-training and before it.
+# Medians and quartiles of the pairs at each distance, after and before pre-training.
 
 untrained = DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu").fit(X)
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained", sharey=True)
@@ -42,20 +42,19 @@ for ax, network, title in [(axes[0], embedder, "pre-trained"), (axes[1], untrain
 plt.show()
 
 # %%
-# The untrained encoder spreads its attention evenly. Pre-training has taught it, without a label, that near atoms
-# matter.
+# The attention of the untrained encoder is nearly uniform. After pre-training, without labels, it is concentrated on
+# near atoms.
 #
-# The numbers behind it
-# ---------------------
-# A table, for questions of one's own: how far away is what a site looks at, and which elements look most at
-# their own site?
+# The numbers
+# -----------
+# The attention as a table: what is the mean distance of attention, and which elements attend most to their own site?
 
 tables = {"untrained": untrained.attention(X), "pre-trained": embedder.attention(X)}
 distance = {}
 for name, table in tables.items():
     others = table[table["distance"] > 0]
     distance[name] = np.average(others["distance"], weights=others["attention"] * others["multiplicity"])
-    print(f"{name}: what is looked at is {distance[name]:.2f} Å away on average")
+    print(f"{name}: mean distance of attention to other sites {distance[name]:.2f} Å")
 
 itself = table[table["distance"] == 0].groupby("element", observed=True)["attention"].mean()
 print(itself.nlargest(5).round(3).to_string())

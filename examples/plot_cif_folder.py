@@ -2,14 +2,14 @@
 The pipeline on your CIF folder
 ===============================
 
-You have a folder of CIF files and a table with a measured value for each. Here they become one scikit-learn pipeline,
-an honest error, and predictions for files without a label.
+You have a folder of CIF files and a table with a measured value for each. This example builds one scikit-learn
+pipeline from them, estimates its error, and predicts files without a label.
 """
 
 # %%
 # A folder and a table
 # --------------------
-# 160 crystals of the bundled formation energies stand in for yours. One file is broken, as one always is.
+# 160 crystals of the bundled formation energies take the place of yours. One file is broken.
 
 import tempfile
 import warnings
@@ -41,8 +41,8 @@ table = pd.DataFrame({"file": [f"{k:03d}.cif" for k in range(len(rows))], "energ
 # %%
 # Read the files
 # --------------
-# Paths go in as they are. ``on_error="warn"`` keeps the row of a file that cannot be used, so that rows stay aligned
-# with the table, and says why.
+# Pass the paths. With ``on_error="warn"`` a file that cannot be read keeps an empty row, so that rows stay aligned
+# with the table, and a warning gives the reason.
 
 files = [folder / name for name in table["file"]]
 with warnings.catch_warnings(record=True) as caught:
@@ -54,20 +54,21 @@ print(f"{len(caught)} warning; {table['file'][7]} failed: {X.failed[7]}")
 X, y = X[~X.failed], table["energy"][~X.failed].to_numpy()
 
 # %%
-# An honest error
-# ---------------
-# The encoder that comes with skdim turns each crystal into a vector, and a Gaussian process learns from the labels. All
-# crystals of one formula are in the same fold: polymorphs have nearly the same energy, and would flatter the model.
+# Estimate the error
+# ------------------
+# The encoder included in skdim turns each crystal into a vector, and a Gaussian process learns from the labels. All
+# crystals of a formula are in the same fold: polymorphs have nearly the same energy, and would make the error too
+# small.
 
 embedder = DeepInfoMaxEmbedder.from_pretrained()
-length = 2 * np.sqrt(len(embedder.get_feature_names_out()))  # about the distance of two standardised vectors
+length = 2 * np.sqrt(len(embedder.get_feature_names_out()))  # about the distance between two standardised vectors
 kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
 head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
 model = make_pipeline(FrozenEstimator(embedder), StandardScaler(), head)
 
 predicted = cross_val_predict(model, X, y, groups=formula_groups(X), cv=GroupKFold(5))
 error, spread = mean_absolute_error(y, predicted), np.abs(y - np.median(y)).mean()
-print(f"mean absolute error {error:.2f} eV/atom; always saying the median: {spread:.2f}")
+print(f"mean absolute error {error:.2f} eV/atom; predicting the median: {spread:.2f}")
 
 fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
 PredictionErrorDisplay.from_predictions(y, predicted, kind="actual_vs_predicted", ax=ax, scatter_kwargs={"s": 14})
@@ -75,11 +76,11 @@ ax.set(xlabel="predicted, held out (eV/atom)", ylabel="formation energy (eV/atom
 plt.show()
 
 # %%
-# Points near the line are predicted well. The spread around it is what some 125 labels are good for.
+# Points near the line are predicted well. The spread around it is what to expect with about 125 labels.
 #
 # Files without a label
 # ---------------------
-# With the featurizer in front, the whole is one estimator from file names to energies.
+# With the featurizer as the first step, one estimator predicts energies from file names.
 
 pipeline = make_pipeline(SiteNetFeaturizer(), model)
 labelled = [file for file in files if file.name != "007.cif"]

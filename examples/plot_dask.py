@@ -2,14 +2,14 @@
 Many crystals with Dask
 =======================
 
-Featurizing and embedding go crystal by crystal, so they spread over the workers of a Dask cluster. This page starts a
-cluster within its own process; the address of yours goes in its place. (``pip install "dask[distributed]"``.)
+Crystals are featurized and embedded one by one, so the work can be distributed over a Dask cluster. This example
+starts a cluster in its own process; replace it by the address of yours. (``pip install "dask[distributed]"``.)
 """
 
 # %%
 # A cluster
 # ---------
-# ``Client("tcp://scheduler:8786")`` would join one that runs already.
+# ``Client("tcp://scheduler:8786")`` connects to a running cluster.
 
 import joblib
 import numpy as np
@@ -26,8 +26,8 @@ client = Client(cluster)
 # %%
 # Through joblib
 # --------------
-# Whatever takes ``n_jobs``, skdim's featurizer and scikit-learn's searches alike, hands its work to joblib, and
-# joblib to Dask.
+# Everything with ``n_jobs``, the featurizer of skdim as well as the searches of scikit-learn, runs on joblib, and
+# joblib can run on Dask.
 
 with joblib.parallel_config(backend="dask"):
     X = SiteNetFeaturizer(n_jobs=2).fit_transform(structures)
@@ -36,8 +36,8 @@ print(X)
 # %%
 # As tasks
 # --------
-# For folders that do not fit into one process: each task reads its own files, featurizes and embeds them, and only the
-# vectors travel back.
+# For data larger than the memory of one process: each task reads, featurizes and embeds its own files, and returns the
+# crystals and vectors.
 
 
 def embed(part):
@@ -55,8 +55,8 @@ cluster.close()
 # %%
 # The same as in one process
 # --------------------------
-# Rows come back in order. Batches are cut elsewhere, so vectors agree to rounding.
+# The rows are in order. The batches are different, so the vectors agree up to rounding.
 
 alone = DeepInfoMaxEmbedder.from_pretrained().transform(X)
 print(f"{len(parts)} tasks, {len(vectors)} crystals in the same order: {together.formulas == X.formulas}")
-print(f"largest difference of a vector's component: {np.abs(vectors - alone).max():.0e} of {np.abs(alone).max():.1f}")
+print(f"largest difference of a component: {np.abs(vectors - alone).max():.0e} of {np.abs(alone).max():.1f}")

@@ -1,9 +1,9 @@
 """
-Vectors beside composition: a FeatureUnion
-==========================================
+Vectors and composition in a FeatureUnion
+=========================================
 
-The learnt vectors, statistics of the composition and statistics of the structure are transformers with one input, so a
-``FeatureUnion`` puts them side by side, and a grid search tells which of them a task needs.
+Learnt vectors, statistics of the composition and statistics of the structure are transformers with the same input. A
+``FeatureUnion`` combines them, and a grid search shows which of them a task needs.
 """
 
 # %%
@@ -29,9 +29,9 @@ X = SiteNetFeaturizer().fit_transform([data.structures[row] for row in test])
 y = data.target[test]
 
 # %%
-# Side by side
-# ------------
-# The union names its columns, so that a table of them can be read.
+# Combine the features
+# --------------------
+# The union names its columns.
 
 union = FeatureUnion(
     [
@@ -47,9 +47,9 @@ for name, _ in union.transformer_list:
 union.set_output(transform="default")
 
 # %%
-# Which of them does the task need?
-# ---------------------------------
-# "drop" leaves a part out. 150 labels, with all crystals of a formula on one side of each split.
+# Which features does the task need?
+# ----------------------------------
+# "drop" omits a part. Each split has 150 labels, and all crystals of a formula are on the same side.
 
 model = Pipeline([("features", union), ("scale", StandardScaler()), ("regress", None)])
 subsets = [("vectors",), ("composition",), ("structure",), ("vectors", "composition"), ("vectors", "structure")]
@@ -58,7 +58,7 @@ heads = {"ridge": RidgeCV(np.logspace(-1, 5, 13)), "trees": ExtraTreesRegressor(
 search = GridSearchCV(
     model,
     [
-        {f"features__{part}": [made if part in subset else "drop"] for part, made in parts.items()}
+        {f"features__{part}": [transformer if part in subset else "drop"] for part, transformer in parts.items()}
         | {"regress": list(heads.values())}
         for subset in subsets
     ],
@@ -79,8 +79,8 @@ ax.legend(title="model on top", loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 best = np.unravel_index(errors.argmin(), errors.shape)
-print(f"best here: {labels[best[0]]} under {list(heads)[best[1]]}, {errors.min():.3f} eV/atom")
+print(f"best here: {labels[best[0]]} with {list(heads)[best[1]]}, {errors.min():.3f} eV/atom")
 
 # %%
-# Under a linear model two sources beat either of them; under trees, statistics of the structure do well by
-# themselves. The model on top decides which source shines, so search both together.
+# With a linear model, two kinds of features perform better than either of them; with trees, the statistics of the
+# structure perform well alone. The best features depend on the model, so search both together.

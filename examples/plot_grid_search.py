@@ -2,7 +2,7 @@
 Representation or transfer: one GridSearchCV
 ============================================
 
-Frozen vectors under a small model, a network that starts from pre-trained weights, and one from random weights are
+A small model on frozen vectors, a network from pre-trained weights, and one from random weights are choices for the
 steps of one ``Pipeline``, and random draws of the labels are folds. So the comparison of the paper's figure S1 is one
 ``GridSearchCV``.
 """
@@ -10,8 +10,8 @@ steps of one ``Pipeline``, and random draws of the labels are folds. So the comp
 # %%
 # Crystals and a pre-trained encoder
 # ----------------------------------
-# Labels are drawn among crystals whose structures the encoder has seen, without labels. It has seen no formula of the
-# test crystals. ``FrozenEstimator`` keeps the fitted encoder whole when the search clones it.
+# Labels are drawn among crystals that were used in pre-training, without labels; no formula of the test crystals was.
+# ``FrozenEstimator`` keeps the encoder fitted when the search clones it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,10 +39,10 @@ pretrained = FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained())
 untrained = FrozenEstimator(DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(X[train]))
 
 # %%
-# Arms and folds
-# --------------
-# Each dict of the grid is an arm. Every arm meets the same folds: a draw of labels to fit on, and the fixed test
-# rows. The networks have 12 epochs here, to be quick; the default is 50.
+# Models and folds
+# ----------------
+# Each dict of the grid is a model. All models have the same folds: a draw of labels for training, and fixed test rows.
+# The networks are trained for 12 epochs here, to save time; the default is 50.
 
 pipeline = Pipeline([("features", "passthrough"), ("scale", "passthrough"), ("model", None)])
 mlp = MLPRegressor(hidden_layer_sizes=(64,), solver="lbfgs", alpha=10.0, max_iter=5000, tol=3e-3, random_state=0)
@@ -66,7 +66,7 @@ search = GridSearchCV(
 # %%
 # Result
 # ------
-# A row of ``cv_results_`` is an arm, a column of scores a draw.
+# Each row of ``cv_results_`` is a model, and each column of scores a draw.
 
 results = pd.DataFrame(
     [
@@ -81,10 +81,10 @@ display = LabelEfficiencyDisplay.from_results(results, units="eV/atom")
 plt.show()
 
 # %%
-# Each point is a draw of labels. Pre-training moves both kinds of model: compare representation with its untrained
-# twin, and transfer with supervised. The network gains most from further labels.
+# Each point is a draw of labels. Pre-training changes both kinds of models: compare the representation with the
+# untrained one, and transfer with supervised. The networks gain most from more labels.
 #
-# The model on top decides how much of the pre-training shows, so it is worth searching as well: add further ``model``
-# entries to the dict of an arm, for example a Gaussian process.
+# How much pre-training helps depends on the model on top, so it can be searched as well: add further ``model`` entries
+# to a dict, for example a Gaussian process.
 
 print(results.groupby(["arm", "n_labels"], sort=False)["mae"].median().unstack().round(3).to_string())

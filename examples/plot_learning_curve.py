@@ -2,14 +2,14 @@
 Learning curves with scikit-learn
 =================================
 
-``learning_curve`` takes featurized crystals as it takes an array: one call an arm draws the error against the number of
-labels. Groups by reduced formula keep polymorphs of a training crystal out of the test rows.
+``learning_curve`` accepts featurized crystals like an array: one call per model draws the error against the number of
+labels. Groups by reduced formula keep polymorphs of training crystals out of the test set.
 """
 
 # %%
 # Crystals
 # --------
-# The test formulas of the bundled formation energies, on which the encoder that comes with skdim was not trained.
+# The test formulas of the bundled formation energies, which were not used to train the encoder included in skdim.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,14 +31,14 @@ X = SiteNetFeaturizer().fit_transform([data.structures[row] for row in test])
 y, groups = data.target[test], formula_groups(X)
 
 # %%
-# One curve an arm
-# ----------------
-# Pre-trained and untrained vectors under the same Gaussian process, and trees on the composition alone. Bars show the
+# One curve per model
+# -------------------
+# Pre-trained and untrained vectors with the same Gaussian process, and trees on the composition. Bars show the
 # standard deviation over the splits.
 
 
 def arm(encoder):
-    # Two rows of standardised columns are about sqrt(2 * columns) apart: that sets the length of the kernel.
+    # The distance between two rows of standardised columns is about sqrt(2 * columns), which sets the length scale.
     kernel = ConstantKernel(5.0) * Matern(2 * np.sqrt(len(encoder.get_feature_names_out())), nu=1.5) + WhiteKernel(0.1)
     head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
     return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
@@ -76,5 +76,5 @@ ax.minorticks_off()
 plt.show()
 
 # %%
-# The gap between grey and blue is what pre-training is worth to frozen vectors: to reach the error of 100 labels with
-# the blue curve, the grey one needs about twice as many.
+# The gap between the grey and the blue curve is the gain from pre-training for frozen vectors: the grey one needs
+# about twice as many labels for the error that the blue one has with 100.

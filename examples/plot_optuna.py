@@ -2,14 +2,14 @@
 Tuning with optuna
 ==================
 
-A search in a continuous space: optuna proposes the settings of a small model on the frozen vectors, cross-validation
-scores them. The vectors are computed once, so that a trial takes milliseconds. (``pip install optuna``.)
+optuna searches a continuous space: it proposes settings of a small model on the frozen vectors, and cross-validation
+scores them. The vectors are computed once, so a trial takes milliseconds. (``pip install optuna``.)
 """
 
 # %%
 # Labels to tune on, and crystals to test on
 # ------------------------------------------
-# 150 labels; the test crystals are looked at once, at the end.
+# 150 labels; the test crystals are used once, at the end.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +38,7 @@ statistics = StructureStatistics().fit_transform(X)
 # %%
 # The objective
 # -------------
-# Which vectors, with or without statistics of the structure, and the kernel's length, shape and noise.
+# The kind of vectors, with or without statistics of the structure, and length, smoothness and noise of the kernel.
 
 
 def features(settings):
@@ -78,14 +78,14 @@ study.optimize(objective, n_trials=40)
 print(study.best_params)
 
 # %%
-# What it brought
-# ---------------
+# Result
+# ------
 
-found = [trial.value for trial in study.trials]
+errors = [trial.value for trial in study.trials]
 fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
-ax.plot(found, ".", color="0.6", label="trial")
-ax.plot(np.minimum.accumulate(found), color="#D55E00", drawstyle="steps-post", label="best so far")
-ax.set(xlabel="trial", ylabel="cross-validated error (eV/atom)", ylim=(0.9 * min(found), 2.2 * min(found)))
+ax.plot(errors, ".", color="0.6", label="trial")
+ax.plot(np.minimum.accumulate(errors), color="#D55E00", drawstyle="steps-post", label="best so far")
+ax.set(xlabel="trial", ylabel="cross-validated error (eV/atom)", ylim=(0.9 * min(errors), 2.2 * min(errors)))
 ax.legend()
 plt.show()
 
@@ -96,5 +96,5 @@ for name, trial in {"start": study.trials[0], "tuned": study.best_trial}.items()
     print(f"{name}: {trial.value:.3f} in cross-validation, {error:.3f} eV/atom on {len(unseen)} unseen crystals")
 
 # %%
-# The error of the best of many trials is too good: the one on unseen crystals counts. With so few labels most of what
-# tuning seems to gain is chance, so keep the space small.
+# The cross-validated error of the best of many trials is too optimistic; the error on unseen crystals is not. With so
+# few labels, most of the apparent gain of tuning is chance, so keep the search space small.

@@ -2,14 +2,14 @@
 Your own pre-training set
 =========================
 
-Structures need no labels to be useful. Here an encoder is pre-trained from random weights on a set of one's own,
-watched while it learns, and asked what it is worth.
+Structures without labels are useful. This example pre-trains an encoder from random weights on its own set of
+structures, plots the losses, and measures what pre-training gains.
 """
 
 # %%
-# Structures, and what is held out
-# --------------------------------
-# Formulas that are tested later must not be pre-trained on, or the vectors of test crystals would know too much.
+# Structures for pre-training and for tests
+# -----------------------------------------
+# Formulas of the test set must not be used in pre-training, or the test errors would be too small.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,31 +29,31 @@ from skdim.plotting import PretrainingHistoryDisplay
 data = load_formation_energy()
 train, test = np.flatnonzero(data.split == "train")[::5], np.flatnonzero(data.split == "test")
 featurizer = SiteNetFeaturizer()
-mine, X = (featurizer.fit_transform([data.structures[row] for row in rows]) for rows in (train, test))
+pretraining, X = (featurizer.fit_transform([data.structures[row] for row in rows]) for rows in (train, test))
 y = data.target[test]
-print(mine)
+print(pretraining)
 
 # %%
 # Pre-train
 # ---------
-# ``checkpoint="run.pt"`` would let a run that was killed go on where it was; ``verbose=1`` shows a progress bar. Six
-# epochs on 630 crystals are little: with thousands of structures the default of ten is a good start.
+# With ``checkpoint="run.pt"`` a killed run can be resumed; ``verbose=1`` shows a progress bar. Six epochs on 630
+# crystals are few: with thousands of structures, start with the default of ten.
 
-embedder = DeepInfoMaxEmbedder(max_epochs=6, random_state=0).fit(mine)
-untrained = clone(embedder).set_params(max_epochs=0).fit(mine)
-print(f"loss on crystals that were held out: {-untrained.score(X):.2f} before, {-embedder.score(X):.2f} after")
+embedder = DeepInfoMaxEmbedder(max_epochs=6, random_state=0).fit(pretraining)
+untrained = clone(embedder).set_params(max_epochs=0).fit(pretraining)
+print(f"loss on held-out crystals: {-untrained.score(X):.2f} before, {-embedder.score(X):.2f} after")
 
 PretrainingHistoryDisplay.from_estimator(embedder)
 plt.show()
 
 # %%
-# All three tasks get easier: to tell a site's surroundings from those of others (local), to tell a crystal's sites from
-# those of others (global), and to read off the structure's statistics (descriptors).
+# All three losses decrease: recognising the local environment of a site (local), recognising the sites of a crystal
+# (global), and predicting statistics of the structure (descriptors).
 #
-# What it is worth
-# ----------------
-# The same Gaussian process on the vectors of the untrained encoder, of this one, and of the one that comes with skdim,
-# which has seen 42 038 structures.
+# What pre-training gains
+# -----------------------
+# The same Gaussian process on the vectors of the untrained encoder, of this one, and of the one included in skdim,
+# which was trained on 42 038 structures.
 
 
 def arm(encoder):
@@ -63,7 +63,7 @@ def arm(encoder):
     return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
 
 
-encoders = {"untrained": untrained, "mine": embedder, "shipped": DeepInfoMaxEmbedder.from_pretrained()}
+encoders = {"untrained": untrained, "own set": embedder, "shipped": DeepInfoMaxEmbedder.from_pretrained()}
 arms = {name: arm(encoder) for name, encoder in encoders.items()}
 draws = label_efficiency(arms, X, y, test_size=0.5, train_sizes=[50, 100], n_repeats=8)
 print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
@@ -71,9 +71,9 @@ print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
 # %%
 # Similar crystals
 # ----------------
-# No label was used for the vectors, so they can also answer what a crystal is like.
+# The vectors can also be used to find similar crystals.
 
 vectors = StandardScaler().fit_transform(embedder.transform(X))
 _, neighbours = NearestNeighbors(n_neighbors=4).fit(vectors).kneighbors(vectors[:4])
 for row, *similar in neighbours:
-    print(f"{X.formula(row)} is like {', '.join(X.formula(k) for k in similar)}")
+    print(f"{X.formula(row)} is similar to {', '.join(X.formula(k) for k in similar)}")

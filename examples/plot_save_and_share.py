@@ -2,8 +2,8 @@
 Save a model and share it
 =========================
 
-What to hand to a colleague: the weights of an encoder in a form that cannot run code, featurized crystals as plain
-arrays, and, among those who trust each other, a whole pipeline.
+How to share the weights of an encoder and featurized crystals as files that cannot run code, and a whole pipeline with
+people who trust you.
 """
 
 # %%
@@ -37,32 +37,31 @@ def show(path):
 # %%
 # Weights
 # -------
-# JSON for the settings and safetensors for the numbers: loading them runs no code, so a folder from anyone is safe to
-# open. Say under ``metadata`` what others will ask.
+# The settings are JSON and the numbers safetensors: loading them never runs code, so a folder from anyone is safe to
+# load. Describe the data in ``metadata``.
 
 embedder.save_pretrained(folder / "weights", metadata={"data": "120 synthetic crystals", "licence": "CC0"})
 show(folder / "weights")
 
 loaded = DeepInfoMaxEmbedder.from_pretrained(folder / "weights")
 print("vectors are equal to the bit:", np.array_equal(loaded.transform(X), embedder.transform(X)))
-print("what its maker says:", loaded.pretrained_info_["metadata"])
+print("metadata:", loaded.pretrained_info_["metadata"])
 print("config.json holds:", list(json.loads((folder / "weights" / "config.json").read_text())))
 
 # %%
-# It remembers how its crystals were featurized, and refuses crystals with other site features instead of giving wrong
-# numbers.
+# The embedder knows how its crystals were featurized, and raises an error for crystals with other site features.
 
-two = SiteNetFeaturizer(site_features=["atomic_number", "electronegativity"]).fit_transform(structures[:3])
+other = SiteNetFeaturizer(site_features=["atomic_number", "electronegativity"]).fit_transform(structures[:3])
 try:
-    loaded.transform(two)
+    loaded.transform(other)
 except ValueError as error:
     print(f"ValueError: {str(error)[:60]} ... {str(error)[-130:]}")
 
 # %%
 # Crystals
 # --------
-# Featurized crystals are plain ``.npy`` columns. ``mmap_mode="r"`` opens any number of them at once and reads rows as
-# they are used.
+# Featurized crystals are plain ``.npy`` columns. ``mmap_mode="r"`` opens any number of them at once, and reads rows
+# when they are used.
 
 X.save(folder / "crystals")
 show(folder / "crystals")
@@ -72,8 +71,9 @@ print(mapped, "->", mapped[5:8].formulas)
 # %%
 # A whole pipeline
 # ----------------
-# joblib keeps everything, the regressor on top included. Loading such a file runs what is in it: only from people you
-# trust, and with the same versions of the packages.
+# joblib saves everything, including the regressor. Loading such a file can run any code: load it only from sources you
+# trust, and with the same versions of the packages. With skops, files cannot run code: see
+# :func:`skdim.trusted_types`.
 
 pipeline = make_pipeline(SiteNetFeaturizer(), FrozenEstimator(loaded), RidgeCV()).fit(structures[:100], y[:100])
 joblib.dump(pipeline, folder / "pipeline.joblib")

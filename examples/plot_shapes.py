@@ -2,15 +2,15 @@
 From a crystal to its vectors, in shapes
 ========================================
 
-The way of one crystal, rutile, through featurizer and encoder: the drawing of the paper's figure S2, with shapes that
-are read off the running code.
+One crystal, rutile, in the featurizer and the encoder: figure S2 of the paper, with shapes taken from the running
+code.
 """
 
 # %%
-# What the featurizer makes of a CIF
-# ----------------------------------
-# M sites of the primitive cell become rows, N sites of a supercell become columns, and each pair has its minimum-image
-# distance. With ``compress=False`` the arrays are stored as such.
+# What the featurizer computes
+# ----------------------------
+# The M sites of the primitive cell are rows, the N sites of a supercell are columns, and each pair has a minimum-image
+# distance. ``compress=False`` stores the full arrays.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,11 +25,11 @@ rutile = Structure.from_spacegroup("P4_2/mnm", lattice, ["Ti", "O"], [[0, 0, 0],
 full = SiteNetFeaturizer(compress=False).fit_transform([rutile])
 M, F = len(full.numbers), len(full.site_features)
 N = len(full.distance) // M
-print(f"{M} sites in the primitive cell, {N} in the supercell, {F} elemental properties a site")
+print(f"{M} sites in the primitive cell, {N} in the supercell, {F} elemental properties per site")
 
 # %%
-# Many of these rows and columns are the same to any network that reads elements and distances. By default they are
-# merged, with counts: the results are equal, and the arrays several times smaller.
+# A network that reads elements and distances cannot distinguish many of these rows and columns. By default they are
+# merged, with counts: the results are equal, and the arrays are several times smaller.
 
 merged = SiteNetFeaturizer().fit_transform([rutile])
 print(f"{M} sites -> {len(merged.numbers)} classes; {M} x {N} = {M * N} pairs -> {len(merged.distance)} with counts")
@@ -38,24 +38,26 @@ symbols = [Element.from_Z(z).symbol for z in full.numbers.tolist()]
 fig, ax = plt.subplots(figsize=(9, 2.4), layout="constrained")
 image = ax.imshow(np.sort(full.distance.reshape(M, N), axis=1), aspect="auto", cmap="viridis")
 fig.colorbar(image, label="distance (Å)")
-ax.set(xlabel=f"N = {N} sites of the supercell, nearest first", ylabel=f"M = {M} sites", title="What each site sees")
+ax.set(
+    xlabel=f"N = {N} sites of the supercell, nearest first", ylabel=f"M = {M} sites", title="Distances from each site"
+)
 ax.set_yticks(range(M), symbols)
 plt.show()
 
 # %%
-# Rows that look alike are sites in equal surroundings: the two titanium atoms are one class, the four oxygen atoms
-# another. The first column is each site itself, at distance 0.
+# Equal rows are sites in the same local environment: the two titanium atoms are one class, the four oxygen atoms
+# another. The first column is the site itself, at distance 0.
 #
 # Widths inside the network
 # -------------------------
-# Hooks on the encoder's layers note what comes out while rutile is embedded.
+# Hooks on the layers of the encoder record the output widths while rutile is embedded.
 
 embedder = DeepInfoMaxEmbedder.from_pretrained()
 encoder = embedder.net_.module_.encoder
 widths = {}
 
 
-def note(name):
+def record_width(name):
     def hook(module, inputs, output):
         widths[name] = (output[0] if isinstance(output, tuple) else output).shape[-1]
 
@@ -64,7 +66,7 @@ def note(name):
 
 layers = dict(encoder.named_modules())
 names = ["lift_site", "blocks.0", "bottleneck", "pre_pool", "post_pool"]
-hooks = [layers[name].register_forward_hook(note(name)) for name in names]
+hooks = [layers[name].register_forward_hook(record_width(name)) for name in names]
 vector = embedder.transform(full)
 for hook in hooks:
     hook.remove()
@@ -75,9 +77,9 @@ print(widths)
 # %%
 # The drawing
 # -----------
-# B crystals make a batch; for one crystal leave B out. Blue: what Site-Net does. Orange: the two blocks of Deep
-# InfoMax, which are there only while it is pre-trained. Each asks which of two things belong together: a site's local
-# vector and its surroundings (local block), or a crystal's vector and a site's (global block).
+# A batch has B crystals; for one crystal omit B. Blue: Site-Net. Orange: the two blocks of Deep InfoMax, which are
+# used only in pre-training. Each decides whether two things belong together: the local vector of a site and its local
+# environment (local block), or the vector of a crystal and that of a site (global block).
 
 SITE, DIM = "#0072B2", "#D55E00"
 fig, ax = plt.subplots(figsize=(11, 4.9), layout="constrained")
@@ -87,7 +89,7 @@ ax.axis("off")
 
 def box(x, y, title, shape, color=SITE, width=0.98):
     tint = (*to_rgb(color), 0.13)
-    for face, edge in (("white", "white"), (tint, tint)):  # white hides the arrows that pass behind
+    for face, edge in (("white", "white"), (tint, tint)):  # white hides the arrows behind the box
         ax.add_patch(FancyBboxPatch((x, y), width, 0.86, boxstyle="round,pad=0.02", facecolor=face, edgecolor=edge))
     ax.text(x + width / 2, y + (0.58 if shape else 0.43), title, ha="center", va="center", fontsize=9)
     ax.text(x + width / 2, y + 0.18, shape, ha="center", va="center", fontsize=9, color=color, weight="bold")
@@ -108,7 +110,7 @@ box(5.2, 0, "new sites", f"B, M, {widths['blocks.0']}")
 box(6.5, 0, "local vectors", f"B, M, {local}")
 box(6.5, 2, "dense layers", f"B, M, {widths['pre_pool']}")
 box(7.8, 2, "mean over sites", f"B, {widths['pre_pool']}")
-box(7.8, 0, "crystal's vector", f"B, {crystal}")
+box(7.8, 0, "crystal vector", f"B, {crystal}")
 for y in (0.43, 2.43):
     arrow((0.98, 1.43), (1.3, y))
     arrow((2.28, y), (2.6, y))
@@ -120,7 +122,7 @@ arrow((6.99, 0.88), (6.99, 2))
 arrow((7.48, 2.43), (7.8, 2.43))
 arrow((8.29, 2), (8.29, 0.88))
 
-box(1.3, -1.9, "local block: does this site belong to these surroundings?", "", DIM, width=5.6)
+box(1.3, -1.9, "local block: does this site belong to this environment?", "", DIM, width=5.6)
 box(7.1, -1.9, "global block: does this\nsite belong to this crystal?", "", DIM, width=1.68)
 for x in (1.79, 6.75):
     arrow((x, 0), (x, -1.02), DIM, "--")
@@ -131,8 +133,8 @@ ax.text(4.4, -0.45, f"B crystals; rutile: M = {M}, N = {N}", ha="center", fontsi
 plt.show()
 
 # %%
-# :meth:`~skdim.DeepInfoMaxEmbedder.transform` puts the crystal's vector beside mean and standard deviation of the local
-# ones, :meth:`~skdim.DeepInfoMaxEmbedder.transform_sites` returns the local ones themselves.
+# :meth:`~skdim.DeepInfoMaxEmbedder.transform` concatenates the vector of the crystal with mean and standard deviation
+# of its local vectors; :meth:`~skdim.DeepInfoMaxEmbedder.transform_sites` returns the local vectors.
 
 sites, rows = embedder.transform_sites(full)
-print(f"transform: {crystal} + 2 x {local} = {vector.shape[1]} numbers a crystal; transform_sites: {sites.shape}")
+print(f"transform: {crystal} + 2 x {local} = {vector.shape[1]} numbers per crystal; transform_sites: {sites.shape}")

@@ -1,15 +1,15 @@
 """
-Start from the weights that come with skdim
-===========================================
+Use the included weights
+========================
 
-Nothing to pre-train: an encoder that has seen 42 038 structures of the Materials Project comes with the package. Here
-are a map of crystals it has not been trained on, and a regressor for 100 labels on its vectors.
+skdim includes an encoder that was pre-trained on 42 038 structures of the Materials Project. This example draws a map
+of crystals that were not used in its training, and fits a regressor on its vectors with 100 labels.
 """
 
 # %%
-# Load it
-# -------
-# The weights are plain numbers and JSON; loading them runs no code. ``pretrained_info_`` says where they come from.
+# Load the encoder
+# ----------------
+# The weights are plain numbers and JSON; loading them never runs code. ``pretrained_info_`` describes their origin.
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
@@ -31,7 +31,7 @@ print(f"{about['data']}; {about['licence']}; held-out loss {about['held_out_loss
 # %%
 # A map
 # -----
-# Test crystals of the bundled formation energies: no crystal of their formulas was pre-trained on.
+# Test crystals of the bundled formation energies: no crystal of their formulas was used in pre-training.
 
 data = load_formation_energy()
 test = np.flatnonzero(data.split == "test")
@@ -48,12 +48,12 @@ display = EmbeddingDisplay.from_estimator(
 )
 
 # %%
-# Neighbours on the map have similar vectors. Formation energies vary smoothly over it, and oxides keep to themselves,
-# though the encoder was told neither.
+# Neighbours on the map have similar vectors. Formation energies vary smoothly over it, and oxides form their own
+# regions, although the encoder was trained with neither.
 #
 # A hundred labels
 # ----------------
-# The vectors beside statistics of the structure, under a Gaussian process. Its length scale is about the distance of
+# The vectors and statistics of the structure, with a Gaussian process whose length scale is about the distance between
 # two crystals in standardised columns.
 
 features = make_union(FrozenEstimator(embedder), StructureStatistics())
@@ -67,5 +67,5 @@ draws = label_efficiency(arms, X, y, test_size=0.5, train_sizes=[100], n_repeats
 print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
 
 # %%
-# The median over four draws of labels, in eV/atom, on test crystals of other formulas. Composition alone, under
-# trees, is the usual way to do without a network.
+# Median error over four draws of labels, in eV/atom, on test crystals of other formulas. Trees on the composition are
+# the usual baseline without a network.

@@ -2,15 +2,15 @@
 A vector for every site
 =======================
 
-Between the sites and the crystal stand the local vectors, one a site. They describe an atom in its surroundings:
-here, what they know about oxygen.
+The encoder computes a local vector for each site, which describes an atom in its local environment. This example shows
+what these vectors encode about oxygen.
 """
 
 # %%
 # Oxygen atoms
 # ------------
-# ``transform_sites`` returns the vectors of all sites, crystal after crystal, in the order of each structure's own
-# sites. Crystals of the bundled test formulas, on which the encoder was not trained:
+# ``transform_sites`` returns the vectors of all sites, crystal by crystal, in the order of the sites in each
+# structure. The crystals have the bundled test formulas, which were not used to train the encoder:
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,30 +34,31 @@ oxygen = elements == "O"
 print(f"{len(vectors)} sites in {len(X)} crystals, {oxygen.sum()} of them oxygen; {vectors.shape[1]} numbers each")
 
 # %%
-# What is around them
-# -------------------
-# For comparison, from the structures: the distance to the nearest atom, and the electronegativity of that atom.
+# Local environments
+# ------------------
+# For comparison, computed from the structures: the distance to the nearest atom, and the electronegativity of that
+# atom.
 
-nearest, partner = [], []
+nearest, electronegativity = [], []
 for structure in structures:
     centre, other, _, distance = structure.get_neighbor_list(4.0)
     for site in range(len(structure)):
         around = np.flatnonzero(centre == site)
         closest = around[np.argmin(distance[around])]
         nearest.append(distance[closest])
-        partner.append(structure[int(other[closest])].specie.X)
-nearest, partner = np.array(nearest)[oxygen], np.array(partner)[oxygen]
+        electronegativity.append(structure[int(other[closest])].specie.X)
+nearest, electronegativity = np.array(nearest)[oxygen], np.array(electronegativity)[oxygen]
 
 # %%
 # A map of oxygen
 # ---------------
-# No label was used, and no one told the encoder what a bond is.
+# The encoder was trained without labels and without any definition of a bond.
 
 position = PCA(2).fit_transform(StandardScaler().fit_transform(vectors[oxygen]))
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharex=True, sharey=True)
 for ax, values, label in [
     (axes[0], nearest, "distance to the nearest atom (Å)"),
-    (axes[1], partner, "electronegativity of the nearest atom"),
+    (axes[1], electronegativity, "electronegativity of the nearest atom"),
 ]:
     points = ax.scatter(*position.T, c=values, s=12, cmap="viridis", vmax=np.quantile(values, 0.98))
     fig.colorbar(points, label=label)
@@ -65,11 +66,11 @@ for ax, values, label in [
 plt.show()
 
 # %%
-# Oxygen atoms of like surroundings lie together. Are both quantities in the vectors, for crystals of other formulas
-# as well?
+# Oxygen atoms in similar environments are close to each other. Can a linear model predict both quantities from the
+# vectors, for crystals of other formulas?
 
 groups = formula_groups(X)[rows[oxygen]]
-for name, target in {"distance": nearest, "electronegativity": partner}.items():
-    read = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
-    scores = cross_val_score(read, vectors[oxygen], target, groups=groups, cv=GroupKFold(5), scoring="r2")
-    print(f"nearest atom's {name}, read off by a linear model: R2 {scores.mean():.2f}")
+for name, target in {"distance": nearest, "electronegativity": electronegativity}.items():
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+    scores = cross_val_score(model, vectors[oxygen], target, groups=groups, cv=GroupKFold(5), scoring="r2")
+    print(f"{name} of the nearest atom, predicted by a linear model: R2 {scores.mean():.2f}")

@@ -1,17 +1,16 @@
 """
-How sure is it? Intervals with MAPIE
-====================================
+Prediction intervals with MAPIE
+===============================
 
-A prediction without an error bar is half a prediction. MAPIE puts intervals around any scikit-learn regressor that
-hold the true value as often as was asked for, whatever the model; here around a ridge regression on the vectors.
-(``pip install mapie``.)
+MAPIE computes prediction intervals of any scikit-learn regressor that contain the true value with a given frequency,
+whatever the model; here for a ridge regression on the vectors. (``pip install mapie``.)
 """
 
 # %%
 # Vectors and three sets of rows
 # ------------------------------
-# Some rows to train on, some to find out how wrong the model is (to conformalise), and the rest to check. Formulas
-# stay on one side.
+# Some rows for training, some to measure the errors of the model (to conformalise), and the rest for the test. Each
+# formula is in one set only.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -34,7 +33,7 @@ vectors = DeepInfoMaxEmbedder.from_pretrained().transform(X).astype(float)
 use, check = next(GroupShuffleSplit(1, train_size=0.5, random_state=0).split(vectors, groups=groups))
 fit, conform = next(GroupShuffleSplit(1, train_size=0.5, random_state=0).split(use, groups=groups[use]))
 fit, conform = use[fit], use[conform]
-print(f"{len(fit)} labels to train on, {len(conform)} to conformalise, {len(check)} crystals to check")
+print(f"{len(fit)} labels to train on, {len(conform)} to conformalise, {len(check)} crystals to test")
 
 # %%
 # Intervals of 80, 90 and 95 %
@@ -49,10 +48,10 @@ for k, level in enumerate(levels):
     low, high = intervals[:, 0, k], intervals[:, 1, k]
     inside = np.mean((low <= y[check]) & (y[check] <= high))
     width = np.mean(high - low) / 2
-    print(f"asked for {level:.0%}: {inside:.0%} of the true values inside, half width {width:.2f} eV/atom")
+    print(f"requested {level:.0%}: {inside:.0%} of the true values inside, half width {width:.2f} eV/atom")
 
 # %%
-# What was asked for is about what came out, on crystals of formulas that neither set had.
+# The observed frequencies are close to the requested ones, on crystals of other formulas.
 
 order = check[np.argsort(predicted)][::6]
 rank = np.argsort(predicted)[::6]
@@ -68,5 +67,5 @@ ax.legend()
 plt.show()
 
 # %%
-# These intervals are equally wide for all crystals. MAPIE can also scale them by a model of the residuals (its
-# ``conformity_score="residual_normalized"``), and a Gaussian process has a standard deviation of its own.
+# These intervals have the same width for all crystals. MAPIE can also scale them by a model of the residuals
+# (``conformity_score="residual_normalized"``), and a Gaussian process predicts a standard deviation.

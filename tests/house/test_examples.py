@@ -1,4 +1,4 @@
-"""The examples run, at a small size, and leave what they promise."""
+"""The examples run and give the results that they describe."""
 
 import re
 import runpy
@@ -24,7 +24,7 @@ def run_demo(monkeypatch, *arguments):
     return runpy.run_path(str(EXAMPLES / "demo.py"), run_name="__main__")
 
 
-# Ten seconds: the demo as a user runs it, with its own arms (MLPs that converge, 300 trees) and the shipped weights.
+# Ten seconds: the demo as a user runs it, with its models (MLPs that converge, 300 trees) and the included weights.
 @pytest.mark.parametrize("task", ["formation_energy", "band_gap"])
 def test_demo(monkeypatch, tmp_path, capsys, task):
     folder = tmp_path / "results"
@@ -71,7 +71,7 @@ def test_shapes(capsys):
     written = " ".join(text.get_text() for text in figures()[1].axes[0].texts)
     for shape in ("B, M, 25", "B, M, N, 192", "B, M, 128", "B, 64"):
         assert shape in written
-    assert "= 192 numbers a crystal; transform_sites: (6, 64)" in capsys.readouterr().out
+    assert "= 192 numbers per crystal; transform_sites: (6, 64)" in capsys.readouterr().out
 
 
 def test_cif_folder(monkeypatch, tmp_path, capsys):
@@ -93,15 +93,15 @@ def test_pretraining_set(capsys):
     result = run_gallery("plot_pretraining_set")
     assert result["embedder"].score(result["X"]) > result["untrained"].score(result["X"])
     errors = result["draws"].groupby(["arm", "n_labels"])["mae"].median()
-    assert (errors["mine"] < errors["untrained"]).all()
-    assert capsys.readouterr().out.count(" is like ") == 4
+    assert (errors["own set"] < errors["untrained"]).all()
+    assert capsys.readouterr().out.count(" is similar to ") == 4
 
 
 def test_site_vectors():
     result = run_gallery("plot_site_vectors")
     assert len(result["vectors"]) == len(result["elements"])
     assert len(result["nearest"]) == result["oxygen"].sum()
-    # The last one is electronegativity, the harder one.
+    # The last one is electronegativity, which is harder.
     assert result["scores"].mean() > 0.5
 
 
