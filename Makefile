@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 PYTEST := -m pytest -q -n 2 --dist worksteal
 
-.PHONY: demo test test-oldest test-bare coverage lint docs bench weights clean
+.PHONY: demo test test-oldest test-bare coverage lint docs bench weights release-check clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -66,5 +66,15 @@ weights: $(VENV)/.installed
 	@test -n "$(DATA)" || { echo 'give the data: make weights DATA="a.parquet folder_of_cifs"'; exit 2; }
 	$(BIN)/python tools/train_weights.py $(DATA) $(ARGS)
 
+# What would be released: build, twine check, content and size of the wheel, and an install in an empty environment.
+$(VENV)-release/.installed:
+	$(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python $(PIP) build twine
+	touch $@
+
+release-check: $(VENV)-release/.installed
+	rm -rf dist
+	$(VENV)-release/bin/python tools/release_check.py
+
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-bare build *.egg-info docs/_build docs/api docs/gallery
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-bare $(VENV)-release build dist *.egg-info docs/_build docs/api docs/gallery

@@ -1,24 +1,35 @@
 """Self-supervised learning on crystal structures, as scikit-learn estimators.
 
-Structures are plentiful and labels are scarce. So an encoder learns from structures alone, and a few labels go further:
+Labels are scarce and structures are plentiful. An encoder is pre-trained on structures alone, so that a few labels go
+further:
 
 1. :class:`SiteNetFeaturizer` turns structures into :class:`Crystals`: sites, and their distances in a supercell.
-2. :class:`DeepInfoMaxEmbedder` pre-trains a Site-Net encoder on them without labels, by Deep InfoMax, and returns a
-   vector for each crystal: the **representation** that a small regressor needs few labels for.
+2. :class:`DeepInfoMaxEmbedder` pre-trains a Site-Net encoder on them without labels, by Deep InfoMax, and computes a
+   vector for each crystal: the **representation** from which a small model learns with few labels.
 3. :class:`SiteNetRegressor` is the supervised Site-Net; started from a pre-trained encoder it is **transfer**.
-4. :class:`CompositionStatistics` and :class:`StructureStatistics` learn nothing: baselines, and companions of the
-   vectors in a ``FeatureUnion``.
+4. :class:`CompositionStatistics` and :class:`StructureStatistics` learn nothing: they are baselines, and can be
+   combined with the vectors in a ``FeatureUnion``.
 
-:mod:`skdim.datasets` has crystals to begin with, :mod:`skdim.model_selection` the protocol that compares arms by the
-labels they need, :mod:`skdim.plotting` its figure, and those of what networks have learnt.
+:mod:`skdim.datasets` provides crystals, :mod:`skdim.model_selection` compares models by the labels that they need, and
+:mod:`skdim.plotting` draws the results.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ._version import __version__
 
-#: Where each public name is defined. Imported at first use: torch and scikit-learn take seconds, and nobody who only
-#: wants the data sets or the version should wait for them.
+if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
+    from ._chemistry.elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES
+    from ._crystals.crystals import Crystals
+    from ._embedder.embedder import DeepInfoMaxEmbedder
+    from ._featurizer.featurizer import SiteNetFeaturizer
+    from ._regressor.regressor import SiteNetRegressor
+    from ._statistics.composition import CompositionStatistics
+    from ._statistics.structure import StructureStatistics
+    from ._trusted_types import trusted_types
+
+#: The module that defines each public name. Imported at first use, as torch and scikit-learn take seconds to import.
 _HOMES = {
     "ALL_SITE_FEATURES": "_chemistry.elements",
     "CompositionStatistics": "_statistics.composition",
@@ -31,7 +42,18 @@ _HOMES = {
     "trusted_types": "_trusted_types",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = [
+    "ALL_SITE_FEATURES",
+    "PAPER_SITE_FEATURES",
+    "CompositionStatistics",
+    "Crystals",
+    "DeepInfoMaxEmbedder",
+    "SiteNetFeaturizer",
+    "SiteNetRegressor",
+    "StructureStatistics",
+    "__version__",
+    "trusted_types",
+]
 
 
 def __getattr__(name):

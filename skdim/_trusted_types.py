@@ -41,7 +41,7 @@ _TYPES = (
 )
 
 
-def trusted_types():
+def trusted_types() -> list[str]:
     """Types that skops files of skdim's estimators may hold.
 
     Pass them to ``skops.io.load``, which refuses a file that holds any other type. They cover all estimators of skdim,

@@ -248,6 +248,13 @@ def test_names_of_the_package():
         skdim.Nonsense  # noqa: B018
 
 
+def test_type_checkers_see_every_public_name():
+    block = next(node for node in tree_of("").body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    assert {alias.name: node.module for node in block.body for alias in node.names} == skdim._HOMES
+    assert set(skdim.__all__) == {*skdim._HOMES, "__version__"}
+
+
 def test_estimators_are_made_without_torch_and_pymatgen():
     """They take seconds to import; also tags, which scikit-learn asks for when it draws a pipeline, need neither."""
     script = """

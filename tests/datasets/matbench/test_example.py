@@ -64,7 +64,7 @@ def test_record_of_a_regression_task(small_task, monkeypatch, tmp_path, capsys):
     assert (tmp_path / "there" / "matbench_jdft2d.json.gz").exists()
     printed = capsys.readouterr().out
     assert "mean of 2 of 5 folds: mae" in printed
-    assert "once all five folds are in it" in printed
+    assert "when it has all five folds" in printed
     before = json.loads(path.read_text())["tasks"]["matbench_jdft2d"]["results"]
     assert list(before) == ["fold_0", "fold_3"]
 
