@@ -260,6 +260,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             settings=self._settings(),
             identity={"guess_time_limit": self.guess_time_limit, "strict_cif": bool(self.strict_cif)},
             chunk_size=chunk_size,
+            overlap=effective_n_jobs(self.n_jobs) > 1,
             verbose=self.verbose,
         )
         _warn_of_failures(result, f"{path}/failures.csv")

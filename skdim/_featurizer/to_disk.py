@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import shutil
@@ -27,7 +28,9 @@ from .chunk_journal import ChunkJournal
 _MAX_TEXT = 2**28
 
 
-def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk_size, identity, verbose=0):
+def featurize_to_disk(
+    featurize, source, path, *, settings, site_features, chunk_size, identity, overlap=False, verbose=0
+):
     """Featurize a source into the new store ``path``; see :meth:`SiteNetFeaturizer.transform_to_disk`.
 
     Parameters
@@ -40,6 +43,9 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
         For the header of the store.
     identity : dict
         What else must be equal for a run to be resumed.
+    overlap : bool, default=False
+        Whether ``featurize`` works in other processes, which then begin a chunk while this one reads the next chunk
+        and writes the last one.
     verbose : int, default=0
         1 shows a progress bar, or lines in a log file.
 
@@ -74,12 +80,11 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
                 )
             first += n
             bar.update(n)
-        while (taken := _take(rows, chunk_size, _MAX_TEXT))[1]:
-            ids, raws = taken
+        chunks = iter(lambda: _take(rows, chunk_size, _MAX_TEXT), ([], []))
+        for ids, raws, results in (_overlapping if overlap else _in_turn)(chunks, featurize, first):
             try:
                 parts = (
-                    (Crystals(part.columns, site_features, settings), part.errors, part.warnings)
-                    for part in featurize(raws, first)
+                    (Crystals(part.columns, site_features, settings), part.errors, part.warnings) for part in results
                 )
                 journal.append(ids, _digest(ids, raws), parts)
             except StructureError as error:
@@ -102,6 +107,50 @@ def featurize_to_disk(featurize, source, path, *, settings, site_features, chunk
             stacklevel=3,
         )
     return Crystals.load(path, mmap_mode="r")
+
+
+def _in_turn(chunks, featurize, first):
+    """Names, rows and results of each chunk."""
+    for ids, raws in chunks:
+        yield ids, raws, _results(featurize, raws, first)
+        first += len(raws)
+
+
+def _overlapping(chunks, featurize, first):
+    """As :func:`_in_turn`, but a chunk is begun before the results of the one before it are handed over."""
+    running = None
+    for ids, raws in chunks:  # read while the other processes work on the chunk before
+        if running is not None:
+            running[2], failed = _wait(running[2])
+            if failed:
+                break
+        begun = [ids, raws, _wait(_results(featurize, raws, first), 1)[0]]
+        if running is not None:
+            yield running
+        running = begun
+        first += len(raws)
+    if running is not None:
+        yield running
+
+
+def _results(featurize, raws, first):
+    yield from featurize(raws, first)
+
+
+def _wait(results, n=None):
+    """Wait for the first ``n`` results, or all; return them, and whether there was an error, which they then raise."""
+    done: list = []
+    try:
+        for result in itertools.islice(results, n):
+            done.append(result)
+    except StructureError as error:
+        return itertools.chain(done, _raise(error)), True
+    return itertools.chain(done, results), False
+
+
+def _raise(error):
+    raise error
+    yield
 
 
 def _take(rows, n, max_text=math.inf):

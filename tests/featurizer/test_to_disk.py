@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from skdim import Crystals, SiteNetFeaturizer
+from skdim._featurizer import to_disk as _to_disk
 from skdim._shared.locks import lock_file
 from skdim._structures.errors import StructureError
 from tests.helpers.assertions import assert_same_crystals
@@ -196,6 +197,7 @@ import os, shutil, signal, sys, warnings
 from pathlib import Path
 from skdim import SiteNetFeaturizer
 from skdim._featurizer import chunk_journal as _chunk_journal
+from skdim._featurizer import to_disk as _to_disk
 from skdim._crystals import store as _store
 from skdim._crystals import store_writer as _store_writer
 
@@ -306,3 +308,33 @@ def test_equal_structures_are_the_same_source(structures, tmp_path):
     with pytest.raises(StructureError):
         SiteNetFeaturizer().transform_to_disk([*structures[:4], None], tmp_path / "store", chunk_size=2)
     assert len(SiteNetFeaturizer().transform_to_disk(again, tmp_path / "store")) == 40
+
+
+def test_chunks_overlap_in_order():
+    """Other processes begin a chunk while this one reads the next and writes the last; errors come in their turn."""
+    events = []
+
+    def featurize(raws, first):
+        for raw in raws:
+            events.append(f"done {raw}")
+            if raw == 5:
+                raise StructureError(5, None, "bad")
+            yield raw
+
+    def chunks(n):
+        for start in range(0, n, 2):
+            events.append(f"read {start}")
+            yield [None, None], [start, start + 1]
+
+    overlapping = _to_disk._overlapping(chunks(6), featurize, 0)
+    for _, raws, results in overlapping:
+        if raws[0] < 4:
+            assert list(results) == raws
+            events.append(f"written {raws[0]}")
+        else:
+            with pytest.raises(StructureError, match="row 5: bad"):
+                list(results)
+    assert events == [
+        *("read 0", "done 0", "read 2", "done 1", "done 2", "written 0"),
+        *("read 4", "done 3", "done 4", "written 2", "done 5"),
+    ]

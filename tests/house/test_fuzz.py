@@ -191,7 +191,7 @@ def test_what_an_archive_may_do(tmp_path, structures):
 
 def test_chunks_end_early_where_texts_are_large(tmp_path, structures, monkeypatch):
     text = structures[0].to(fmt="cif")
-    monkeypatch.setattr(_to_disk, "_MOST_TEXT", 3 * len(text))
+    monkeypatch.setattr(_to_disk, "_MAX_TEXT", 3 * len(text))
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for k in range(8):
             archive.writestr(f"{k}.cif", text)
