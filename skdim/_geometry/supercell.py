@@ -9,7 +9,7 @@ import itertools
 
 import numpy as np
 
-from .lattice import METRIC_TOL, STEPS, GeometryError, minkowski_reduced, reduced_bases
+from .lattice import METRIC_TOL, STEPS, minkowski_reduced, reduced_bases
 
 #: One of each pair of opposite steps to neighbouring cells.
 _HALF_STEPS = STEPS[13:]
@@ -123,12 +123,8 @@ def supercell_distances(cell, max_sites, grow=True):
     Returns
     -------
     distances : ndarray of shape (M, N)
-        In angstrom. Column ``t * M + j`` is a copy of primitive site j.
-
-    Raises
-    ------
-    GeometryError
-        If the supercell has only one site.
+        In angstrom. Column ``t * M + j`` is a copy of primitive site j. A supercell may have a single site, whose only
+        distance is 0.
     """
     m = len(cell.kinds)
     bases, steps = cell.lattice[None], np.eye(3, dtype=np.int64)
@@ -136,10 +132,6 @@ def supercell_distances(cell, max_sites, grow=True):
         bases = reduced_bases(cell.lattice)
         steps = supercell_steps(bases[0], m, max_sites)
         bases = _distinct_supercells(bases, steps)
-    if m * np.diag(steps).prod() == 1:
-        raise GeometryError(
-            "its supercell has only one site, which has no neighbours: raise max_sites, or use supercell='orthorhombic'"
-        )
     distances = minimum_image_distances(cell, bases, steps)
     return distances[_supercell_score(distances, cell.kinds).argmax() if len(bases) > 1 else 0]
 

@@ -17,6 +17,7 @@ from ..nn.compiled import autograd as fused
 from .batches import CrystalDataset, RaggedLoader
 from .callbacks import stopped_early
 from .devices import device_turn
+from .precision import single_precision
 from .threads import map_in_threads, torch_threads
 
 #: Weights are drawn from torch's global generator; threads must take turns.
@@ -166,7 +167,7 @@ class CrystalNet(skorch.NeuralNet):
     def initialize(self):
         """Initialise with weights that depend only on ``seed``."""
         # Modules are always made on the CPU. torch.manual_seed would seed every device.
-        with _INIT_LOCK, torch.random.fork_rng(devices=[]):
+        with _INIT_LOCK, single_precision(), torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
             return super().initialize()
 
@@ -230,7 +231,11 @@ class CrystalNet(skorch.NeuralNet):
         if content is None:
             return
         saved = torch.load(io.BytesIO(content), map_location=location, weights_only=True)
-        with _INIT_LOCK, torch.random.fork_rng(devices=[]):  # the random initial weights are replaced below
+        with (
+            _INIT_LOCK,
+            single_precision(),
+            torch.random.fork_rng(devices=[]),
+        ):  # the random initial weights are replaced below
             module = self.initialized_instance(self.module, self.get_params_for("module"))
             criterion = self.initialized_instance(self.criterion, self.get_params_for("criterion"))
         # Not by setattr: skorch would register them a second time.

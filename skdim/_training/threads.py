@@ -10,15 +10,19 @@ import torch
 from joblib import cpu_count
 
 from ..nn.compiled import autograd as fused
+from .precision import single_precision
 
 
 @contextlib.contextmanager
 def torch_threads(n_threads):
-    """Context manager: use this many CPU threads, in the compiled loops if they are available, else in torch."""
+    """Context manager: use this many CPU threads, in the compiled loops if they are available, else in torch.
+
+    Within it torch computes in single precision.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1 if fused.supports(torch.zeros(0, dtype=torch.float32)) else n_threads)
     try:
-        with fused.threads(n_threads):
+        with single_precision(), fused.threads(n_threads):
             yield
     finally:
         torch.set_num_threads(before)

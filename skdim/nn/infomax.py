@@ -181,7 +181,8 @@ class DeepInfoMax(nn.Module):
         if self.self_weight != 1:
             weights = torch.where(batch.distance == 0, self.self_weight * weights, weights)
         total = segment_total(weights, batch.row, len(batch.numbers))
-        return weights / total.index_select(0, batch.row)
+        # Without the pair with itself, a lone atom has none.
+        return weights / total.clamp(min=1e-30).index_select(0, batch.row)
 
     def local_true_scores(self, batch: Batch, z: Tensor) -> Tensor:
         """Scores (P,) of local vectors with their neighbours."""

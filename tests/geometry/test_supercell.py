@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 from pymatgen.core import Lattice, Structure
 
-from skdim._geometry.lattice import GeometryError, minkowski_reduced, reduced_bases
+from skdim._geometry.lattice import minkowski_reduced, reduced_bases
 from skdim._geometry.primitive_cell import Cell
 from skdim._geometry.supercell import minimum_image_distances, nearest_pair, supercell_distances, supercell_steps
 from tests.helpers.cells import cell_of, lattices
@@ -104,12 +104,10 @@ def test_nearest_images_in_skewed_cells_are_those_of_brute_force():
         np.testing.assert_allclose(computed, expected, atol=1e-9)
 
 
-def test_a_supercell_of_one_site_is_refused():
+def test_a_supercell_may_have_one_site():
     cell = Cell(3 * np.eye(3), np.zeros((1, 3)), np.array([29]), np.zeros(1, dtype=int))
-    with pytest.raises(GeometryError, match="its supercell has only one site"):
-        supercell_distances(cell, 50, grow=False)
-    with pytest.raises(GeometryError, match="its supercell has only one site"):
-        supercell_distances(cell, 1)
+    assert supercell_distances(cell, 50, grow=False).tolist() == [[0]]
+    assert supercell_distances(cell, 1).tolist() == [[0]]
     assert supercell_distances(cell, 2).shape == (1, 2)
 
 
