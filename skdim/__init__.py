@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
 #: The module that defines each public name. Imported at first use, as torch and scikit-learn take seconds to import.
 _HOMES = {
     "ALL_SITE_FEATURES": "_chemistry.elements",
+    "BlockGaussianProcessRegressor": "_heads.block_gaussian_process",
     "CompositionStatistics": "_statistics.composition",
     "Crystals": "_crystals.crystals",
     "DeepInfoMaxEmbedder": "_embedder.embedder",

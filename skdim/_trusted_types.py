@@ -8,6 +8,8 @@ _TYPES = (
     "builtins.print",  # where skorch's PrintLog writes to
     "skdim._embedder.embedder.DeepInfoMaxEmbedder",
     "skdim._featurizer.featurizer.SiteNetFeaturizer",
+    "skdim._heads.block_gaussian_process.BlockGaussianProcessRegressor",
+    "skdim._heads.block_kernel.BlockKernel",
     "skdim._regressor.regressor.SiteNetRegressor",
     "skdim._statistics.composition.CompositionStatistics",
     "skdim._statistics.structure.StructureStatistics",

@@ -29,6 +29,7 @@ ROOMS = {
     "_statistics": (2, 1.75, "composition, structure", "features"),
     "_embedder": (2, 0.75, "DeepInfoMaxEmbedder, weights", "vectors"),
     "_regressor": (3, 0.75, "SiteNetRegressor, transfer", "predictions"),
+    "_heads": (2, 3.4, "Gaussian process on blocks", "predictions"),
     "model_selection": (3, 2.6, "label draws, comparisons", "errors"),
     "plotting": (4, 2.6, "displays", "figures"),
     "cli": (4, 4, "the command skdim", "files"),

@@ -21,6 +21,7 @@ NETWORKS = ("supervised", "transfer")
 #: Regressors that a model of features can end in.
 HEADS = {
     "gp": "Gaussian process with a fixed Matern 3/2 kernel",
+    "block_gp": "Gaussian process with a fitted kernel for each block of columns",
     "trees": "300 extremely randomised trees",
     "ridge": "ridge regression, regularisation chosen by leave-one-out error",
     "mlp": "network with one hidden layer of 64 units, as in the paper",

@@ -10,6 +10,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
+from .._heads.block_gaussian_process import BlockGaussianProcessRegressor
 from .._shared.arms import HEADS
 
 
@@ -40,6 +41,8 @@ def head_steps(name, n_columns, random_state=None):
         raise ValueError(f"unknown head {name!r}; available: {', '.join(HEADS)}")
     if name == "trees":
         return [ExtraTreesRegressor(300, random_state=random_state)]
+    if name == "block_gp":
+        return [BlockGaussianProcessRegressor()]
     if name == "ridge":
         return [StandardScaler(), RidgeCV(np.logspace(-2, 4, 13))]
     if name == "mlp":

@@ -42,10 +42,11 @@ def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=No
     embedder : fitted DeepInfoMaxEmbedder, default=None
         Required by "representation", "untrained" and "transfer". "supervised" takes its encoder settings, if given, so
         that it trains the same network as "transfer".
-    head : {"gp", "trees", "ridge", "mlp"}, default=None
+    head : {"gp", "block_gp", "trees", "ridge", "mlp"}, default=None
         Regressor on the features, for "composition", "structure", "representation" and "untrained": a Gaussian process
-        with a fixed kernel, extremely randomised trees, ridge regression, or a network with one hidden layer of 64
-        units as in the paper. None takes trees for "composition" and the Gaussian process for the others.
+        with a fixed kernel, a :class:`~skdim.BlockGaussianProcessRegressor`, extremely randomised trees, ridge
+        regression, or a network with one hidden layer of 64 units as in the paper. None takes trees for "composition"
+        and "gp" for the others.
     random_state : int, RandomState instance or None, default=None
         Seed of trees and networks, and of the initial weights of "untrained". None keeps the initial weights that the
         embedder itself started from.

@@ -16,6 +16,7 @@ ROOT = Path(skdim.__file__).parent
 #: Each room and the rooms that it may import, apart from itself; a room comes after all that it imports.
 LAWS = {
     "_shared": set(),
+    "_heads": set(),
     "nn": set(),
     "_chemistry": {"_shared"},
     "_geometry": {"_shared"},

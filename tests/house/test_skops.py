@@ -35,6 +35,7 @@ NETWORKS = {
     "embedder with early stopping": DeepInfoMaxEmbedder(**SMALL, max_epochs=1, early_stopping=True),
     "embedder with checkpoint": DeepInfoMaxEmbedder(**SMALL, max_epochs=1),
     "regressor": SiteNetRegressor(**SMALL, max_epochs=1),
+    "block Gaussian process": make_arm("structure", head="block_gp"),
 }
 #: What `skdim fit` offers.
 MODELS = ("composition", "structure", "representation", "supervised", "transfer")

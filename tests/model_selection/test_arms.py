@@ -23,6 +23,7 @@ def test_every_head_fits_every_model_of_features(name, head, embedder, X, y):
     model = make_arm(name, embedder, head=head, random_state=0).fit(X[:30], y[:30])
     regressor = {
         "gp": "GaussianProcessRegressor",
+        "block_gp": "BlockGaussianProcessRegressor",
         "trees": "ExtraTreesRegressor",
         "ridge": "RidgeCV",
         "mlp": "MLPRegressor",
@@ -75,7 +76,7 @@ def test_models_of_an_encoder_need_one(name):
 def test_unknown_names_are_refused(embedder):
     with pytest.raises(ValueError, match="unknown model 'forest'; available: mean, composition"):
         make_arm("forest")
-    with pytest.raises(ValueError, match="unknown head 'forest'; available: gp, trees"):
+    with pytest.raises(ValueError, match="unknown head 'forest'; available: gp, block_gp"):
         make_arm("representation", embedder, head="forest")
     with pytest.raises(ValueError, match="model 'transfer' has no head to choose; got head='mlp'"):
         make_arm("transfer", embedder, head="mlp")
