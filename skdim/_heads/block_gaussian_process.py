@@ -210,7 +210,7 @@ class BlockGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         """Medians of the hyperparameters and standard deviations, as logarithms in the order of the kernel's theta."""
         for name in ("length_prior", "variance_prior", "noise_prior"):
             prior = getattr(self, name)
-            if len(prior) != 2 or not all(isinstance(value, Real) and 0 < value < np.inf for value in prior):
+            if len(prior) != 2 or not all(isinstance(value, Real) and 0 < float(value) < np.inf for value in prior):
                 raise ValueError(f"{name} must be two positive numbers, median and deviation; got {prior!r}")
         n_blocks = len(self.blocks_)
         lengths = self.length_prior[0] * np.sqrt([len(columns) for columns in self.blocks_.values()])

@@ -76,7 +76,7 @@ class BlockKernel(Kernel):
         n_blocks, distances = len(self.blocks), self._distances_between(X, Y)
         K = np.zeros(distances[0].shape)
         # One contiguous matrix per hyperparameter.
-        gradient = np.zeros((2 * n_blocks + 1, *K.shape)) if eval_gradient else None
+        gradient = np.zeros((2 * n_blocks + 1, *K.shape) if eval_gradient else 0)
         for block, distance in enumerate(distances):
             variance, length = np.atleast_1d(self.variances)[block], np.atleast_1d(self.lengths)[block]
             scaled = distance * (np.sqrt(3.0) / length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._crystals import check_sources, crystals_of, featurizer_of, reader_of, report, work_folder
+from ._inputs.crystals import check_sources, crystals_of, featurizer_of, reader_of, report, work_folder
 from ._tables import need_pyarrow, sites_table, write_table
 from ._terminal import (
     DONE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from ._crystals import featurizer_of, work_folder
-from ._labels import add_labels, check_labels, labelled_crystals
+from ._inputs.crystals import featurizer_of, work_folder
+from ._inputs.labels import add_labels, check_labels, labelled_crystals
 from ._tables import check_table_path, write_table
 from ._terminal import (
     DONE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._crystals import Named, featurize, has_names, is_store, report, stored_ids
+from ._inputs.crystals import Named, featurize, has_names, is_store, report, stored_ids
 from ._terminal import DONE, SOME_FAILED, add_featurizing, add_sources, say
 
 _DESCRIPTION = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from ._crystals import featurizer_of, work_folder
+from ._inputs.crystals import featurizer_of, work_folder
 from ._terminal import DONE, add_device, add_featurizing, add_seed, add_weights, check_device, number, say
 
 #: Properties of the bundled data sets, and their units.

@@ -7,8 +7,8 @@ from textwrap import fill
 
 from .._shared.arms import ARMS as _ARMS
 from .._shared.arms import CONTROLS, NETWORKS, PRETRAINED
-from ._crystals import elements_of, featurizer_like, featurizer_of, work_folder
-from ._labels import add_labels, check_labels, labelled_crystals
+from ._inputs.crystals import elements_of, featurizer_like, featurizer_of, work_folder
+from ._inputs.labels import add_labels, check_labels, labelled_crystals
 from ._terminal import (
     DONE,
     SOME_FAILED,

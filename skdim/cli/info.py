@@ -80,7 +80,7 @@ def _installed():
 
 def _store(path, verify):
     from .. import Crystals
-    from ._crystals import stored_ids
+    from ._inputs.crystals import stored_ids
 
     X = Crystals.load(path, mmap_mode="r", verify=verify)
     ids = stored_ids(path, len(X))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._crystals import check_sources, crystals_of, elements_of, reader_of, report, work_folder
+from ._inputs.crystals import check_sources, crystals_of, elements_of, reader_of, report, work_folder
 from ._tables import check_table_path, write_table
 from ._terminal import DONE, SOME_FAILED, add_sources, jobs, say
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from ._crystals import check_sources, crystals_of, featurizer_of, reader_of, report, work_folder
+from ._inputs.crystals import check_sources, crystals_of, featurizer_of, reader_of, report, work_folder
 from ._terminal import (
     DONE,
     SOME_FAILED,

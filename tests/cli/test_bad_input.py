@@ -8,7 +8,7 @@ import pytest
 
 from skdim import SiteNetFeaturizer
 from skdim.cli import _parser, main
-from skdim.cli._crystals import featurizer_of
+from skdim.cli._inputs.crystals import featurizer_of
 from tests.cli.running import PATIENCE, left
 
 pytest.importorskip("skops", reason="needs the extra 'skops'")

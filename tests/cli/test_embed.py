@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from skdim import SiteNetFeaturizer
-from skdim.cli import _crystals as cli_crystals
+from skdim.cli._inputs import crystals as cli_crystals
 from tests.cli.running import BAD, in_process, left
 
 

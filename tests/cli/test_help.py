@@ -34,7 +34,7 @@ def test_every_option_is_explained(capsys):
 
 def test_help_fits_a_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    for words in ([], *([name.__name__.rpartition(".")[2]] for name in _COMMANDS)):
+    for words in ([], *([module.__name__.rpartition(".")[2].replace("_", "-")] for module in _COMMANDS)):
         with pytest.raises(SystemExit, match="0"):
             main([*words, "--help"])
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

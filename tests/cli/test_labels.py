@@ -10,7 +10,7 @@ import pytest
 
 from skdim import SiteNetFeaturizer
 from skdim.cli import main
-from skdim.cli._labels import check_labels, labelled_crystals
+from skdim.cli._inputs.labels import check_labels, labelled_crystals
 from tests.cli.running import BAD
 from tests.helpers.small_structures import write_cifs
 

@@ -12,9 +12,9 @@ from tests.cli.running import BAD, PATIENCE, in_process, left
 
 
 def test_featurize_resumes_after_a_kill(run, table, tmp_path, monkeypatch):
-    monkeypatch.setattr("skdim.cli._crystals.CHUNK", 4)
+    monkeypatch.setattr("skdim.cli._inputs.crystals.CHUNK", 4)
     script = (
-        "import os, sys, skdim._featurizer.chunk_journal as j, skdim.cli._crystals as f\n"
+        "import os, sys, skdim._featurizer.chunk_journal as j, skdim.cli._inputs.crystals as f\n"
         "f.CHUNK, old = 4, j.ChunkJournal.append\n"
         "def append(self, *a):\n"
         "    old(self, *a)\n"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._structures.sources.open_source import open_source
-from skdim.cli._labels import check_labels
+from skdim.cli._inputs.labels import check_labels
 from skdim.datasets._tables import read_table
 from skdim.model_selection import read_results
 from tests.helpers.mutations import NUMBERS, WORDS, mutated_bytes, mutated_json, mutated_text

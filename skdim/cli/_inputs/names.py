@@ -105,7 +105,7 @@ def _agreeing(rows_of, key, names, name_of=str):
 
 def _parts(name):
     """Folders and the name without the endings of files."""
-    from .._structures.formats.detect import without_ending
+    from ..._structures.formats.detect import without_ending
 
     *folders, last = name.replace("\\", "/").split("/")
     return (*(folder for folder in folders if folder not in ("", ".")), without_ending(last))
@@ -121,7 +121,7 @@ def _same_crystal(X, row, other):
     """Whether two rows have the same sites and distances, or neither has any."""
     import numpy as np
 
-    from .._crystals.columns import COLUMNS
+    from ..._crystals.columns import COLUMNS
 
     first, second = X[[row]], X[[other]]
     pairs = [(getattr(first, name), getattr(second, name)) for name in COLUMNS]

@@ -10,7 +10,7 @@ import shutil
 import warnings
 from typing import NamedTuple
 
-from ._terminal import say
+from .._terminal import say
 
 #: Structures that are featurized between two saves.
 CHUNK = 1000
@@ -70,7 +70,7 @@ def check_sources(sources, args=None):
     ------
     FileNotFoundError, ValueError
     """
-    from .._structures.sources.open_source import open_sources
+    from ..._structures.sources.open_source import open_sources
 
     stores = [path for path in sources if is_store(path)]
     if stores and len(sources) > 1:
@@ -93,7 +93,7 @@ def reader_of(sources):
 
 def featurizer_of(args, embedder=None):
     """The featurizer of the options, by default with the settings that an embedder was trained with."""
-    from .. import SiteNetFeaturizer
+    from ... import SiteNetFeaturizer
 
     settings = {} if embedder is None else _settings(embedder.featurizer_settings_, embedder.site_features_)
     for name in ("max_sites", "disordered", "strict_cif"):
@@ -104,14 +104,14 @@ def featurizer_of(args, embedder=None):
 
 def featurizer_like(X):
     """A featurizer with the settings of these crystals; rows that fail are kept."""
-    from .. import SiteNetFeaturizer
+    from ... import SiteNetFeaturizer
 
     return SiteNetFeaturizer(**_settings(X.settings, X.site_features), on_error="warn")
 
 
 def _settings(settings, site_features):
     """Parameters of the featurizer that made crystals with these settings and site features."""
-    from .._chemistry.elements import OXIDATION_FEATURE
+    from ..._chemistry.elements import OXIDATION_FEATURE
 
     names = [name for name in site_features if name != OXIDATION_FEATURE]
     oxidation = settings["oxidation_states"] if OXIDATION_FEATURE in site_features else None
@@ -154,7 +154,7 @@ def crystals_of(sources, work, featurizer):
 
 
 def _loaded(store):
-    from .. import Crystals
+    from ... import Crystals
 
     X = Crystals.load(store, mmap_mode="r")
     return Named(X, stored_ids(store, len(X)), has_names(store))
@@ -164,7 +164,7 @@ def elements_of(X):
     """Symbols of the elements in the crystals, by atomic number."""
     import numpy as np
 
-    from .._chemistry.elements import SYMBOLS
+    from ..._chemistry.elements import SYMBOLS
 
     return [SYMBOLS[number] for number in np.unique(X.numbers)]
 
@@ -184,7 +184,7 @@ def featurize(featurizer, source, store):
 def _print_warnings(store):
     import pandas as pd
 
-    from .._structures.errors import StructureError
+    from ..._structures.errors import StructureError
 
     remarks = pd.read_csv(store / "warnings.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
     if not len(remarks):
@@ -249,8 +249,8 @@ def stored_ids(store, n_crystals):
 
 def _key(sources, featurizer):
     """Identifies the files in their present state, and the settings."""
-    from .._structures.sources.folders import walk
-    from .._structures.sources.skipped import Skipped
+    from ..._structures.sources.folders import walk
+    from ..._structures.sources.skipped import Skipped
 
     digest = hashlib.sha256()
     for path in sources:

@@ -6,9 +6,9 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
-from ._crystals import check_sources, crystals_of, has_names, reader_of, report
-from ._names import no_names, rows_by_name
-from ._terminal import say
+from .._terminal import say
+from .crystals import check_sources, crystals_of, has_names, reader_of, report
+from .names import no_names, rows_by_name
 
 #: Columns that may hold the name of a structure.
 _KEYS = ("id", "material_id", "file", "filename", "name")
@@ -60,8 +60,8 @@ def check_labels(args):
     """
     import pandas as pd
 
-    from .._structures.sources.csv_tables import csv_rows, name_columns
-    from .._structures.sources.parquet_tables import parquet_rows
+    from ..._structures.sources.csv_tables import csv_rows, name_columns
+    from ..._structures.sources.parquet_tables import parquet_rows
 
     columns = _columns(args.table)
     _check_column(args.target, columns, args.table, "--target")
@@ -154,11 +154,11 @@ def _columns(path):
         raise FileNotFoundError(f"no such file: {path}")
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        from .._structures.sources.csv_tables import csv_columns
+        from ..._structures.sources.csv_tables import csv_columns
 
         return csv_columns(path)
     if suffix == ".parquet":
-        from .._structures.sources.parquet_tables import parquet_head
+        from ..._structures.sources.parquet_tables import parquet_head
 
         return parquet_head(path).columns
     raise ValueError(f"{path} must be a table (.csv or .parquet) with a column of labels")
@@ -166,7 +166,7 @@ def _columns(path):
 
 def _check_column(name, columns, path, option):
     if name not in columns:
-        from .._structures.sources.csv_tables import name_columns
+        from ..._structures.sources.csv_tables import name_columns
 
         near = difflib.get_close_matches(name, columns, 1) if len(columns) > 1 else []
         hint = f"; did you mean {near[0]!r}?" if near else ""
