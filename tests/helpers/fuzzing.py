@@ -26,6 +26,16 @@ from tests.helpers.fuzzing_files import (
     parquet_tables,
     results_files,
 )
+from tests.helpers.fuzzing_formats import (
+    ase_trajectories,
+    compressed_files,
+    json_files,
+    res_and_cssr_files,
+    tar_archives,
+    vasp_files,
+    xsf_files,
+    xyz_files,
+)
 from tests.helpers.mutations import mutated_bytes, mutated_json, mutated_text, mutated_values
 from tests.helpers.small_estimators import SMALL
 
@@ -240,6 +250,14 @@ READERS = {
         csv_tables,
         csv_labels,
         ase_databases,
+        vasp_files,
+        xyz_files,
+        xsf_files,
+        res_and_cssr_files,
+        json_files,
+        ase_trajectories,
+        compressed_files,
+        tar_archives,
     )
 }
 
