@@ -10,6 +10,7 @@ import pytest
 from skdim import SiteNetFeaturizer
 from skdim.cli._inputs import crystals as cli_crystals
 from tests.cli.running import BAD, in_process, left
+from tests.helpers.small_structures import write_cifs
 
 
 def test_embed_in_a_separate_process(cifs, shipped, tmp_path):
@@ -64,6 +65,18 @@ def test_warnings_of_cif_files_are_listed(run, structures, tmp_path, monkeypatch
         f"\n3 structures were read with a warning:\n  row 0, a {warning}\n  row 1, b {warning}\n  ... and 1 more"
     ) in err
     assert "skdim embed: warning" not in err
+
+
+def test_cifs_that_contradict_themselves_fail_with_strict_cif(run, structures, tmp_path):
+    folder = write_cifs(structures[:2], tmp_path / "cifs")
+    file = sorted(folder.glob("*.cif"))[1]
+    file.write_text(re.sub(r"_cell_formula_units_Z .*", "_cell_formula_units_Z 77", file.read_text()))
+    code, _, err = run("embed", folder, "-o", tmp_path / "v.csv")
+    assert code == 0
+    assert re.search(rf"read with a warning:\n  row 1, {file.name} .*the file gives .*Z = 77.* was read", err)
+    code, _, err = run("embed", folder, "-o", tmp_path / "w.csv", "--strict-cif")
+    assert code == 2
+    assert re.search(rf"row 1, {file.name}.*: it contradicts itself: the file gives .*Z = 77.* was read", err)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

@@ -115,7 +115,7 @@ def read_atoms(tags, elements, oxidation_numbers):
                 continue
             reason = "atoms with an occupancy of 0"
         left_out.setdefault(reason, []).append(name)
-    warnings = [f"left out as {reason}: {join_names(left)}" for reason, left in left_out.items()]
+    warnings = [f"left out as {reason}: {', '.join(left)}" for reason, left in left_out.items()]
     if not atoms:
         raise ReadError(f"it has no atoms{' (' + '; '.join(warnings) + ')' if warnings else ''}")
     _check_alternatives(tags, atoms, names)
@@ -187,4 +187,4 @@ def _check_alternatives(tags, atoms, names):
 def _attached_hydrogens(tags, names):
     counts = tags.column("_atom_site_attached_hydrogens") or []
     missing = [name for name, count in zip(names, counts, strict=False) if count and count.strip("0")]
-    return [f"hydrogen atoms that are attached to {join_names(missing)} are not listed"] if missing else []
+    return [f"hydrogen atoms that are attached to {', '.join(missing)} are not listed"] if missing else []

@@ -15,8 +15,8 @@ _PART = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)")
 _NO_ATOM = "Va", "Vac", "X"
 #: Relative differences that rounding, isotopes and refined occupancies explain.
 _COUNT_TOL, _WEIGHT_TOL, _DENSITY_TOL, _VOLUME_TOL = 0.02, 0.02, 0.05, 0.02
-#: Elements of which a formula unit has two atoms.
-_DIATOMIC = {"H", "N", "O", "F", "Cl"}
+#: Elements, and pairs of them, of which pymatgen's formula unit has two atoms each.
+_DOUBLED = [{"H"}, {"N"}, {"O"}, {"F"}, {"Cl"}, *({element, "O"} for element in ("H", "Li", "Na", "K", "Rb", "Cs"))]
 _DEUTERIUM = 2.0141
 #: Daltons in a cubic angstrom -> g/cm3.
 _DENSITY = 1.66053907
@@ -197,7 +197,7 @@ def _is_whole_cell(claims):
     counts = claims.formula.values()
     if any(count != int(count) for count in counts):
         return False
-    unit = 2 if len(claims.formula) == 1 and claims.formula.keys() <= _DIATOMIC else 1
+    unit = 2 if claims.formula.keys() in _DOUBLED else 1
     return gcd(*map(int, counts)) in (claims.z, unit * claims.z)
 
 

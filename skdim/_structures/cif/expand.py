@@ -11,8 +11,8 @@ from ..limits import MAX_SITES, OCCUPANCY_TOL
 
 #: Angstrom. Atoms this close are at one site.
 _SAME = 0.01
-#: Angstrom. What arithmetic adds to nothing.
-_EXACT = 1e-9
+#: Angstrom. Closer than any digits that a file gives.
+_EXACT = 1e-5
 #: Angstrom. Images of full atoms, and of others, are not further apart by rounding, however few digits there are.
 _MOST_ROUNDED, _MOST_ROUNDED_PARTLY = 0.3, 0.1
 #: Angstrom. A full atom and its image this close are one atom, near a special position, whatever the digits.
@@ -66,13 +66,14 @@ def expand(atoms, group, lattice):
     if len(atoms) * len(group) > 200 * MAX_SITES:
         raise _too_many(atoms, group)
     positions = np.array([atom.position for atom in atoms])
-    images = np.einsum("gij,nj->ngi", group.rotations, positions) + group.translations
+    images = group.images(positions)
     warnings: list[str] = []
     parts, owners = [], []
     if len(group) > 1:
         shifts = images - positions[:, None]
         shifts -= np.rint(shifts)
-        distances = np.sqrt((np.square(shifts @ lattice)).sum(axis=2))
+        shifts = shifts @ lattice
+        distances = np.sqrt(np.einsum("ngi,ngi->ng", shifts, shifts))
         limits = _limits(atoms, lattice)
         near = distances <= limits[:, None]
         for k, count in enumerate(near.sum(axis=1)):
@@ -149,7 +150,7 @@ def _warn_if_moved(atom, before, after, lattice, warnings):
 
 def _merge(coords, owners, sizes, atoms, lattice, warnings):
     """Sites at one place become one site, of several rows."""
-    pairs = _close_pairs(coords, owners, lattice)
+    pairs = _close_pairs(coords, sizes, lattice)
     rows = [[int(owner)] for owner in owners]
     if not len(pairs):
         return coords, rows
@@ -186,15 +187,15 @@ def _merge(coords, owners, sizes, atoms, lattice, warnings):
         keep.append(first)
         merged.append(at_site)
     if repeated:
-        names = join_names(f"'{atoms[b].name}' (as '{atoms[a].name}')" for b, a in repeated.items())
+        names = ", ".join(f"'{atoms[b].name}' (as '{atoms[a].name}')" for b, a in repeated.items())
         warnings.append(f"atoms that are at the place of an equal one are counted once: {names}")
     return coords[keep], merged
 
 
-def _close_pairs(coords, owners, lattice):
+def _close_pairs(coords, sizes, lattice):
     """Pairs of sites at one place, of different rows."""
     # Orbits are the same, or apart: the first site of each row tells.
-    firsts = np.flatnonzero(np.diff(owners, prepend=-1))
+    firsts = np.cumsum([0, *sizes[:-1]])
     inverse = np.linalg.inv(lattice)
     reach = _SAME * np.sqrt(np.square(inverse).sum(axis=0))
     if len(firsts) * len(coords) <= _FEW**2:

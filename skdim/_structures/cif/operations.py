@@ -64,6 +64,9 @@ class Group:
             raise ReadError("the translations of its symmetry operations are not simple fractions: correct them")
         shifts = np.array([[int(part * denominator) for part in translation] for _, translation in order])
         self.translations = shifts / denominator
+        #: All different rotations.
+        self._kinds = np.unique(self.rotations, axis=0).astype(float)
+        self._matrices = self.rotations.reshape(-1, 3).T.astype(float)
         self.products = self._multiply(shifts, denominator)
         self._cosets: dict[tuple, np.ndarray] = {}
 
@@ -91,6 +94,10 @@ class Group:
             )
         return products
 
+    def images(self, positions):
+        """Where each operation moves each of some positions: (n, 3) -> (n, n_operations, 3)."""
+        return (positions @ self._matrices).reshape(len(positions), -1, 3) + self.translations
+
     def cosets(self, fixing):
         """One operation for each place to which the group moves a point that the operations ``fixing`` leave alone."""
         if fixing not in self._cosets:
@@ -110,14 +117,15 @@ class Group:
         """Position of an operation that changes the cell's metric, or None."""
         metric = lattice @ lattice.T
         scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
-        change = np.abs(np.swapaxes(self.rotations, 1, 2) @ metric @ self.rotations - metric) / scale
+        kinds = self._kinds
+        change = np.abs(np.swapaxes(kinds, 1, 2) @ metric @ kinds - metric) / scale
         odd = np.flatnonzero(change.max(axis=(1, 2)) > _METRIC_TOL)
-        return int(odd[0]) if len(odd) else None
+        return int(np.flatnonzero((self.rotations == kinds[odd[0]]).all(axis=(1, 2)))[0]) if len(odd) else None
 
     @property
     def n_rotations(self):
         """Order of the point group, which does not depend on the setting."""
-        return len(np.unique(_codes(self.rotations)))
+        return len(self._kinds)
 
 
 def _codes(rotations):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -105,7 +106,7 @@ def _read_block(block, strict):
             f"the elements of atoms {join_names(inexact)} are those of their first letters, as the formula has them"
         )
     if contradictions and strict:
-        raise ReadError(f"it contradicts itself: {'; '.join(contradictions)}. Correct it, or pass strict_cif=False")
+        raise ReadError(f"it contradicts itself: {'; '.join(contradictions)}: correct it, or do without strict_cif")
     return _structure(atoms, crystal.cell, lattice), warnings + contradictions
 
 
@@ -120,8 +121,8 @@ def _lattice(tags):
     for name, length in zip("abc", lengths, strict=True):
         if not length > 0:
             raise ReadError(f"its edge {name} is {length:g}: correct _cell_length_{name}")
-    cosines = np.cos(np.deg2rad(angles))
-    squared = 1 - (cosines**2).sum() + 2 * cosines.prod()
+    a, b, c = (math.cos(math.radians(angle)) for angle in angles)
+    squared = 1 - a * a - b * b - c * c + 2 * a * b * c
     if not (min(angles) > 0 and max(angles) < 180 and squared > 1e-12):
         raise ReadError(
             f"its angles {angles[0]:g}, {angles[1]:g} and {angles[2]:g} are not those of a cell: correct them"
@@ -145,6 +146,7 @@ def _cell_value(tags, name, default):
 def _crystals(settings, atoms, claims, matrix):
     """The crystal in each setting; those settings that the atoms contradict are left out, if any remains."""
     crystals, errors = [], []
+    volume = abs(np.linalg.det(matrix))
     for setting in settings:
         try:
             cell = expand(atoms, setting.group, matrix)
@@ -158,7 +160,7 @@ def _crystals(settings, atoms, claims, matrix):
                 atom = atoms[row]
                 counts[atom.kind.symbol] = counts.get(atom.kind.symbol, 0) + atom.occupancy
                 mass += atom.occupancy * mass_of(atom.kind)
-        verdict = compare(claims, counts, mass, abs(np.linalg.det(matrix)))
+        verdict = compare(claims, counts, mass, volume)
         crystals.append(Crystal(setting, cell, counts, verdict))
     if not crystals:
         raise errors[0]

@@ -51,7 +51,7 @@ def symmetry_of(tags, lattice):
     """
     magnetic = tags.operations(MAGNETIC_NAMES[0])
     if magnetic:
-        group = magnetic_group(tuple(magnetic), tuple(tags.operations(MAGNETIC_NAMES[1])))
+        group = magnetic_group(magnetic, tags.operations(MAGNETIC_NAMES[1]))
         group.check_metric(lattice)
         return Symmetry([Setting("the magnetic operations", group)], True, "", [])
     operations = tags.operations(*OPERATION_NAMES)
@@ -64,7 +64,7 @@ def symmetry_of(tags, lattice):
             raise ReadError(f"it gives its magnetic space group only by {name} '{group[:30]}': list the operations")
         nothing = Setting("P 1", listed_group(("x,y,z",)))
         return Symmetry([nothing], False, "P 1", ["it gives no symmetry, and is read as P 1"])
-    group = listed_group(tuple(operations))
+    group = listed_group(operations)
     group.check_metric(lattice)
     listed = Setting("the listed operations", group)
     names = _names(tags)

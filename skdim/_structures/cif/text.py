@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gemmi import cif
 
@@ -226,12 +227,14 @@ class Tags:
 
     def operations(self, *names):
         """The first list of operations that has values; if there is another one, it must be the same."""
-        first: list[str] = []
+        first: tuple = ()
         for name in names:
-            values = self.column(name) or []
+            if name not in self._columns:
+                continue
+            values = _texts(tuple(self._columns[name][1]))
             if len(values) > 1 and None in values:
                 raise ReadError(f"{name} has no value in row {values.index(None) + 1}: list all operations")
-            values = [value for value in values if value is not None and value.strip()]
+            values = tuple(value for value in values if value is not None and value.strip())
             if first and values and sorted(first) != sorted(values):
                 raise ReadError(f"it has two lists of symmetry operations, the second as {name}: remove one of them")
             first = first or values
@@ -249,6 +252,11 @@ class Tags:
 
 def _plain(tag):
     return tag.lower().replace(".", "_").replace("name_h_m", "name_h-m")
+
+
+@lru_cache(maxsize=256)
+def _texts(values):
+    return tuple(_text(value) for value in values)
 
 
 def _text(value):
