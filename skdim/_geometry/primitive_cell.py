@@ -17,7 +17,7 @@ logging.getLogger("moyo").addHandler(logging.NullHandler())
 
 #: Number of distances that are computed at a time in large cells.
 _BLOCK = 2**21
-#: Largest number of pairs of sites, over all candidate translations, for which translations are ruled out directly.
+#: Largest number of pairs of sites, over all candidate translations, that are compared before a symmetry search.
 _MAX_CANDIDATE_PAIRS = 2**17
 #: Upper bounds of symprec / s and of symprec * l / s^2, where s and l are the lengths of the shortest and the longest
 #: lattice vector. The symmetry search of some lattices never ends above 0.1 and 7.
@@ -81,7 +81,7 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
 
     Notes
     -----
-    The translations are found by moyopy. A cell with coinciding sites is returned unchanged.
+    The translations are found by moyopy, unless they are obvious. A cell with coinciding sites is returned unchanged.
     """
     cell = Cell(lattice, coords, kinds, np.arange(len(kinds)))
     if least_sites(kinds) == len(kinds):
@@ -90,9 +90,9 @@ def primitive_cell(lattice, coords, kinds, symprec=1e-3):
         # The symmetry search would fail. The caller raises an error for the distance of 0 that names the sites.
         return cell
     _check_symprec(lattice, symprec)
-    if _has_no_translations(cell, symprec):
-        return cell
-    translations = _translations(cell, symprec)
+    translations = _certain_translations(cell, symprec)
+    if translations is None:
+        translations = _search_translations(cell, symprec)
     for translation in translations @ lattice:
         # In units of the current cell, the entries of a translation of order n are multiples of 1 / n.
         point = np.rint(translation @ np.linalg.inv(cell.lattice) * len(translations)).astype(np.int64)
@@ -132,26 +132,39 @@ def _check_symprec(lattice, symprec):
         )
 
 
-def _has_no_translations(cell, symprec):
-    """Whether the cell is primitive for certain; much faster than the symmetry search.
+def _certain_translations(cell, symprec):
+    """Find the translations by comparing sites, which is much faster than a symmetry search; None if in doubt.
 
-    A translation maps the first site of the rarest kind close to another one of this kind.
+    Each translation maps the first site of the rarest kind onto another site of this kind. It is certain if all sites
+    are mapped onto others within a fraction of ``symprec``, and ruled out if they are not mapped within a multiple.
     """
-    n_sites = len(cell.kinds)
     kinds, counts = np.unique(cell.kinds, return_counts=True)
-    if counts.min() * n_sites**2 > _MAX_CANDIDATE_PAIRS:
-        return False
-    rarest = cell.coords[cell.kinds == kinds[counts.argmin()]]
-    delta = (cell.coords + (rarest[1:] - rarest[0])[:, None])[:, :, None] - cell.coords
+    if counts.min() * len(cell.kinds) ** 2 > _MAX_CANDIDATE_PAIRS:
+        return None
+    is_rarest = cell.kinds == kinds[counts.argmin()]
+    rarest = cell.coords[is_rarest]
+    translations = rarest[1:] - rarest[0]
+    for sites in (is_rarest, np.ones(len(cell.kinds), dtype=bool)):
+        misfit = _largest_misfit(cell, sites, translations)
+        # In the symmetry search, each position can be off by symprec, also those of the first site and its image.
+        translations, misfit = translations[misfit <= 5 * symprec], misfit[misfit <= 5 * symprec]
+    if (misfit > symprec / 10).any():
+        return None
+    return np.concatenate([np.zeros((1, 3)), translations])
+
+
+def _largest_misfit(cell, sites, translations):
+    """Largest distance of a translated site to the nearest site of its kind, for each translation."""
+    coords, kinds = cell.coords[sites], cell.kinds[sites]
+    delta = (coords + translations[:, None])[:, :, None] - coords
     delta -= np.rint(delta)
-    delta = delta @ cell.lattice
-    square = np.einsum("tijk,tijk->tij", delta, delta)
-    # In the search, positions can be off by symprec; here, the first site, its image, each site and its image are.
-    is_match = (square <= (5 * symprec) ** 2) & (cell.kinds[:, None] == cell.kinds)
-    return not is_match.any(axis=2).all(axis=1).any()
+    delta = delta.reshape(-1, 3) @ cell.lattice
+    square = np.einsum("ij,ij->i", delta, delta).reshape(len(translations), len(coords), len(coords))
+    square[:, kinds[:, None] != kinds] = np.inf
+    return np.sqrt(square.min(axis=2).max(axis=1))
 
 
-def _translations(cell, symprec):
+def _search_translations(cell, symprec):
     """Find the translations that map the sites onto each other, including zero: fractional, shape (n, 3)."""
     import moyopy
 

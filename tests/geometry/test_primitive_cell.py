@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from skdim._geometry import primitive_cell as _primitive_cell
 from skdim._geometry.lattice import GeometryError
-from skdim._geometry.primitive_cell import primitive_cell
+from skdim._geometry.primitive_cell import Cell, primitive_cell
 from skdim._geometry.supercell import nearest_pair, supercell_distances
 from tests.helpers.cells import cell_of, numbers_of
 
@@ -91,6 +91,7 @@ def test_a_failed_search_is_repeated_with_smaller_tolerances(n_failures, monkeyp
         return search(crystal, symprec=symprec)
 
     monkeypatch.setattr(moyopy, "MoyoDataset", failing)
+    monkeypatch.setattr(_primitive_cell, "_MAX_CANDIDATE_PAIRS", 0)
     if n_failures < 3:
         assert len(cell_of(rock_salt).kinds) == 2
     else:
@@ -103,7 +104,7 @@ def test_a_failed_search_is_repeated_with_smaller_tolerances(n_failures, monkeyp
 ENDLESS = """
 import resource
 import numpy as np
-from skdim._geometry.primitive_cell import primitive_cell
+from skdim._geometry.primitive_cell import Cell, primitive_cell
 
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
 rng = np.random.default_rng(0)
@@ -164,34 +165,38 @@ def test_a_large_supercell_is_reduced_to_its_primitive_cell():
 
 
 @pytest.mark.parametrize(
-    "cell_matrix", [np.eye(3), [[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 1, 1], [1, 0, 1], [1, 1, 0]]]
+    "cell_matrix", [np.eye(3), [[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 1, 1], [1, 0, 1], [1, 1, 0]], 2 * np.eye(3)]
 )
-def test_ruling_out_translations_does_not_change_the_cell(cell_matrix, formation_crystals, monkeypatch):
-    """Noise of both less and more than symprec."""
+def test_translations_found_by_comparing_sites_are_those_of_the_search(cell_matrix, formation_crystals, monkeypatch):
+    """With noise below, near and above symprec."""
     rng = np.random.default_rng(0)
+    compared = 0
     for structure in formation_crystals:
         repeated = structure.make_supercell(cell_matrix, in_place=False)
-        for scale in (0, 3e-4, 3e-3):
-            coords = repeated.frac_coords + rng.uniform(-scale, scale, (len(repeated), 3)) / np.array(
-                repeated.lattice.abc
-            )
-            given = (repeated.lattice.matrix, coords, numbers_of(repeated))
-            cells = []
-            for limit in (_primitive_cell._MAX_CANDIDATE_PAIRS, 0):
-                with monkeypatch.context() as patch:
-                    patch.setattr(_primitive_cell, "_MAX_CANDIDATE_PAIRS", limit)
-                    try:
-                        cells.append(primitive_cell(*given))
-                    except GeometryError:
-                        cells.append(None)
-            if None in cells:
-                assert cells[1] is None, "only the search can fail"
+        for scale in (0, 3e-5, 3e-4, 1e-3, 3e-3):
+            noise = rng.uniform(-scale, scale, (len(repeated), 3)) @ np.linalg.inv(repeated.lattice.matrix)
+            given = (repeated.lattice.matrix, repeated.frac_coords + noise, numbers_of(repeated))
+            translations = _primitive_cell._certain_translations(Cell(*given, np.arange(len(repeated))), 1e-3)
+            if translations is None:
                 continue
-            for fast, searched in zip(*cells, strict=True):
-                np.testing.assert_array_equal(fast, searched)
+            cell = primitive_cell(*given)
+            with monkeypatch.context() as patch:
+                patch.setattr(_primitive_cell, "_MAX_CANDIDATE_PAIRS", 0)
+                searched = primitive_cell(*given)
+            assert len(cell.kinds) == len(searched.kinds) == len(repeated) // len(translations)
+            same = cell.site_of[:, None] == cell.site_of
+            np.testing.assert_array_equal(same, searched.site_of[:, None] == searched.site_of)
+            difference = cell.lattice @ np.linalg.inv(searched.lattice)
+            np.testing.assert_allclose(difference, np.rint(difference), atol=1e-6)
+            shift = cell.coords[cell.site_of] @ cell.lattice - searched.coords[searched.site_of] @ searched.lattice
+            shift = shift @ np.linalg.inv(cell.lattice)
+            np.testing.assert_allclose(shift, np.rint(shift), atol=1e-9)
+            compared += 1
+    assert compared > len(formation_crystals), "most cells were in doubt"
 
 
-def test_translations_of_most_primitive_cells_are_ruled_out_without_a_search(formation_crystals, monkeypatch):
-    monkeypatch.setattr(_primitive_cell, "_translations", lambda *args: pytest.fail("the search was called"))
+def test_most_primitive_cells_need_no_search(formation_crystals, monkeypatch):
+    monkeypatch.setattr(_primitive_cell, "_search_translations", lambda *args: pytest.fail("the search was called"))
     for structure in formation_crystals:
         assert len(cell_of(structure).kinds) == len(structure)
+        assert len(cell_of(structure.make_supercell([2, 1, 1], in_place=False)).kinds) == len(structure)
