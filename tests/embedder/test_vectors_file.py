@@ -78,7 +78,7 @@ def test_invalid_arguments_are_refused_before_writing(untrained, with_failed, tm
         untrained.transform_to_disk(with_failed, tmp_path / "a.npy")
     with pytest.raises(NotFittedError):
         DeepInfoMaxEmbedder().transform_to_disk(with_failed, tmp_path / "b.npy")
-    with pytest.raises(TypeError, match="takes the Crystals"):
+    with pytest.raises(TypeError, match="needs the Crystals"):
         untrained.transform_to_disk([1], tmp_path / "b.npy")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ImportError, match=r"skdim-crystals\[parquet\]"):

@@ -290,5 +290,5 @@ def test_tags():
 def test_what_is_no_crystals_is_refused(kind, table):
     X, y = table
     for wrong in (X, [crystal_of(row) for row in X], None):
-        with pytest.raises(TypeError, match="put a SiteNetFeaturizer before it"):
+        with pytest.raises(TypeError, match="add a SiteNetFeaturizer before it"):
             kind(max_epochs=0).fit(wrong, y)

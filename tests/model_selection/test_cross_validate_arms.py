@@ -40,5 +40,5 @@ def test_bad_arguments_are_refused(X, y):
             cross_validate_arms(MODELS, X, wrong)
     with pytest.raises(ValueError, match="n_draws must be a positive integer"):
         cross_validate_arms(MODELS, X, y, n_draws=0)
-    with pytest.raises(TypeError, match="cross_validate_arms takes the Crystals"):
+    with pytest.raises(TypeError, match="cross_validate_arms needs the Crystals"):
         cross_validate_arms(MODELS, list(y), y)

@@ -305,7 +305,7 @@ def test_bad_estimators_are_refused(embedder, crystals, formation_crystals):
     pipeline = make_pipeline(StandardScaler(), "passthrough", Ridge()).fit([[0], [1]], [0, 1])
     with pytest.raises(TypeError, match="neither Pipeline nor its steps have 'attention': pass a fitted"):
         AttentionDistanceDisplay.from_estimator(pipeline, crystals)
-    with pytest.raises(TypeError, match="put a SiteNetFeaturizer before it"):
+    with pytest.raises(TypeError, match="add a SiteNetFeaturizer before it"):
         AttentionDistanceDisplay.from_estimator(embedder, formation_crystals)
     with pytest.raises(ValueError, match="max_crystals must be at least 1, or None; got 0"):
         AttentionDistanceDisplay.from_estimator(embedder, crystals, max_crystals=0)

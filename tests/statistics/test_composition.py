@@ -131,7 +131,7 @@ def test_invalid_parameters_are_refused(crystals, params, match):
 
 
 def test_structures_are_refused_with_advice(structures_and_target):
-    with pytest.raises(TypeError, match="put a SiteNetFeaturizer before it"):
+    with pytest.raises(TypeError, match="add a SiteNetFeaturizer before it"):
         CompositionStatistics().fit(structures_and_target[0])
 
 

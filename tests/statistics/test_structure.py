@@ -146,5 +146,5 @@ def test_invalid_parameters_are_refused(X, site_features, match):
 
 def test_structures_are_refused_with_advice(structures):
     for method in ("fit", "transform"):
-        with pytest.raises(TypeError, match=r"StructureStatistics.*put a SiteNetFeaturizer before it"):
+        with pytest.raises(TypeError, match=r"StructureStatistics.*add a SiteNetFeaturizer before it"):
             getattr(StructureStatistics(), method)(structures)
