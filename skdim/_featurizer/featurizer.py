@@ -205,16 +205,19 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         source : str, Path, iterator, or sequence of structures
             One of
 
-            - a folder, in which all files ``*.cif`` are read, at any depth;
-            - a CIF (``*.cif``), or a zip file, of which the members ``*.cif`` are read, and none is extracted;
+            - a folder, of which the files of structures and archives are read at any depth (a warning counts and
+              names the others);
+            - a file of structures (CIF, POSCAR, XDATCAR, extended XYZ, XSF, RES, CSSR, ASE trajectory, JSON), also
+              compressed by gzip, bzip2 or xz; each structure in it is a row;
+            - an archive of such files (zip or tar), which is not extracted;
             - a Parquet table (``*.parquet``) with the columns "lattice" (9 numbers, row-major, angstrom), "species"
-              (atomic numbers) and "frac_coords" (3 numbers a site), or a column "cif" or "structure" with CIF texts or
-              pymatgen dicts as JSON; and, if it likes, "id" or "material_id";
+              (atomic numbers) and "frac_coords" (3 numbers a site), or a column "cif" or "structure" with the
+              texts of structure files; and, optionally, "id" or "material_id";
             - a CSV table (``*.csv``, UTF-8) with such a column "cif" or "structure";
             - an ASE database (``*.db``);
             - what :meth:`transform` takes, or an iterator over it.
 
-            A CIF in a folder or an archive of more than 64 MB fails.
+            A file of more than 64 MB after decompression fails.
         path : str or Path
             The new store. Besides the columns, it contains ``failures.csv`` (row, id, formula and reason of each row
             that failed), ``warnings.csv`` (row, id, formula and warning, for example of CIFs with several crystals)
@@ -222,7 +225,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
             row).
         chunk_size : int, default=1000
             Number of rows that are read, featurized by ``n_jobs`` processes and written at a time. If the run is
-            killed, at most this many rows are lost.
+            killed, at most this many rows are lost, or twice as many with several processes.
 
         Returns
         -------

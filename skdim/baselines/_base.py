@@ -71,7 +71,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         ----------
         X : sequence of structures of length n_crystals
             A list, tuple, object array, pandas Series or one-column DataFrame of pymatgen Structures, ASE Atoms, paths
-            of CIF files, CIF texts or pymatgen dicts, also mixed.
+            or texts of structure files, or dicts, also mixed.
 
         Returns
         -------

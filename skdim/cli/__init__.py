@@ -31,8 +31,9 @@ Vectors and models of crystal structures, pre-trained on structures without labe
       skdim predict model.skops new_crystals/ -o predictions.csv
 """
 _EPILOG = """\
-Structures are read from CIF files, folders and zip files of CIF files, tables (.csv, .parquet) with a column "cif" or
-"structure", ASE databases (.db), and stores written by `skdim featurize`. See `skdim COMMAND --help` for the options.
+Structures are read from files of most formats (CIF, POSCAR, extended XYZ, JSON, ...), folders and archives of them,
+tables (.csv, .parquet) with a column "cif" or "structure", ASE databases (.db), and stores written by `skdim
+featurize`. See `skdim COMMAND --help` for the options.
 
 exit codes:
     0  done

@@ -84,9 +84,9 @@ def add_sources(parser, *, stores=True):
         nargs="+",
         type=Path,
         metavar="SOURCE",
-        help="CIF files, folders or zip files of CIF files (searched recursively), tables (.csv, .parquet) with a "
-        'column "cif" or "structure" of CIF texts or pymatgen dicts as JSON, ASE databases (.db)'
-        + ("; or one store written by `skdim featurize`" if stores else ""),
+        help="structure files (CIF, POSCAR, XDATCAR, extended XYZ, XSF, RES, CSSR, ASE trajectory, JSON), folders and "
+        'archives (zip, tar) of them, tables (.csv, .parquet) with a column "cif" or "structure" of such texts, ASE '
+        "databases (.db)" + ("; or one store written by `skdim featurize`" if stores else ""),
     )
 
 

@@ -50,7 +50,14 @@ def test_groups_of_structures_and_of_crystals_agree():
 
 def test_structures_are_told_from_other_rows():
     assert holds_structures(["data_x\n_cell_length_a 3"])
-    assert holds_structures(["folder/MgO.CIF", "no matter what"])
+    for row in (
+        "folder/MgO.CIF",
+        "POSCAR",
+        "a.xyz.gz",
+        "Cu\n1\n3 0 0\n0 3 0\n0 0 3\nCu\n1\nDirect\n0 0 0\n",
+        '{"lattice": 1}',
+    ):
+        assert holds_structures([row, "no matter what"])
     for X in (["MgO", "NaCl"], ["a plain text"], np.array([["a.txt"]]), [3.0], [], 7):
         assert not holds_structures(X)
 
