@@ -30,6 +30,13 @@ ROWS = {
 }  # fmt: skip
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for mark in item.iter_markers("slow"):
+            if not mark.kwargs.get("reason"):
+                raise pytest.UsageError(f"{item.nodeid}: say why it is slow, @pytest.mark.slow(reason=...)")
+
+
 @pytest.fixture(autouse=True)
 def _close_figures():
     yield

@@ -11,12 +11,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pymatgen.core import Element, Structure
 
-from skdim.datasets import _bundled, load_band_gap, load_formation_energy
+from skdim.datasets import _bundled, load_band_gap
 
 
 @pytest.fixture(scope="module")
-def formation_energy():
-    return load_formation_energy()
+def formation_energy(formation_data):
+    return formation_data
 
 
 @pytest.fixture(scope="module")

@@ -254,6 +254,7 @@ print(n)
 """
 
 
+@pytest.mark.slow(reason="kills and resumes a run at some twenty of its writes")
 def test_killed_runs_resume_to_identical_stores(cifs, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -51,8 +51,13 @@ def test_padding_changes_nothing(loader):
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
 
 
-# The longest, out_of_core and imports, measure processes that are new: they import torch and scikit-learn anew.
-@pytest.mark.parametrize("name", BENCHMARKS)
+NEW_PROCESSES = pytest.mark.slow(reason="measures new processes, which import torch and scikit-learn")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=NEW_PROCESSES if name in ("imports", "out_of_core") else ()) for name in BENCHMARKS],
+)
 def test_every_benchmark_runs(name, tmp_path, capsys):
     path = tmp_path / "results.json"
     assert main([name, "--quick", "--json", str(path)]) == 0

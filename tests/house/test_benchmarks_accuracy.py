@@ -64,6 +64,7 @@ def map_(*arguments):
     return [str(argument) for argument in arguments]
 
 
+@pytest.mark.slow(reason="imports matminer, and fits all simple models of two seeds three times")
 def test_simple_arms_and_report(folder):
     frame = run(folder, "simple", "features")
     assert set(frame["seed"]) == {0, 1}

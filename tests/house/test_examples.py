@@ -24,7 +24,7 @@ def run_demo(monkeypatch, *arguments):
     return runpy.run_path(str(EXAMPLES / "demo.py"), run_name="__main__")
 
 
-# Ten seconds: the demo as a user runs it, with its models (MLPs that converge, 300 trees) and the included weights.
+@pytest.mark.slow(reason="the demo with its own models: MLPs that converge, 300 trees, Gaussian processes")
 @pytest.mark.parametrize("task", ["formation_energy", "band_gap"])
 def test_demo(monkeypatch, tmp_path, capsys, task):
     folder = tmp_path / "results"

@@ -8,15 +8,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim.datasets import load_formation_energy
 
+pytestmark = pytest.mark.slow(reason="pre-trains on 1 574 crystals: with fewer the margins become thin")
 EPOCHS = 7
 
 
 @pytest.fixture(scope="module")
-def formation_energy():
+def formation_energy(formation_data):
     """All test crystals, and every other one to train on: with a third of them the margins become thin."""
-    data = load_formation_energy()
+    data = formation_data
     train = np.flatnonzero(data.split == "train")[::2]
     rows = np.sort(np.concatenate([train, np.flatnonzero(data.split == "test")]))
     return SiteNetFeaturizer().fit_transform([data.structures[k] for k in rows]), data.target[rows], data.split[rows]

@@ -96,6 +96,7 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
     assert 0 < held_out.sum() <= info["n_held_out"]
 
 
+@pytest.mark.slow(reason="four runs, each in a process of its own")
 def test_a_run_that_was_killed_three_times(sources, tmp_path, X):
     run(sources, tmp_path / "whole")
     broken = arguments(sources, tmp_path / "broken")
