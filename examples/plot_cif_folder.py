@@ -18,17 +18,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.metrics import PredictionErrorDisplay, mean_absolute_error
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
-from skdim.model_selection import formula_groups
+from skdim.model_selection import formula_groups, make_arm
 
 folder = Path(tempfile.mkdtemp())
 data = load_formation_energy()
@@ -61,10 +57,7 @@ X, y = X[~X.failed], table["energy"][~X.failed].to_numpy()
 # small.
 
 embedder = DeepInfoMaxEmbedder.from_pretrained()
-length = 2 * np.sqrt(len(embedder.get_feature_names_out()))  # about the distance between two standardised vectors
-kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
-head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
-model = make_pipeline(FrozenEstimator(embedder), StandardScaler(), head)
+model = make_arm("representation", embedder)
 
 predicted = cross_val_predict(model, X, y, groups=formula_groups(X), cv=GroupKFold(5))
 error, spread = mean_absolute_error(y, predicted), np.abs(y - np.median(y)).mean()

@@ -14,16 +14,12 @@ labels. Groups by reduced formula keep polymorphs of training crystals out of th
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.model_selection import GroupShuffleSplit, LearningCurveDisplay
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
-from skdim.model_selection import formula_groups
+from skdim.model_selection import formula_groups, make_arm
 
 data = load_formation_energy()
 test = np.flatnonzero(data.split == "test")
@@ -36,18 +32,10 @@ y, groups = data.target[test], formula_groups(X)
 # Pre-trained and untrained vectors with the same Gaussian process, and trees on the composition. Bars show the
 # standard deviation over the splits.
 
-
-def arm(encoder):
-    # The distance between two rows of standardised columns is about sqrt(2 * columns), which sets the length scale.
-    kernel = ConstantKernel(5.0) * Matern(2 * np.sqrt(len(encoder.get_feature_names_out())), nu=1.5) + WhiteKernel(0.1)
-    head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
-    return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
-
-
 arms = {
     "composition, trees": make_pipeline(CompositionStatistics(), ExtraTreesRegressor(50, random_state=0)),
-    "untrained vectors": arm(DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(X)),
-    "pre-trained vectors": arm(DeepInfoMaxEmbedder.from_pretrained()),
+    "untrained vectors": make_arm("representation", DeepInfoMaxEmbedder(max_epochs=0, random_state=0).fit(X)),
+    "pre-trained vectors": make_arm("representation", DeepInfoMaxEmbedder.from_pretrained()),
 }
 train_sizes = [50, 100, 200, 400]
 

@@ -14,16 +14,12 @@ structures, plots the losses, and measures what pre-training gains.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
-from skdim.model_selection import label_efficiency, summarize
+from skdim.model_selection import label_efficiency, make_arm, summarize
 from skdim.plotting import PretrainingHistoryDisplay
 
 data = load_formation_energy()
@@ -55,16 +51,8 @@ plt.show()
 # The same Gaussian process on the vectors of the untrained encoder, of this one, and of the one included in skdim,
 # which was trained on 42 038 structures.
 
-
-def arm(encoder):
-    length = 2 * np.sqrt(len(encoder.get_feature_names_out()))
-    kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
-    head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
-    return make_pipeline(FrozenEstimator(encoder), StandardScaler(), head)
-
-
 encoders = {"untrained": untrained, "own set": embedder, "shipped": DeepInfoMaxEmbedder.from_pretrained()}
-arms = {name: arm(encoder) for name, encoder in encoders.items()}
+arms = {name: make_arm("representation", encoder) for name, encoder in encoders.items()}
 draws = label_efficiency(arms, X, y, test_size=0.5, train_sizes=[50, 100], n_repeats=8)
 print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
 

@@ -12,16 +12,12 @@ of crystals that were not used in its training, and fits a regressor on its vect
 # The weights are plain numbers and JSON; loading them never runs code. ``pretrained_info_`` describes their origin.
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import FeatureUnion, make_pipeline
 
-from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer, StructureStatistics
+from skdim import BlockGaussianProcessRegressor, DeepInfoMaxEmbedder, SiteNetFeaturizer, StructureStatistics
 from skdim.datasets import load_formation_energy
-from skdim.model_selection import label_efficiency, summarize
+from skdim.model_selection import label_efficiency, make_arm, summarize
 from skdim.plotting import EmbeddingDisplay
 
 embedder = DeepInfoMaxEmbedder.from_pretrained()
@@ -53,16 +49,11 @@ display = EmbeddingDisplay.from_estimator(
 #
 # A hundred labels
 # ----------------
-# The vectors and statistics of the structure, with a Gaussian process whose length scale is about the distance between
-# two crystals in standardised columns.
+# The vectors and statistics of the structure, with a Gaussian process that has a kernel for each of the two.
 
-features = make_union(FrozenEstimator(embedder), StructureStatistics())
-length = 2 * np.sqrt(len(features.get_feature_names_out()))
-kernel = ConstantKernel(5.0) * Matern(length, nu=1.5) + WhiteKernel(0.1)
-head = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
-model = make_pipeline(features, StandardScaler(), head)
-composition = make_pipeline(CompositionStatistics(), ExtraTreesRegressor(100))
-arms = {"vectors and statistics": model, "composition": composition}
+features = FeatureUnion([("vectors", FrozenEstimator(embedder)), ("statistics", StructureStatistics())])
+model = make_pipeline(features, BlockGaussianProcessRegressor()).set_output(transform="pandas")
+arms = {"vectors and statistics": model, "composition": make_arm("composition")}
 draws = label_efficiency(arms, X, y, test_size=0.5, train_sizes=[100], n_repeats=4)
 print(summarize(draws)[["arm", "n_labels", "median"]].to_string(index=False))
 

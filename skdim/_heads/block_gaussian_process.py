@@ -167,7 +167,7 @@ class BlockGaussianProcessRegressor(RegressorMixin, BaseEstimator):
                 deviation = (theta - median) / sigma
                 return value + 0.5 * deviation @ deviation, gradient + deviation / sigma
 
-            options = {"maxiter": self.max_iter, "ftol": 1e-7}
+            options = {"maxiter": self.max_iter, "ftol": 1e-6}
             result = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
             self.n_iter_ = int(result.nit)
             if result.nit >= self.max_iter:

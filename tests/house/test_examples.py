@@ -97,6 +97,14 @@ def test_pretraining_set(capsys):
     assert capsys.readouterr().out.count(" is similar to ") == 4
 
 
+def test_block_gaussian_process(capsys):
+    result = run_gallery("plot_block_gaussian_process")
+    assert list(result["head"].shares_) == ["composition", "structure", "vectors", "noise"]
+    assert result["errors"]["three blocks, fitted kernels"] < result["errors"]["vectors, fixed kernel"]
+    assert result["errors_by_std"][0] < 0.7 * result["errors_by_std"][-1]
+    assert "% of the test crystals are within the predicted 90 % interval" in capsys.readouterr().out
+
+
 def test_site_vectors():
     result = run_gallery("plot_site_vectors")
     assert len(result["vectors"]) == len(result["elements"])
