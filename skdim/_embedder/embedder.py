@@ -45,7 +45,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         networks of the papers also ``value_network`` ("linear"), ``site_network`` (True), ``shared_values`` (False),
         ``local_activation`` ("mish" or "relu"), ``gains`` (False), ``cutoff`` (angstrom; None), ``output_layer``
         ("linear"), ``element_rows`` (104), ``element_norm_limit`` (None), ``idle_weights`` (False), all described in
-        :class:`skdim.nn.encoder.SiteNetEncoder`, and ``input_scaling``: "standardized", "2025" or "2023", as the
+        ``skdim.nn.encoder.SiteNetEncoder``, and ``input_scaling``: "standardized", "2025" or "2023", as the
         published networks scale site features.
     representation : {"global", "local", "both"}, default="both"
         What :meth:`transform` returns: the global vector, the mean and standard deviation of the local vectors over
@@ -284,7 +284,6 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         - Primitive cells are found with a tolerance of 0.001 angstrom, not 0.5, which merges distorted cells.
         - Densities of gases are those of the liquid, and no property is missing.
         - Log-variances are limited to plus and minus 10.
-        - One optimizer trains both blocks, whose weights are disjoint.
 
         Parameters
         ----------

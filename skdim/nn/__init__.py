@@ -1,5 +1,9 @@
-"""The networks: torch modules and pure functions that know nothing of structures, scikit-learn or skorch.
+"""The networks: torch modules and pure functions, independent of structures, scikit-learn and skorch.
 
-A batch of crystals is flat: site classes one after the other, each with its distinct pairs in one run, so that no
-padding exists. Shapes in these files: K crystals, C site classes, P pairs, F site features, H heads.
+The encoder (``encoder``, ``attention``, ``layers``); Deep InfoMax (``infomax``, ``scores``, ``losses``,
+``descriptors``, ``adversaries``, ``sampling``); the supervised network (``sitenet``). Costly operations are in
+``operations``, in plain torch, and in ``compiled``, by numba. It imports no other folder of skdim.
+
+A batch of crystals is flat and has no padding: site classes one after the other, and their distinct pairs likewise.
+Shapes in these files: K crystals, C site classes, P pairs, F site features, H heads.
 """

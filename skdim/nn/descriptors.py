@@ -1,6 +1,6 @@
-"""What a structure says about itself without a label: statistics of its sites and of their surroundings.
+"""Statistics of the sites of a structure and of their local environments, which need no labels.
 
-They are the targets of a self-supervised regression (:class:`Descriptors`), and columns beside the learnt vectors
+They are the targets of a self-supervised regression (:class:`Descriptors`), and features next to the learned vectors
 (:func:`crystal_statistics`).
 """
 
@@ -15,28 +15,28 @@ from .choices import GEOMETRY
 from .encoder import pooled_moments
 from .operations.functional import segment_sum, segment_total
 
-#: Surroundings weigh d^-6, like the attraction between induced dipoles: first neighbours, without a cut-off.
+#: Neighbours have the weight d^-6, like the attraction of induced dipoles: first neighbours, without a cutoff.
 _POWER = 6
-#: Closer neighbours, in angstrom, weigh as if they were here.
+#: Closer neighbours, in angstrom, have the weight of this distance.
 _SHORTEST = 0.5
-#: A column that deviates by less is constant but for rounding.
+#: Columns with a smaller standard deviation are constant except for rounding.
 _CONSTANT = 1e-4
 
 
 def environments(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Statistics of the surroundings of every site, its neighbours weighing d^-6.
+    """Statistics of the local environment of every site, with weights d^-6 of its neighbours.
 
     Returns
     -------
     difference : Tensor of shape (C, F)
-        Mean over the neighbours of their features minus the site's own.
+        Mean over the neighbours of their features minus those of the site.
     contrast : Tensor of shape (C, F)
         Mean of the absolute differences.
     geometry : Tensor of shape (C, 3)
         Mean distance (angstrom); logarithm of the sum of d^-6; logarithm of the effective number of neighbours, the
         inverse of the sum of squared weights.
     """
-    # A site is its own neighbour at distance 0 in the pairs, and never one here.
+    # Pairs contain each site with itself, at distance 0; here it is no neighbour.
     distance = batch.distance.clamp(min=_SHORTEST)
     one = torch.where(batch.distance > 0, distance**-_POWER, 0.0)
     n = len(batch.numbers)
@@ -47,19 +47,19 @@ def environments(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     def mean(values):
         return segment_sum(values, weight, batch.pair_offsets, batch.row)
 
-    own, other = (batch.site_inputs.index_select(0, index) for index in (batch.row, batch.neighbour))
-    difference = other.sub_(own)
+    difference = batch.site_inputs.index_select(0, batch.neighbour)
+    difference.sub_(batch.site_inputs.index_select(0, batch.row))
     squares = segment_total(weight * one, batch.row, n)
     geometry = torch.stack(
         [segment_total(weight * distance, batch.row, n), torch.log(total), -torch.log(squares.clamp(min=1e-12))], dim=1
     )
-    # Alone in its supercell, a site has no surroundings; logarithms of nothing would dwarf everything else.
+    # A site that is alone in its supercell has no neighbours; logarithms of 0 would exceed all other values.
     alone = segment_total(weight, batch.row, n) < 0.5
     return mean(difference), mean(difference.abs()), geometry.masked_fill(alone[:, None], 0.0)
 
 
 def crystal_statistics(batch: Batch) -> Tensor:
-    """Mean and standard deviation over sites of own features, difference from the neighbours, and geometry.
+    """Mean and standard deviation over sites of features, differences from the neighbours, and geometry.
 
     (K, 2 * (2F + 3)): the columns of :class:`skdim.StructureStatistics`.
     """
@@ -68,7 +68,7 @@ def crystal_statistics(batch: Batch) -> Tensor:
 
 
 class Standardised(nn.Module):
-    """Scales columns to mean 0 and deviation 1 on given rows; outliers end at five deviations."""
+    """Scales columns to mean 0 and standard deviation 1 of given rows; values are clipped at five deviations."""
 
     mean: Tensor
     scale: Tensor
@@ -79,7 +79,7 @@ class Standardised(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def fix(self, values: Tensor) -> None:
-        """Take mean and deviation from these rows."""
+        """Set mean and standard deviation to those of these rows."""
         self.mean.copy_(values.mean(dim=0))
         scale = values.std(dim=0, correction=0)
         self.scale.copy_(torch.where(scale > _CONSTANT, scale, 1.0))
@@ -89,10 +89,10 @@ class Standardised(nn.Module):
 
 
 class Descriptors(nn.Module):
-    """Linear readings of a structure's own statistics off its vectors, and their loss.
+    """Linear maps from the vectors of a structure to its statistics, and their loss.
 
-    Each local vector is asked for the site's features and its surroundings, each crystal's vector for mean and standard
-    deviation of these over the sites. What is read linearly lies open to whatever small model comes after.
+    From each local vector the site's features and local environment are predicted, from each crystal's vector their
+    mean and standard deviation over the sites. What a linear map can predict, a small model can use.
     """
 
     def __init__(self, n_site_inputs: int, local_dim: int, n_components: int):
@@ -103,14 +103,16 @@ class Descriptors(nn.Module):
         self.crystal = nn.Linear(n_components, 2 * width)
 
     def standardise(self, batches) -> None:
-        """Scale the targets by what they are on some batches; once, before the first step."""
+        """Set the scale of the targets to that of some batches; once, before the first step."""
         pairs = [self._raw(batch) for batch in batches]
         self.site_target.fix(torch.cat([sites for sites, _ in pairs]))
         self.crystal_target.fix(torch.cat([crystals for _, crystals in pairs]))
 
     def forward(self, batch: Batch, z: Tensor, g: Tensor) -> Tensor:
-        """Loss of local vectors z (C, local_dim) and crystal vectors g (K, n_components): quadratic up to one standard
-        deviation, linear beyond; a mean over the columns, over sites, over crystals."""
+        """Loss of local vectors z (C, local_dim) and crystal vectors g (K, n_components).
+
+        Quadratic up to one standard deviation and linear beyond; mean over columns, sites and crystals.
+        """
         with torch.no_grad():
             sites, crystals = self._raw(batch)
             sites, crystals = self.site_target(sites), self.crystal_target(crystals)

@@ -61,6 +61,15 @@ def test_transfer_arm_starts_from_the_pretrained_encoder(paper_crystals, y):
     assert np.isfinite(model.predict(paper_crystals)).all()
 
 
+def test_weights_of_the_paper_can_be_saved(paper_crystals, tmp_path):
+    embedder = DeepInfoMaxEmbedder.paper(**QUICK, local_activation="relu", prior_weight=0.1).fit(paper_crystals)
+    embedder.save_pretrained(tmp_path / "weights")
+    loaded = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu")
+    np.testing.assert_array_equal(loaded.transform(paper_crystals), embedder.transform(paper_crystals))
+    assert loaded.score(paper_crystals) == embedder.score(paper_crystals)
+    assert loaded.encoder_params["local_activation"] == "relu"
+
+
 def test_unstandardized_targets_are_learned(paper_crystals, y):
     y = 3 * y + 5
     model = SiteNetRegressor(standardize=False, max_epochs=60, random_state=0, device="cpu").fit(paper_crystals, y)

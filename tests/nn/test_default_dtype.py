@@ -1,6 +1,7 @@
 """Results do not depend on torch's default dtype or on automatic mixed precision around the calls."""
 
 import contextlib
+import pickle
 
 import numpy as np
 import pytest
@@ -65,6 +66,7 @@ def test_pretrained_weights(where, X, tmp_path):
     with SURROUNDINGS[where]():
         np.testing.assert_array_equal(DeepInfoMaxEmbedder.from_pretrained(device="cpu").transform(X), expected)
         default.save_pretrained(tmp_path / "weights")
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(default)).transform(X), expected)
     loaded = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu")
     np.testing.assert_array_equal(loaded.transform(X), expected)
 

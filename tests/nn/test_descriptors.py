@@ -1,4 +1,4 @@
-"""Descriptors: statistics of the surroundings against a plain loop, and the regression on them."""
+"""Descriptors: statistics of local environments compared with a plain loop, and the regression on them."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def uncompressed(formation_crystals):
 
 
 def plain_environments(x):
-    """One uncompressed crystal: every site with every column of its row, one after the other, in double precision."""
+    """Of one uncompressed crystal, as a loop over sites and columns in double precision."""
     features = element_table(x.site_features)[x.numbers]
     rows = []
     for i in range(len(x.numbers)):
@@ -56,12 +56,12 @@ def plain_environments(x):
 def test_environments_are_a_loop_over_sites_and_neighbours(uncompressed):
     assert (uncompressed.count == 1).all()
     expected = [np.concatenate(part) for part in zip(*map(plain_environments, uncompressed), strict=True)]
-    for got, plain in zip(environments(make_batch(uncompressed)), expected, strict=True):
-        assert got.shape == plain.shape
-        assert_allclose(got.numpy(), plain, rtol=1e-5, atol=1e-5)
+    for result, plain in zip(environments(make_batch(uncompressed)), expected, strict=True):
+        assert result.shape == plain.shape
+        assert_allclose(result.numpy(), plain, rtol=1e-5, atol=1e-5)
 
 
-def test_neighbours_nearer_than_half_an_angstrom_weigh_as_if_they_were_there():
+def test_neighbours_within_half_an_angstrom_have_the_weight_of_that_distance():
     batch = toy_batch([[8]], [[1]], n_pairs=3)
     batch.distance = torch.tensor([0.0, 0.1, 0.5])
     assert_allclose(environments(batch)[2][0], [0.5, np.log(2 * 0.5**-6), np.log(2)], rtol=1e-6)
@@ -71,11 +71,11 @@ def test_crystal_statistics_are_moments_over_all_primitive_sites(uncompressed):
     for x in uncompressed:
         difference, _, geometry = plain_environments(x)
         sites = np.column_stack([element_table(x.site_features)[x.numbers], difference, geometry])
-        got = crystal_statistics(make_batch(x))[0].numpy()
-        assert_allclose(got, np.concatenate([sites.mean(axis=0), sites.std(axis=0)]), rtol=1e-4, atol=1e-5)
+        result = crystal_statistics(make_batch(x))[0].numpy()
+        assert_allclose(result, np.concatenate([sites.mean(axis=0), sites.std(axis=0)]), rtol=1e-4, atol=1e-5)
 
 
-def test_compression_changes_nothing(formation_crystals, uncompressed):
+def test_compression_does_not_change_statistics(formation_crystals, uncompressed):
     compressed = SiteNetFeaturizer(distance_tol=1e-6).transform(formation_crystals[::3])
     assert len(compressed.distance) < len(uncompressed.distance)
     full, merged = (crystal_statistics(make_batch(X).to(torch.float64)) for X in (uncompressed, compressed))
@@ -83,13 +83,13 @@ def test_compression_changes_nothing(formation_crystals, uncompressed):
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__.removeprefix("assert_unchanged_by_"))
-def test_the_statistics_belong_to_the_crystal(change, formation_crystals):
+def test_statistics_do_not_depend_on_the_description(change, formation_crystals):
     featurizer = SiteNetFeaturizer(distance_tol=1e-6)
     change(lambda s: crystal_statistics(make_batch(featurizer.transform(s))).numpy(), formation_crystals[::3], 2e-4)
 
 
-def test_a_site_without_neighbours_has_no_surroundings():
-    """The featurizer refuses a lone atom; in a batch, each site here is its own only neighbour."""
+def test_statistics_of_sites_without_neighbours_are_zero():
+    """Each site is its only neighbour."""
     lone = toy_batch([[29], [3, 8]], [[1], [1, 2]], n_pairs=1)
     for part in environments(lone):
         assert torch.equal(part, torch.zeros_like(part))
@@ -119,11 +119,11 @@ def test_standardised_columns():
     assert_allclose(result.mean(dim=0), 0, atol=1e-5)
     assert_allclose(result.std(dim=0, correction=0), [1, 1, 0], atol=1e-5)
     far = scaled(torch.tensor([[1e9, -1e9, 4.5]]))
-    assert far.tolist() == [[5, -5, 0.5]], "outliers end at five deviations; a constant column keeps its units"
+    assert far.tolist() == [[5, -5, 0.5]], "outliers are clipped at five deviations; a constant column keeps its units"
 
 
-def test_what_differs_by_rounding_alone_is_constant():
-    """Columns whose only spread is that of single precision must not be blown up to one deviation."""
+def test_rounding_errors_are_not_standardized():
+    """Columns that are constant except for single precision are not scaled to a deviation of one."""
     for value in (1e-3, 4.0, -9.7):
         column = torch.full((500, 1), value)
         noisy = column * (1 + 1.2e-7 * torch.randint(-4, 5, column.shape, generator=generator()))
@@ -148,20 +148,20 @@ def test_the_loss_is_a_loop_over_crystals_and_sites(crystals):
     batch = make_batch(crystals[:9])
     descriptors, z, g = make_descriptors(batch)
     with torch.no_grad():
-        got = float(descriptors(batch, z, g))
+        loss = float(descriptors(batch, z, g))
         targets = torch.cat([batch.site_inputs, *environments(batch)], dim=1)
         raw, of_crystals = [], []
         for k in range(len(batch)):
-            own = torch.arange(len(targets))[batch.crystal == k]
-            own = own.repeat_interleave(batch.multiplicity[own].long())
-            raw.append(torch.cat([targets[own].mean(dim=0), targets[own].std(dim=0, correction=0)]))
-            wanted = descriptors.site_target(targets[own])
-            of_crystals.append(float(functional.smooth_l1_loss(descriptors.site(z[own]), wanted)))
+            sites = torch.arange(len(targets))[batch.crystal == k]
+            sites = sites.repeat_interleave(batch.multiplicity[sites].long())
+            raw.append(torch.cat([targets[sites].mean(dim=0), targets[sites].std(dim=0, correction=0)]))
+            expected = descriptors.site_target(targets[sites])
+            of_crystals.append(float(functional.smooth_l1_loss(descriptors.site(z[sites]), expected)))
         raw = torch.stack(raw)
         scale = raw.std(dim=0, correction=0)
-        wanted = (raw - raw.mean(dim=0)) / torch.where(scale > 1e-4, scale, 1)
-        of_vectors = functional.smooth_l1_loss(descriptors.crystal(g), wanted.clamp(-5, 5))
-    assert got == pytest.approx(np.mean(of_crystals) + float(of_vectors), rel=1e-4)
+        expected = (raw - raw.mean(dim=0)) / torch.where(scale > 1e-4, scale, 1)
+        of_vectors = functional.smooth_l1_loss(descriptors.crystal(g), expected.clamp(-5, 5))
+    assert loss == pytest.approx(np.mean(of_crystals) + float(of_vectors), rel=1e-4)
 
 
 def test_gradients_agree_with_finite_differences():
@@ -178,9 +178,9 @@ def test_gradients_agree_with_finite_differences():
     assert gradcheck(loss, tuple(value.requires_grad_() for value in values), fast_mode=True)
 
 
-def test_without_weight_there_are_no_readings(crystals):
-    with_readings, without = (set(make_model(descriptor_weight=weight).state_dict()) for weight in (0.1, 0.0))
-    assert without == {name for name in with_readings if not name.startswith("descriptors.")} != with_readings
+def test_without_weight_there_are_no_descriptors(crystals):
+    with_descriptors, without = (set(make_model(descriptor_weight=weight).state_dict()) for weight in (0.1, 0.0))
+    assert without == {name for name in with_descriptors if not name.startswith("descriptors.")} != with_descriptors
     assert "descriptors" not in make_model(descriptor_weight=0.0)(make_batch(crystals[:4]), generator())
 
 
@@ -204,7 +204,7 @@ def test_the_scale_is_that_of_the_training_crystals_and_stays(X, crystals):
     assert_allclose(fixed["site_target.mean"], sites.mean(dim=0), rtol=1e-4, atol=1e-5)
     n = batch.site_inputs.shape[1]
     sites_of = [batch.crystal == k for k in range(len(batch))]
-    mean_inputs = torch.stack([batch.site_share[own] @ batch.site_inputs[own] for own in sites_of])
+    mean_inputs = torch.stack([batch.site_share[sites] @ batch.site_inputs[sites] for sites in sites_of])
     assert_allclose(fixed["crystal_target.mean"][:n], mean_inputs.mean(dim=0), rtol=1e-4, atol=1e-5)
     scale = mean_inputs.std(dim=0, correction=0)
     assert_allclose(fixed["crystal_target.scale"][:n], torch.where(scale > 1e-4, scale, 1), rtol=1e-4)
@@ -215,8 +215,8 @@ def test_the_scale_is_that_of_the_training_crystals_and_stays(X, crystals):
     assert_same(scales(embedder), fixed)
 
 
-def test_held_out_crystals_have_no_part_in_the_scale(X):
-    """Early stopping holds the same rows out whatever the weights: those left are what a fit on them alone sees."""
+def test_the_scale_does_not_depend_on_validation_crystals(X):
+    """The scale is that of a fit to the training crystals alone."""
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1, early_stopping=True, validation_fraction=0.5).fit(X)
     rng = np.random.RandomState(SMALL["random_state"])
     rng.randint(np.iinfo(np.int32).max)  # the seed of the net
@@ -238,7 +238,7 @@ def test_the_scale_is_saved_with_the_weights(X, tmp_path):
     assert_array_equal(loaded.transform(X), without.transform(X))
 
 
-def test_a_seed_gives_the_same_again(X):
+def test_fits_with_one_seed_are_equal(X):
     first, again, other = (
         DeepInfoMaxEmbedder(**{**SMALL, "random_state": seed}, max_epochs=2).fit(X) for seed in (1, 1, 2)
     )
@@ -247,7 +247,7 @@ def test_a_seed_gives_the_same_again(X):
     assert first.history_[:, "train_descriptors"] != other.history_[:, "train_descriptors"]
 
 
-def test_pretraining_learns_to_read_held_out_crystals(formation_data):
+def test_pretraining_learns_descriptors_of_held_out_crystals(formation_data):
     rows = np.random.default_rng(0).permutation(len(formation_data.structures))[:260]
     X = SiteNetFeaturizer().transform([formation_data.structures[row] for row in rows])
     batch = make_batch(X[200:])
@@ -259,5 +259,5 @@ def test_pretraining_learns_to_read_held_out_crystals(formation_data):
 
     untrained, trained = loss(max_epochs=0), loss(max_epochs=6)
     assert trained < 0.6 * untrained
-    # Deep InfoMax alone pays little heed to them.
+    # Deep InfoMax alone learns less of them.
     assert trained < 0.9 * loss(max_epochs=6, descriptor_weight=1e-3)

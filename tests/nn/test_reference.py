@@ -77,7 +77,7 @@ class Sample:
                 # Columns in the order of the featurizer: one copy of the primitive cell after the other.
                 order = data[f"crystal.{k}.column_site"].argsort(stable=True).reshape(m, n // m).T.flatten()
                 merged = compress_sites(distances[:, order].double().numpy(), numbers.numpy(), tol=1e-5)
-                class_of, lengths = torch.from_numpy(merged.class_of), torch.from_numpy(merged.row_lengths)
+                class_of, lengths = torch.from_numpy(merged.class_of), torch.from_numpy(merged.n_pairs)
                 neighbour, distance = torch.from_numpy(merged.neighbour), torch.from_numpy(merged.distance)
                 count = torch.from_numpy(merged.count)
                 first = torch.tensor([int((class_of == c).nonzero()[0]) for c in range(len(lengths))])

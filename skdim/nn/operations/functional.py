@@ -1,4 +1,4 @@
-"""Activation and reductions over ragged rows, each with its gradient written out where that is faster."""
+"""Activation and reductions over ragged rows; gradients are written out where that is faster."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch.nn import functional
 
 
 class _Mish(torch.autograd.Function):
-    """x tanh(softplus(x)), from one sigmoid: several times faster on a CPU than the library's kernel.
+    """x tanh(softplus(x)), from one sigmoid: several times faster on a CPU than torch's kernel.
 
-    With s = sigmoid(x) and u = s (2 - s), tanh(softplus(x)) = u / (2 - u); nothing in it cancels for large |x|.
+    With s = sigmoid(x) and u = s (2 - s), tanh(softplus(x)) = u / (2 - u); no cancellation for large |x|.
     """
 
     @staticmethod
@@ -19,7 +19,7 @@ class _Mish(torch.autograd.Function):
         u = (2 - s).mul_(s)
         t = u.div_(2 - u)
         if ctx.needs_input_grad[0]:
-            # The slope t + x (1 - t^2) s is made here, where its parts are at hand: it is all that is kept.
+            # Only the slope t + x (1 - t^2) s is kept for the gradient.
             ctx.save_for_backward(torch.addcmul(t, s.addcmul_(s * t, t, value=-1), x))
         return t.mul_(x)
 
@@ -34,7 +34,7 @@ def mish(x: Tensor) -> Tensor:
 
 
 class _SegmentSum(torch.autograd.Function):
-    """Weighted sum over consecutive rows; embedding_bag's kernel does it in one pass without the product in memory."""
+    """Weighted sum over consecutive rows; embedding_bag does it in one pass without storing the products."""
 
     @staticmethod
     def forward(ctx, values, weights, offsets, segment):
@@ -63,7 +63,7 @@ def segment_sum(values: Tensor, weights: Tensor, offsets: Tensor, segment: Tenso
     offsets : Tensor of int64 of shape (m + 1,)
         Rows ``offsets[k]:offsets[k + 1]`` are segment k.
     segment : Tensor of int64 of shape (n,)
-        The segment of each row: the same in the other form.
+        The segment of each row.
 
     Returns
     -------
@@ -73,14 +73,14 @@ def segment_sum(values: Tensor, weights: Tensor, offsets: Tensor, segment: Tenso
 
 
 def segment_total(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
-    """Sum of ``values`` (n,) or (n, h) in each segment, for few columns."""
+    """Sum of ``values`` (n,) or (n, h) in each segment, for a small number of columns."""
     return values.new_zeros((n_segments, *values.shape[1:])).index_add(0, segment, values)
 
 
 def segment_softmax(logits: Tensor, segment: Tensor, n_segments: int) -> Tensor:
     """Softmax of ``logits`` (n, h) within each segment."""
     index = segment[:, None].expand_as(logits)
-    # The largest logit only keeps exp in range; the result does not depend on it, so neither does the gradient.
+    # The largest logit keeps exp in range; neither the result nor the gradient depends on it.
     top = logits.new_full((n_segments, logits.shape[1]), -torch.inf)
     top = top.scatter_reduce(0, index, logits.detach(), "amax")
     powers = torch.exp(logits - top.index_select(0, segment))
@@ -105,16 +105,16 @@ class _Moments(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_mean, grad_scale):
         values, mean, scale = ctx.saved_tensors
-        # d scale = -scale^3 (x - mean) / width, d mean = 1 / width: linear in x, so one pass makes both.
+        # d scale = -scale^3 (x - mean) / width, d mean = 1 / width: both are linear in x.
         slope = -grad_scale * scale**3 / values.shape[-1]
         offset = grad_mean / values.shape[-1] - slope * mean
         return torch.addcmul(offset[..., None], values, slope[..., None]), None
 
 
 def moments(values: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
-    """Mean and inverse standard deviation over the last axis, as layer normalisation takes them.
+    """Mean and inverse standard deviation over the last axis, as in layer normalization.
 
-    What follows a layer normalisation here is always linear, so the normalised values are never made:
-    a linear map L of (x - mean) * scale is scale * (L x) - scale * mean * (L 1).
+    Where a linear map L follows, the normalized values need not be computed: L applied to (x - mean) * scale is
+    scale * (L x) - scale * mean * (L 1).
     """
     return _Moments.apply(values, eps)

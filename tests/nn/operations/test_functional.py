@@ -1,4 +1,4 @@
-"""The written-out gradients and ragged reductions against torch's own operations."""
+"""Written-out gradients and ragged reductions agree with torch's operations."""
 
 import pytest
 import torch
@@ -28,14 +28,14 @@ def in_parts(values):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_mish_is_torchs_in_value_and_gradient(dtype):
+def test_mish_and_its_gradient_agree_with_torch(dtype):
     x = torch.linspace(-40, 40, 2001, dtype=dtype)
-    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    x1, x2 = x.clone().requires_grad_(), x.clone().requires_grad_()
     tol = 1e-12 if dtype == torch.float64 else 2e-6
-    torch.testing.assert_close(mish(ours), functional.mish(theirs), rtol=tol, atol=tol)
-    mish(ours).sum().backward()
-    functional.mish(theirs).sum().backward()
-    torch.testing.assert_close(ours.grad, theirs.grad, rtol=tol, atol=tol)
+    torch.testing.assert_close(mish(x1), functional.mish(x2), rtol=tol, atol=tol)
+    mish(x1).sum().backward()
+    functional.mish(x2).sum().backward()
+    torch.testing.assert_close(x1.grad, x2.grad, rtol=tol, atol=tol)
 
 
 def test_mish_of_extreme_values_is_finite():
@@ -58,15 +58,14 @@ def test_gradients_agree_with_finite_differences(values, weights):
 
 @pytest.mark.parametrize("which", ["values", "weights"])
 def test_segment_sum_with_one_gradient_only(which, values, weights):
-    asked = {"values": values, "weights": weights}[which].requires_grad_()
+    tensor = {"values": values, "weights": weights}[which].requires_grad_()
     segment_sum(values, weights, OFFSETS, SEGMENT).square().sum().backward()
-    got, asked.grad = asked.grad, None
+    gradient, tensor.grad = tensor.grad, None
     sum((w @ v).square().sum() for v, w in zip(in_parts(values), in_parts(weights), strict=True)).backward()
-    torch.testing.assert_close(got, asked.grad)
+    torch.testing.assert_close(gradient, tensor.grad)
 
 
-def test_backward_leaves_the_incoming_gradient_alone(values, weights):
-    """A gradient can be needed by others: writing into it would be silent damage."""
+def test_backward_does_not_change_the_incoming_gradient(values, weights):
     x = values.requires_grad_()
     for output in (mish(x), segment_sum(x, weights, OFFSETS, SEGMENT)):
         grad = torch.ones_like(output)
@@ -100,7 +99,7 @@ def test_segment_softmax_stays_in_range_for_huge_logits(values):
 def test_moments_are_those_of_layer_norm(values):
     mean, scale = moments(values)
     torch.testing.assert_close((values - mean[:, None]) * scale[:, None], functional.layer_norm(values, (4,)))
-    # Equal values: the variance is exactly 0, or rounding below it.
+    # Of equal values the variance is 0, or negative by rounding.
     assert torch.isfinite(moments(torch.full((3, 7), 0.1))[1]).all()
 
 
