@@ -40,7 +40,10 @@ def need_pyarrow():
 
 
 def sites_table(embedder, named):
-    """Table with a row per site (id, site, element, vector), and the length of the vectors."""
+    """Table with a row per site (id, site, element, vector), and the length of the vectors.
+
+    Crystals without names have the column "row" instead of "id".
+    """
     import numpy as np
     import pandas as pd
 
@@ -50,7 +53,7 @@ def sites_table(embedder, named):
     local, rows = embedder.transform_sites(X)
     ids, symbols = np.array(named.ids, dtype=object), np.array(SYMBOLS, dtype=object)
     table = pd.DataFrame(local, columns=[f"local{k}" for k in range(local.shape[1])])
-    table.insert(0, "id", ids[rows])
+    table.insert(0, "id" if named.has_names else "row", ids[rows])
     table.insert(1, "site", np.arange(len(rows)) - X.site_offsets[rows])
     table.insert(2, "element", symbols[X.numbers[X.class_offsets[rows] + X.site_class]])
     return table, local.shape[1]

@@ -99,7 +99,7 @@ def run(args):
             write_table(table, args.output)
             n_rows, what = len(table), "sites"
         else:
-            ids = None if args.output.suffix == ".npy" else named.ids
+            ids = None if args.output.suffix == ".npy" else named.names
             embedder.transform_to_disk(named.X, args.output, ids=ids)
             n_rows, n_columns = len(named.X), len(embedder.get_feature_names_out())
             what = "crystals" if not n_failed else f"rows ({n_failed} empty)"

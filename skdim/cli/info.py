@@ -80,14 +80,14 @@ def _installed():
 
 def _store(path, verify):
     from .. import Crystals
-    from ._inputs.crystals import stored_ids
+    from ._inputs.crystals import has_names, stored_ids
 
     X = Crystals.load(path, mmap_mode="r", verify=verify)
     ids = stored_ids(path, len(X))
     settings = ", ".join(f"{name} {value}" for name, value in X.settings.items() if value is not None)
     lines = [
         f"a store of featurized crystals, {X!r}",
-        f"names: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}",
+        f"names: {', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''}" if has_names(path) else "no names",
         f"settings: {settings}",
         f"site features: {', '.join(X.site_features)}",
     ]

@@ -94,4 +94,4 @@ def _predictions(model, named, target):
                 bar.update(len(rows))
     formulas = np.array(X.formulas, dtype=object)
     formulas[X.failed] = None
-    return pd.DataFrame({"id": named.ids, "formula": formulas, target: predicted})
+    return pd.DataFrame({"id" if named.has_names else "row": named.ids, "formula": formulas, target: predicted})

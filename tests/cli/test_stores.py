@@ -132,11 +132,17 @@ def test_site_features_that_the_weights_do_not_use_are_ignored(run, store, cifs,
     assert "\ndata: ten crystals\nlicence: CC0\n" in out
 
 
-def test_stores_without_names_have_row_numbers(run, X, tmp_path):
-    """Names of another number of rows are refused."""
+def test_stores_without_names(run, X, tmp_path):
+    """The number of a row is not a name; names of another number of rows are refused."""
     X[:3].save(tmp_path / "store")
     assert run("embed", tmp_path / "store", "-o", tmp_path / "v.csv")[0] == 0
-    assert pd.read_csv(tmp_path / "v.csv")["id"].tolist() == [0, 1, 2]
+    vectors = pd.read_csv(tmp_path / "v.csv")
+    assert (len(vectors), "id" in vectors) == (3, False)
+    assert run("embed", tmp_path / "store", "-o", tmp_path / "s.csv", "--sites")[0] == 0
+    sites = pd.read_csv(tmp_path / "s.csv")
+    assert sites.columns[:3].tolist() == ["row", "site", "element"]
+    assert sites["row"].unique().tolist() == [0, 1, 2]
+    assert "\nno names\n" in run("info", tmp_path / "store")[1]
     (tmp_path / "store" / "ids.csv").write_text("id\na\nb\n")
     code, _, err = run("embed", tmp_path / "store", "-o", tmp_path / "w.csv")
     assert code == 2
