@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._crystals.checks import check_crystals, usable_rows
@@ -82,6 +82,10 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         The statistics of a site are its elemental properties, how those of its neighbours differ, and how far and how
         dense the neighbours are; those of a crystal are their mean and standard deviation. 0, as in the paper, turns
         the task off.
+    property_weight : float, default=0.0
+        Weight of a fourth task: a linear map from the global vector and the mean and standard deviation of the local
+        vectors to known properties of the crystals, such as computed energies, which are passed as ``y`` to
+        :meth:`fit`. At 0, ``y`` is ignored.
     prior_weight : float, default=0.0
         Weight of an adversarial prior: a discriminator between vectors and samples of the uniform distribution on
         (0, 1), which the encoder is trained to mislead.
@@ -93,6 +97,9 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         partner site for each site, as in the paper ("sites"); ``global_input``, whether the global block uses samples
         of the local vectors ("samples") or their means, as in the paper ("means"); they differ if ``kl_weight`` is
         positive; and ``score_norm``, whether score networks have layer normalization (True; False in the paper).
+    pretrained : fitted DeepInfoMaxEmbedder, or FrozenEstimator of one, default=None
+        Embedder with the same encoder settings whose weights training starts from, for example
+        ``FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained())``.
     max_epochs : int, default=10
         Number of epochs. 0 gives the untrained encoder. 30 performed worse than 10 on the bundled data set.
     batch_sites : int, default=1200
@@ -138,8 +145,8 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         The trained net; ``net_.module_.encoder`` is the Site-Net encoder.
     history_ : skorch History
         One record per epoch: "train_loss" and its parts "train_local", "train_global", "train_descriptors",
-        "train_kl", "train_prior" and "train_composition" (where their weight is positive), and the same with the
-        prefix ``valid_`` with early stopping.
+        "train_kl", "train_properties", "train_prior" and "train_composition" (where their weight is positive), and the
+        same with the prefix ``valid_`` with early stopping.
     n_iter_ : int
         Number of epochs trained.
     site_features_ : tuple of str
@@ -149,6 +156,8 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         ``max_sites`` and ``supercell``; otherwise a warning is raised.
     n_crystals_ : int
         Number of crystals seen during ``fit``.
+    known_properties_ : tuple of str
+        Names of the properties that :meth:`predict_properties` predicts; empty without ``property_weight``.
     pretrained_info_ : dict
         Metadata of the weights. Exists only after :meth:`from_pretrained`.
 
@@ -191,9 +200,11 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         "distance_power": [Interval(Real, 0, None, closed="left")],
         "self_weight": [Interval(Real, 0, None, closed="left")],
         "descriptor_weight": [Interval(Real, 0, None, closed="left")],
+        "property_weight": [Interval(Real, 0, None, closed="left")],
         "prior_weight": [Interval(Real, 0, None, closed="left")],
         "composition_weight": [Interval(Real, 0, None, closed="left")],
         "loss_params": [dict, None],
+        "pretrained": [HasMethods(["fit", "transform"]), None],
         **TRAINING_CONSTRAINTS,
         "checkpoint": [str, PathLike, None],
     }
@@ -216,9 +227,11 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         distance_power=2.0,
         self_weight=1.0,
         descriptor_weight=10.0,
+        property_weight=0.0,
         prior_weight=0.0,
         composition_weight=0.0,
         loss_params=None,
+        pretrained=None,
         max_epochs=10,
         batch_sites=1200,
         learning_rate_init=1e-3,
@@ -250,9 +263,11 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         self.distance_power = distance_power
         self.self_weight = self_weight
         self.descriptor_weight = descriptor_weight
+        self.property_weight = property_weight
         self.prior_weight = prior_weight
         self.composition_weight = composition_weight
         self.loss_params = loss_params
+        self.pretrained = pretrained
         self.max_epochs = max_epochs
         self.batch_sites = batch_sites
         self.learning_rate_init = learning_rate_init
@@ -326,19 +341,37 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         X : Crystals of shape (n_crystals,)
             At least two, as negative samples come from other crystals. Rows that failed to featurize are left out,
             with a warning.
-        y : object, default=None
-            Ignored.
+        y : array-like or DataFrame of shape (n_crystals,) or (n_crystals, n_properties), default=None
+            Known properties, NaN where unknown; a crystal may have none. The names of the columns are kept. Ignored
+            unless ``property_weight`` is positive.
 
         Returns
         -------
         self : DeepInfoMaxEmbedder
+
+        Examples
+        --------
+        Continue from the pre-trained weights with two properties, one of which is unknown for most crystals:
+
+        >>> import numpy as np
+        >>> import pandas as pd
+        >>> from sklearn.frozen import FrozenEstimator
+        >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+        >>> from skdim.datasets import make_crystals
+        >>> structures, y = make_crystals(40, random_state=0)
+        >>> X = SiteNetFeaturizer().fit_transform(structures)
+        >>> Y = pd.DataFrame({"energy": y, "modulus": np.where(np.arange(40) < 10, 100 + y, np.nan)})
+        >>> start = FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained())
+        >>> embedder = DeepInfoMaxEmbedder(pretrained=start, property_weight=1.0, max_epochs=2, random_state=0)
+        >>> embedder.fit(X, Y).predict_properties(X[:3]).columns.tolist()
+        ['energy', 'modulus']
         """
         self._validate_params()
         X = check_crystals(X, "DeepInfoMaxEmbedder", min_crystals=2)
         rows = usable_rows(X, "DeepInfoMaxEmbedder.fit", least=2)
         from .pretrain import pretrain
 
-        return pretrain(self, X, rows)
+        return pretrain(self, X, rows, y)
 
     def transform(self, X):
         """Embed crystals.
@@ -362,6 +395,41 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         for rows, part in self._embed(X):
             vectors[rows] = part
         return vectors
+
+    def predict_properties(self, X):
+        """Predict the properties that were known during training, also of crystals without any.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+
+        Returns
+        -------
+        DataFrame of float32 of shape (n_crystals, n_properties)
+            In the units of the training data, with the columns ``known_properties_`` and the index of ``X`` if it has
+            one. NaN for rows that failed to featurize.
+
+        Raises
+        ------
+        ValueError
+            If the embedder was trained without properties.
+        """
+        import pandas as pd
+
+        from ..nn.sitenet import embed
+
+        check_is_fitted(self)
+        if not self.known_properties_:
+            raise ValueError(
+                "this DeepInfoMaxEmbedder was trained without known properties: fit(X, Y) with property_weight=1.0"
+            )
+        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
+        values = np.full((len(X), len(self.known_properties_)), np.nan, dtype=np.float32)
+        usable = np.flatnonzero(~X.failed)
+        if len(usable):
+            parts = self.net_.map_batches(lambda m, b: m.properties.in_units(embed(m.encoder, b, "both")), X, usable)
+            values[usable] = np.concatenate(list(parts))
+        return pd.DataFrame(values, columns=list(self.known_properties_), index=X.index)
 
     def transform_to_disk(self, X, path, *, ids=None):
         """Embed crystals into a file, in constant memory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from functools import partial
 
+import torch
 from torch import nn
 
 from .._crystals.blocks import copied_rows
@@ -12,8 +13,9 @@ from .._training.parameters import check_loss_params
 from .._training.train import encoder_settings, make_crystal_net
 from ..nn.choices import NEGATIVES
 from ..nn.infomax import DeepInfoMax
+from ..nn.sitenet import embed
 
-#: Number of crystals that the scale of the descriptors is computed from; more would not change it.
+#: Number of crystals that the scales of descriptors and vectors are computed from; more would not change them.
 _N_FOR_SCALE = 5000
 
 
@@ -27,6 +29,8 @@ class InfoMaxCriterion(nn.Module):
 def module_settings(embedder, site_features):
     """Keyword arguments of :class:`DeepInfoMax` for an embedder of crystals with these site features.
 
+    The number of known properties is that of the embedder's ``known_properties_``.
+
     Raises
     ------
     ValueError
@@ -39,6 +43,7 @@ def module_settings(embedder, site_features):
         "negatives": _checked_negatives(embedder, "negatives"),
         "local_negatives": _checked_negatives(embedder, "local_negatives"),
         **loss_params,
+        "n_properties": len(getattr(embedder, "known_properties_", ())),
         **{
             name: getattr(embedder, name)
             for name in (
@@ -51,6 +56,7 @@ def module_settings(embedder, site_features):
                 "descriptor_weight",
                 "prior_weight",
                 "composition_weight",
+                "property_weight",
             )
         },
     }
@@ -63,6 +69,7 @@ def loss_parts(embedder):
         "descriptors": embedder.descriptor_weight,
         "prior": embedder.prior_weight,
         "composition": embedder.composition_weight,
+        "properties": embedder.property_weight,
     }
     return ("local", "global", *(name for name, weight in optional.items() if weight))
 
@@ -87,19 +94,46 @@ def _of_one_element(crystals, row):
     return bool((numbers == numbers[0]).all())
 
 
-def net_maker(embedder, site_features, seed, crystals=None, rows=None):
-    """Return a function that makes the untrained net; ``rows`` of ``crystals`` set the scale of the descriptors."""
+def net_maker(embedder, site_features, seed, crystals=None, rows=None, source=None, table=None):
+    """Return a function that makes the untrained net.
+
+    Parameters
+    ----------
+    embedder : DeepInfoMaxEmbedder
+    site_features : tuple of str
+    seed : int
+    crystals : Crystals, default=None
+        None if the weights are loaded afterwards.
+    rows : ndarray of int, default=None
+        Training rows; some of them set the scales of the descriptors and of the vectors that properties are read from.
+    source : DeepInfoMaxEmbedder, default=None
+        Fitted; its weights are the first ones.
+    table : PropertyTable, default=None
+    """
     settings = module_settings(embedder, site_features)
     prepare = None
-    if embedder.descriptor_weight and crystals is not None:
-        prepare = partial(_standardise, crystals=copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)]))
+    if crystals is not None and (source is not None or embedder.descriptor_weight or table is not None):
+        some = copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)])
+        prepare = partial(_prepare, crystals=some, source=source, table=table)
     return partial(
         make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2, prepare=prepare
     )
 
 
-def _standardise(module, device_batches, crystals):
-    module.descriptors.standardise(device_batches(crystals))
+def _prepare(module, device_batches, crystals, source, table):
+    """Before training: load the weights of ``source`` and fix the standardizations."""
+    if module.descriptors is not None:
+        module.descriptors.standardise(device_batches(crystals))
+    if source is not None:
+        weights, trained = module.state_dict(), source.net_.module_.state_dict()
+        # The layers of its objective and of its properties need not be those of this training.
+        same = {name: value for name, value in trained.items() if not name.startswith("properties.")}
+        same = {k: v for k, v in same.items() if k in weights and v.shape == weights[k].shape}
+        module.load_state_dict(same, strict=False)
+    if table is not None:
+        with torch.no_grad():
+            vectors = torch.cat([embed(module.encoder, batch, "both") for batch in device_batches(crystals)])
+        module.properties.standardize(vectors, table.mean, table.scale)
 
 
 def _checked_negatives(embedder, name):

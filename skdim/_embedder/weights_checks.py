@@ -19,8 +19,8 @@ from .infomax_net import module_settings
 
 FORMAT = FileFormat("skdim.DeepInfoMaxEmbedder", 1, "a folder of pre-trained weights", "pre-train again")
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-#: Parameters that depend on the machine or the session and not on the weights.
-NOT_SAVED = {"callbacks", "checkpoint", "device", "n_jobs", "verbose", "warm_start"}
+#: Parameters that depend on the machine or the session, or that the weights make superfluous.
+NOT_SAVED = {"callbacks", "checkpoint", "device", "n_jobs", "pretrained", "verbose", "warm_start"}
 #: Maximum size of config.json in bytes, and of its parameters in characters.
 _MAX_BYTES, _MAX_TEXT = 10_000_000, 10_000
 #: Entries of config.json and their types.
@@ -48,10 +48,15 @@ def read_config(file):
             "network": isinstance(config["network"].get("encoder"), dict),
             "training": _is_training(config["training"]),
         }
+        valid["known_properties"] = _are_names(config.setdefault("known_properties", []))
         wrong = [name for name, is_valid in valid.items() if not is_valid]
     if wrong:
         raise ValueError(f"{file} is damaged: invalid {', '.join(wrong)}")
     return config
+
+
+def _are_names(names):
+    return isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def _is_training(training):
@@ -86,8 +91,8 @@ def features_hash(features):
     return table_hash([name for name in features if name != OXIDATION_FEATURE])
 
 
-def saved_embedder(cls, parameters, folder):
-    """Return an unfitted embedder with the saved parameters."""
+def saved_embedder(cls, parameters, known_properties, folder):
+    """Return an embedder with the saved parameters and known properties, without a network."""
     if len(json.dumps(parameters)) > _MAX_TEXT:
         raise ValueError(f"{folder / CONFIG} is damaged: its parameters have more than {_MAX_TEXT} characters")
     unknown = sorted((parameters.keys() - cls().get_params(deep=False).keys()) | (parameters.keys() & NOT_SAVED))
@@ -97,6 +102,7 @@ def saved_embedder(cls, parameters, folder):
             "a newer skdim may support them"
         )
     embedder = cls(**_tuples(parameters))
+    embedder.known_properties_ = tuple(known_properties)
     try:
         embedder._validate_params()
     except (ValueError, TypeError) as error:

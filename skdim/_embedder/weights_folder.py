@@ -56,6 +56,7 @@ def write_weights(embedder, path, metadata):
         "site_features": embedder.site_features_,
         "element_table": features_hash(embedder.site_features_),
         "featurizer": embedder.featurizer_settings_,
+        "known_properties": embedder.known_properties_,
         "training": {
             "n_crystals": embedder.n_crystals_,
             "n_epochs": embedder.n_iter_,
@@ -77,9 +78,10 @@ def load_weights(cls, path, params):
     folder = _folder(path)
     config = read_config(folder / CONFIG)
     features = checked_site_features(config, folder)
-    saved = saved_embedder(cls, config["parameters"], folder)
+    saved = saved_embedder(cls, config["parameters"], config["known_properties"], folder)
     settings = checked_settings(saved, config, features, folder)
     embedder = cls(**{**saved.get_params(deep=False), **params})
+    embedder.known_properties_ = saved.known_properties_
     embedder._validate_params()
     check_override(module_settings(embedder, features), settings, params)
     weights = read_weights(folder / WEIGHTS, embedder, features, params)

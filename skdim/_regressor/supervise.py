@@ -11,10 +11,11 @@ from .._crystals.checks import check_crystals
 from .._training.input_scaling import warn_of_other_features
 from .._training.net import draw_seed
 from .._training.parameters import check_widths
+from .._training.pretrained import pretrained_source
 from .._training.train import dataset, hold_out, make_crystal_net, refuse_changes, starts_warm, train
 from ..nn.sitenet import SiteNet
 from .targets import TargetScaling
-from .transfer import freeze, pretrained_source, start_from, transferred_settings
+from .transfer import freeze, start_from, transferred_settings
 from .weighted_loss import WeightedLoss
 
 #: Minimum number of validation crystals for early stopping: with fewer, the best epoch depends on the random split.

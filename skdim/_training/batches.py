@@ -16,8 +16,8 @@ from ..nn.batch import Batch
 _WINDOW_BYTES = 2**28
 
 
-def make_batch(crystals):
-    """Convert all rows of Crystals to one Batch of float32 tensors on the CPU.
+def make_batch(crystals, properties=None):
+    """Convert all rows of Crystals, and their known properties if given, to one Batch of float32 tensors on the CPU.
 
     Raises
     ------
@@ -45,6 +45,7 @@ def make_batch(crystals):
         neighbour=torch.from_numpy(neighbour),
         distance=torch.from_numpy(np.array(crystals.distance, dtype=np.float32)),
         count=torch.from_numpy(crystals.count.astype(np.float32)),
+        properties=properties,
     )
 
 
@@ -130,7 +131,8 @@ class RaggedLoader:
         self.window = rows_within(dataset.crystals, _WINDOW_BYTES) if window is None else window
 
     def __iter__(self):
-        crystals, targets, rows = self.dataset.crystals, self.dataset.targets, self.dataset.rows
+        crystals, rows = self.dataset.crystals, self.dataset.rows
+        targets, properties = self.dataset.targets, self.dataset.properties
         window, n_sites = self.window, self.dataset.n_sites
         if self.shuffle:
             order = shuffled(len(rows), window, self.generator)
@@ -143,7 +145,8 @@ class RaggedLoader:
                 n_windows_read = part.start // window
                 release_pages(crystals)
             batch_rows = rows[part]
-            yield make_batch(crystals[batch_rows]), None if targets is None else targets.take(batch_rows)
+            batch = make_batch(crystals[batch_rows], None if properties is None else properties[batch_rows])
+            yield batch, None if targets is None else targets.take(batch_rows)
         release_pages(crystals)
 
 
@@ -178,12 +181,15 @@ class CrystalDataset(torch.utils.data.Dataset):
         Rows of ``crystals`` in the dataset; None takes all.
     targets : Targets of n crystals, default=None
         Targets of all ``crystals``, not only of ``rows``; None for training without labels.
+    properties : Tensor of float32 of shape (n, n_properties), default=None
+        Standardized known properties of all ``crystals``, which become part of the batches.
     """
 
-    def __init__(self, crystals, rows=None, targets=None):
+    def __init__(self, crystals, rows=None, targets=None, properties=None):
         self.crystals = crystals
         self.rows = np.arange(len(crystals)) if rows is None else rows
         self.targets = targets
+        self.properties = properties
 
     def __len__(self):
         return len(self.rows)

@@ -162,8 +162,10 @@ class Checkpoint(Callback):
         return ValueError(f"the checkpoint {self.path} is damaged ({error}): remove it to start a new run")
 
 
-def checkpoint_of(estimator, seed, *datasets, ranks=None):
+def checkpoint_of(estimator, seed, *datasets, source=None, ranks=None):
     """Checkpoint of an estimator for a fit on these datasets; None if its parameter ``checkpoint`` is None.
+
+    ``source`` is the fitted estimator whose weights are the first ones, or None.
 
     Raises
     ------
@@ -178,12 +180,15 @@ def checkpoint_of(estimator, seed, *datasets, ranks=None):
             "checkpoint needs a random_state: with None every fit starts from different weights, and a run cannot be "
             "resumed; pass an integer"
         )
-    settings = {k: v for k, v in estimator.get_params(deep=False).items() if k not in _FREE | {"random_state"}}
-    warm = estimator.warm_start and hasattr(estimator, "net_")
+    settings = {
+        k: v for k, v in estimator.get_params(deep=False).items() if k not in _FREE | {"random_state", "pretrained"}
+    }
+    if estimator.warm_start and hasattr(estimator, "net_"):
+        source = estimator
     run = {
         "settings": as_json({**settings, "random_state (seed)": seed}),
         "crystals": [dataset_digest(dataset) for dataset in datasets],
-        "start": weights_digest(estimator.net_.module_) if warm else "",
+        "start": "" if source is None else weights_digest(source.net_.module_),
     }
     if ranks is not None:
         first, *others = ranks.gather(run)
@@ -197,7 +202,7 @@ def checkpoint_of(estimator, seed, *datasets, ranks=None):
 
 
 def dataset_digest(dataset):
-    """Hash of the crystals and targets of a CrystalDataset; the empty string for None."""
+    """Hash of the crystals, targets and properties of a CrystalDataset; the empty string for None."""
     if dataset is None:
         return ""
     # One hash per column, so that the result does not depend on the size of the blocks.
@@ -212,6 +217,8 @@ def dataset_digest(dataset):
         whole.update(digest.digest())
     for values in () if dataset.targets is None else dataset.targets.take(dataset.rows):
         whole.update(np.ascontiguousarray(values.numpy()).data)
+    if dataset.properties is not None:
+        whole.update(np.ascontiguousarray(dataset.properties[dataset.rows].numpy()).data)
     return whole.hexdigest()
 
 

@@ -229,9 +229,9 @@ def set_optimizer(net, estimator):
     last.update(lr=rate, weight_decay=weight_decay)
 
 
-def dataset(crystals, rows, targets=None):
+def dataset(crystals, rows, targets=None, properties=None):
     """CrystalDataset of some rows, or None without rows."""
-    return CrystalDataset(crystals, rows, targets) if len(rows) else None
+    return CrystalDataset(crystals, rows, targets, properties) if len(rows) else None
 
 
 def make_crystal_net(module, criterion, module_params, **options):

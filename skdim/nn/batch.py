@@ -37,6 +37,8 @@ class Batch:
         In angstrom.
     count : Tensor of float of shape (P,)
         Number of supercell sites that a pair stands for.
+    properties : Tensor of float of shape (K, n_properties), or None
+        Standardized known properties of the crystals, NaN where unknown.
     """
 
     site_inputs: Tensor
@@ -49,6 +51,7 @@ class Batch:
     neighbour: Tensor
     distance: Tensor
     count: Tensor
+    properties: Tensor | None = None
 
     def __len__(self):
         """Number of crystals, over which losses are averaged."""
@@ -59,6 +62,8 @@ class Batch:
         moved = {}
         for field in fields(self):
             value = getattr(self, field.name)
+            if value is None:
+                continue
             target = value.to(*args, **kwargs)
             moved[field.name] = target if value.is_floating_point() else target.to(value.dtype)
         return Batch(**moved)

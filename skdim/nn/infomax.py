@@ -19,6 +19,7 @@ from .batch import Batch
 from .choices import LOCAL_NEGATIVES, NEGATIVES
 from .descriptors import Descriptors
 from .encoder import Gaussian, SiteNetEncoder
+from .known_properties import KnownProperties
 from .losses import KL_FORMS, info_nce, jensen_shannon_negative, jensen_shannon_positive
 from .operations.functional import segment_total
 from .sampling.draws import Draws, draw_all
@@ -26,6 +27,7 @@ from .sampling.negatives import has_negative, of_one_element, valid_partners
 from .sampling.overlay import overlay_rows, with_pairs, wrong_neighbours
 from .scores import CrystalScore, NeighbourScore
 from .shared_batch import Whole
+from .sitenet import embedding_width, vectors_of
 
 #: Neighbours of one element whose distances differ by less, in angstrom, are equal: no negatives of each other.
 _SAME_DISTANCE = 0.05
@@ -78,6 +80,9 @@ class DeepInfoMax(nn.Module):
         Weight of the :class:`PriorAdversary` of local and crystal vectors.
     composition_weight : float, default=0.0
         Weight of the :class:`CompositionAdversary` of crystal vectors.
+    property_weight : float, default=0.0
+        Weight of the regression of :class:`KnownProperties`, whose gradient reaches all of the encoder.
+    n_properties : int, default=0
     """
 
     def __init__(
@@ -97,6 +102,8 @@ class DeepInfoMax(nn.Module):
         descriptor_weight=0.0,
         prior_weight=0.0,
         composition_weight=0.0,
+        property_weight=0.0,
+        n_properties=0,
     ):
         super().__init__()
         self.objective = objective
@@ -112,6 +119,7 @@ class DeepInfoMax(nn.Module):
         self.descriptor_weight = descriptor_weight
         self.prior_weight = prior_weight
         self.composition_weight = composition_weight
+        self.property_weight = property_weight
         self.encoder = SiteNetEncoder(**encoder, spread=kl_weight > 0)
         n_inputs, local_dim, n_components = encoder["n_site_inputs"], self.encoder.local_dim, self.encoder.n_components
         options = {"activation": self.encoder.local_activation, "norm": score_norm}
@@ -121,14 +129,16 @@ class DeepInfoMax(nn.Module):
         self.local_prior = PriorAdversary(local_dim) if prior_weight else None
         self.crystal_prior: Any = PriorAdversary(n_components) if prior_weight else None
         self.composition = CompositionAdversary(n_components) if composition_weight else None
+        width = embedding_width(self.encoder, "both")
+        self.properties = KnownProperties(width, n_properties) if n_properties else None
 
     def forward(
         self, batch: Batch, generator: torch.Generator | None = None, share: Whole | None = None
     ) -> dict[str, Tensor]:
         """Losses of a batch of at least two crystals.
 
-        "loss" is the total of "local", "global" and the weighted "kl" and "descriptors", less the weighted losses of
-        the adversaries, "prior" and "composition".
+        "loss" is the total of "local", "global" and the weighted "kl", "descriptors" and (for a batch with properties)
+        "properties", less the weighted losses of the adversaries, "prior" and "composition".
 
         ``generator`` makes all draws. ``share`` is the part of the batch that this process computes, where several
         processes train together: their losses are equal, that of the whole batch, and their gradients add up to its
@@ -166,6 +176,10 @@ class DeepInfoMax(nn.Module):
         if self.composition is not None:
             parts["composition"] = self.composition(part, g).sum() / len(batch)
             weights["composition"] = -self.composition_weight
+        if self.properties is not None and part.properties is not None:
+            vectors = vectors_of(encoder, part, local.mean, "both")
+            parts["properties"] = self.properties.loss(vectors, part.properties) / len(batch)
+            weights["properties"] = self.property_weight
         parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))
         total: Any = sum(abs(weight) * parts[name] for name, weight in weights.items())
         for name, weight in weights.items():

@@ -71,6 +71,7 @@ class Share(Whole):
             neighbour=batch.neighbour[p:q] - c,
             distance=batch.distance[p:q],
             count=batch.count[p:q],
+            properties=None if batch.properties is None else batch.properties[k:m],
         )
 
     def gather(self, values, part, total):

@@ -34,7 +34,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def embed(encoder: SiteNetEncoder, batch: Batch, representation: str) -> Tensor:
     """Vectors of the crystals: "global" (n_components), "local" (2 local_dim: mean and std over sites) or "both"."""
-    local = encoder.local_mean(batch)
+    return vectors_of(encoder, batch, encoder.local_mean(batch), representation)
+
+
+def vectors_of(encoder: SiteNetEncoder, batch: Batch, local: Tensor, representation: str) -> Tensor:
+    """The vectors of :func:`embed` from the means of the local vectors (C, local_dim)."""
     parts = []
     if representation in ("global", "both"):
         parts.append(encoder.pool(batch, local).mean)
