@@ -8,7 +8,7 @@ from .._crystals.checks import check_crystals
 from .._training.checkpoint import checkpoint_of
 from .._training.input_scaling import warn_of_other_features
 from .._training.net import draw_seed
-from .._training.pretrained import pretrained_source
+from .._training.parameters import pretrained_source
 from .._training.ranks import ranks_of
 from .._training.train import dataset, hold_out, refuse_changes, starts_warm, train
 from .infomax_net import loss_parts, module_settings, net_maker, warn_of_lacking_negatives

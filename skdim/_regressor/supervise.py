@@ -10,8 +10,7 @@ from sklearn.utils import check_random_state
 from .._crystals.checks import check_crystals
 from .._training.input_scaling import warn_of_other_features
 from .._training.net import draw_seed
-from .._training.parameters import check_widths
-from .._training.pretrained import pretrained_source
+from .._training.parameters import check_widths, pretrained_source
 from .._training.train import dataset, hold_out, make_crystal_net, refuse_changes, starts_warm, train
 from ..nn.sitenet import SiteNet
 from .targets import TargetScaling

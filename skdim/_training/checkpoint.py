@@ -45,13 +45,17 @@ class Checkpoint(Callback):
     path : str
     run : dict
         Identifies the run by its settings and crystals; the file of another run is refused.
+    defaults : dict
+        Values of parameters that a file does not have because an older version wrote it: the default of a new parameter
+        is what older versions do.
     ranks : Ranks or None
         The processes that train together, of which the first one reads and writes the file.
     """
 
-    def __init__(self, path, run, ranks=None):
+    def __init__(self, path, run, defaults, ranks=None):
         self.path = path
         self.run = run
+        self.defaults = defaults
         self.ranks = ranks
         self.state_ = self._read_if_exists() if ranks is None else ranks.call_on_first(self._read_if_exists)
 
@@ -144,6 +148,7 @@ class Checkpoint(Callback):
         try:
             run = json.loads(state["run"])
             state["history"], state["callbacks"] = json.loads(state["history"]), json.loads(state["callbacks"])
+            run["settings"] = {**self.defaults, **run["settings"]}
             different = _differences(run, self.run)
             complete = all(isinstance(record, dict) for record in state["history"]) and state["n_done"] > 0
             complete = complete and {"module", "optimizer", "stopped", "best"} <= state.keys()
@@ -180,9 +185,8 @@ def checkpoint_of(estimator, seed, *datasets, source=None, ranks=None):
             "checkpoint needs a random_state: with None every fit starts from different weights, and a run cannot be "
             "resumed; pass an integer"
         )
-    settings = {
-        k: v for k, v in estimator.get_params(deep=False).items() if k not in _FREE | {"random_state", "pretrained"}
-    }
+    fixed = estimator.get_params(deep=False).keys() - _FREE - {"random_state", "pretrained"}
+    settings, defaults = ({name: getattr(each, name) for name in sorted(fixed)} for each in (estimator, type(estimator)()))
     if estimator.warm_start and hasattr(estimator, "net_"):
         source = estimator
     run = {
@@ -198,7 +202,9 @@ def checkpoint_of(estimator, seed, *datasets, source=None, ranks=None):
                     f"launched processes must fit the same model to the same crystals, but process 0 differs from "
                     f"process {number}: {'; '.join(different)}"
                 )
-    return Checkpoint(os.fspath(estimator.checkpoint), run, ranks) if estimator.checkpoint is not None else None
+    if estimator.checkpoint is None:
+        return None
+    return Checkpoint(os.fspath(estimator.checkpoint), run, as_json(defaults), ranks)
 
 
 def dataset_digest(dataset):
