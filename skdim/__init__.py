@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._crystals.crystals import Crystals
     from ._embedder.embedder import DeepInfoMaxEmbedder
     from ._featurizer.featurizer import SiteNetFeaturizer
+    from ._heads.block_gaussian_process import BlockGaussianProcessRegressor
     from ._regressor.regressor import SiteNetRegressor
     from ._statistics.composition import CompositionStatistics
     from ._statistics.structure import StructureStatistics
@@ -46,6 +47,7 @@ _HOMES = {
 __all__ = [
     "ALL_SITE_FEATURES",
     "PAPER_SITE_FEATURES",
+    "BlockGaussianProcessRegressor",
     "CompositionStatistics",
     "Crystals",
     "DeepInfoMaxEmbedder",

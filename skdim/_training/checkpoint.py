@@ -186,7 +186,9 @@ def checkpoint_of(estimator, seed, *datasets, source=None, ranks=None):
             "resumed; pass an integer"
         )
     fixed = estimator.get_params(deep=False).keys() - _FREE - {"random_state", "pretrained"}
-    settings, defaults = ({name: getattr(each, name) for name in sorted(fixed)} for each in (estimator, type(estimator)()))
+    settings, defaults = (
+        {name: getattr(each, name) for name in sorted(fixed)} for each in (estimator, type(estimator)())
+    )
     if estimator.warm_start and hasattr(estimator, "net_"):
         source = estimator
     run = {
