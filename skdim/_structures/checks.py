@@ -46,9 +46,10 @@ def ordered_structure(structure, disordered, oxidation_states):
         raise ReadError(f"its cell has edges of more than {_MAX_EDGE:.0f} angstrom; are these its units?")
     if not all(lattice.pbc):
         raise ReadError(f"its lattice is not periodic in all three directions (pbc={lattice.pbc})")
-    if lattice.volume < _MIN_VOLUME * len(sites):
+    volume = abs(np.linalg.det(lattice.matrix))  # lattice.volume is slower
+    if volume < _MIN_VOLUME * len(sites):
         raise ReadError(
-            f"its cell has a volume of {lattice.volume:.3g} cubic angstrom for {len(sites)} site(s); are the lattice "
+            f"its cell has a volume of {volume:.3g} cubic angstrom for {len(sites)} site(s); are the lattice "
             "vectors independent, and in angstrom?"
         )
     try:

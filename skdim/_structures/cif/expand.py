@@ -34,13 +34,16 @@ class Cell:
     rows : list of list of int
         Which atom rows are at each site.
     orbit_sizes : list of int
-        Sites that each atom row has.
+        Different images of each atom row.
+    counts : list of int
+        Sites at which each atom row is: all of its images, or none if it repeats another row.
     warnings : list of str
     """
 
     coords: np.ndarray
     rows: list
     orbit_sizes: list
+    counts: list
     warnings: list = field(default_factory=list)
 
 
@@ -97,8 +100,9 @@ def expand(atoms, group, lattice):
     coords = coords - np.floor(coords)
     coords[coords >= 1] = 0
     sizes = np.bincount(owners, minlength=len(atoms)).tolist()
-    coords, rows = _merge(coords, np.array(owners), sizes, atoms, lattice, warnings)
-    return Cell(coords, rows, sizes, warnings)
+    coords, rows, repeated = _merge(coords, np.array(owners), sizes, atoms, lattice, warnings)
+    counts = [0 if row in repeated else size for row, size in enumerate(sizes)]
+    return Cell(coords, rows, sizes, counts, warnings)
 
 
 def _too_many(atoms, group):
@@ -149,11 +153,11 @@ def _warn_if_moved(atom, before, after, lattice, warnings):
 
 
 def _merge(coords, owners, sizes, atoms, lattice, warnings):
-    """Sites at one place become one site, of several rows."""
+    """Sites at one place become one site, of several rows; rows that repeat another one are left out."""
     pairs = _close_pairs(coords, sizes, lattice)
-    rows = [[int(owner)] for owner in owners]
+    rows = [[owner] for owner in owners.tolist()]
     if not len(pairs):
-        return coords, rows
+        return coords, rows, {}
     parent = list(range(len(coords)))
 
     def root(k):
@@ -189,7 +193,7 @@ def _merge(coords, owners, sizes, atoms, lattice, warnings):
     if repeated:
         names = ", ".join(f"'{atoms[b].name}' (as '{atoms[a].name}')" for b, a in repeated.items())
         warnings.append(f"atoms that are at the place of an equal one are counted once: {names}")
-    return coords[keep], merged
+    return coords[keep], merged, repeated
 
 
 def _close_pairs(coords, sizes, lattice):

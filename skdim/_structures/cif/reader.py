@@ -155,11 +155,10 @@ def _crystals(settings, atoms, claims, matrix):
             continue
         counts: dict[str, float] = {}
         mass = 0.0
-        for rows in cell.rows:
-            for row in rows:
-                atom = atoms[row]
-                counts[atom.kind.symbol] = counts.get(atom.kind.symbol, 0) + atom.occupancy
-                mass += atom.occupancy * mass_of(atom.kind)
+        for atom, n in zip(atoms, cell.counts, strict=True):
+            if n:
+                counts[atom.kind.symbol] = counts.get(atom.kind.symbol, 0) + n * atom.occupancy
+                mass += n * atom.occupancy * mass_of(atom.kind)
         verdict = compare(claims, counts, mass, volume)
         crystals.append(Crystal(setting, cell, counts, verdict))
     if not crystals:
