@@ -66,6 +66,9 @@ class Group:
         self.translations = shifts / denominator
         #: All different rotations.
         self._kinds = np.unique(self.rotations, axis=0).astype(float)
+        #: From a metric to those that the rotations make of it, both as 9 numbers.
+        both = np.einsum("gji,gkl->giljk", self._kinds, self._kinds)
+        self._metric_map = both.reshape(len(self._kinds), 9, 9)
         self._matrices = self.rotations.reshape(-1, 3).T.astype(float)
         self.products = self._multiply(shifts, denominator)
         self._cosets: dict[tuple, np.ndarray] = {}
@@ -116,11 +119,12 @@ class Group:
     def changes_metric(self, lattice):
         """Position of an operation that changes the cell's metric, or None."""
         metric = lattice @ lattice.T
-        scale = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
-        kinds = self._kinds
-        change = np.abs(np.swapaxes(kinds, 1, 2) @ metric @ kinds - metric) / scale
-        odd = np.flatnonzero(change.max(axis=(1, 2)) > _METRIC_TOL)
-        return int(np.flatnonzero((self.rotations == kinds[odd[0]]).all(axis=(1, 2)))[0]) if len(odd) else None
+        edges = np.sqrt(metric.diagonal())
+        change = np.abs(self._metric_map @ metric.ravel() - metric.ravel()) / (edges[:, None] * edges).ravel()
+        if change.max() <= _METRIC_TOL:
+            return None
+        odd = self._kinds[change.max(axis=1).argmax()]
+        return int(np.flatnonzero((self.rotations == odd).all(axis=(1, 2)))[0])
 
     @property
     def n_rotations(self):

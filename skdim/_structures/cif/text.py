@@ -194,18 +194,20 @@ class Tags:
     def __init__(self, block):
         self._columns: dict[str, tuple[int, list]] = {}
         for number, item in enumerate(block):
-            if item.pair is not None:
-                self._add(_plain(item.pair[0]), number, [item.pair[1]])
-            elif item.loop is not None:
-                tags = [_plain(tag) for tag in item.loop.tags]
+            pair, loop = item.pair, item.loop
+            if pair is not None:
+                name = _plain(pair[0])
+                if name in _NAMES:
+                    self._add(name, number, [pair[1]])
+            elif loop is not None:
+                tags = [_plain(tag) for tag in loop.tags]
                 if not _NAMES.isdisjoint(tags):
-                    values, width = item.loop.values, len(tags)
+                    values, width = loop.values, len(tags)
                     for k, tag in enumerate(tags):
-                        self._add(tag, number, values[k::width])
+                        if tag in _NAMES:
+                            self._add(tag, number, values[k::width])
 
     def _add(self, name, number, values):
-        if name not in _NAMES:
-            return
         if "" in values:
             raise ReadError(f"{name} has no value: add it, or remove the name")
         earlier = self._columns.setdefault(name, (number, values))[1]
@@ -250,6 +252,7 @@ class Tags:
             raise ReadError("its _atom_site_ columns are in different loops: put them into one")
 
 
+@lru_cache(maxsize=4096)
 def _plain(tag):
     return tag.lower().replace(".", "_").replace("name_h_m", "name_h-m")
 
