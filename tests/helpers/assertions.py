@@ -87,11 +87,13 @@ def _with(structure, lattice=None, coords=None):
 def _assert_same(function, structures, change, atol, what):
     rng = np.random.default_rng(0)
     expected = function(structures)
-    found = function([change(structure, rng) for structure in structures])
-    assert expected.shape == found.shape
-    assert np.isfinite(expected).all(), "a representation that is not finite compares with nothing"
-    assert len(structures) == 1 or expected.std(axis=0).max() > 10 * atol, "a constant is invariant, and says nothing"
-    off = np.abs(found - expected).max(axis=1)
+    actual = function([change(structure, rng) for structure in structures])
+    assert expected.shape == actual.shape
+    assert np.isfinite(expected).all(), "the representation is not finite"
+    assert len(structures) == 1 or expected.std(axis=0).max() > 10 * atol, (
+        "a constant representation is invariant, but useless"
+    )
+    off = np.abs(actual - expected).max(axis=1)
     worst = int(off.argmax())
     formula = structures[worst].composition.reduced_formula
     assert off[worst] <= atol, f"{what} changes {(off > atol).sum()} of {len(off)}; {formula} by {off[worst]:.2g}"

@@ -1,4 +1,4 @@
-"""Bytes, texts and JSON, made wrong at random: what a broken disk, a broken program or an attacker hands over."""
+"""Random mutations of bytes, texts and JSON: the input of a broken disk, a broken program or an attacker."""
 
 import json
 import re
@@ -116,7 +116,7 @@ VALUES = [
 
 
 def mutated_bytes(rng, content, n_changes=None):
-    """Flip, overwrite, take out, repeat, exchange and cut off."""
+    """Flip, overwrite, delete, repeat, copy and truncate."""
     content = bytearray(content)
     for _ in range(n_changes or int(rng.geometric(0.6))):
         size = len(content)

@@ -1,6 +1,6 @@
-"""Processes of their own for what is killed, or works on other processors: each starts at once.
+"""Processes that start at once, for code that is killed or runs in parallel.
 
-To import torch and scikit-learn takes a process five seconds. One process does it for all tests, and the others are
+A new process needs five seconds to import torch and scikit-learn. One process does it for all tests, and the others are
 forked from it (Python's "forkserver"): it has trained nothing, and has no threads that a fork would break.
 """
 
@@ -8,7 +8,7 @@ import multiprocessing
 import signal
 from multiprocessing.forkserver import ensure_running
 
-#: What is imported before the first fork; what is not installed is left out.
+#: What is imported before the first fork; packages that are not installed are ignored.
 PRELOADED = [
     "pytest",
     "accelerate",
@@ -38,14 +38,14 @@ def context():
 
 
 def start(function, *args):
-    """A process that runs a function of a module."""
+    """Start a process that runs a function of a module."""
     process = context().Process(target=function, args=args)
     process.start()
     return process
 
 
 def run(function, *args):
-    """Run a function of a module in a process of its own: its exit status, which for a kill is minus the signal."""
+    """Run a function of a module in another process; return its exit status, which for a kill is minus the signal."""
     process = start(function, *args)
     process.join()
     return process.exitcode

@@ -205,16 +205,15 @@ def _check_compression(X, whole):
     a, b = _pairs(X), _pairs(whole)
     assert a.shape == b.shape, "compression loses pairs"
     for pair in np.unique(b[:, :2], axis=0):
-        mine, theirs = (np.sort(x[(x[:, :2] == pair).all(axis=1), 2]) for x in (a, b))
-        assert mine.shape == theirs.shape, "compression moves pairs to other elements"
+        merged, every = (np.sort(x[(x[:, :2] == pair).all(axis=1), 2]) for x in (a, b))
+        assert merged.shape == every.shape, "compression moves pairs to other elements"
         # A merged pair is the mean of what lies within the tolerance, twice: over a row, and over the rows of a class.
-        assert np.abs(mine - theirs).max() <= 2.5e-3, "compression changes distances"
+        assert np.abs(merged - every).max() <= 2.5e-3, "compression changes distances"
 
 
 def _check_same(X, Y, order):
     assert X.n_sites[0] == Y.n_sites[0], "another way to write it down has another primitive cell"
-    own, others = X.numbers[X.site_class][order], Y.numbers[Y.site_class]
-    assert np.array_equal(own, others)
+    assert np.array_equal(X.numbers[X.site_class][order], Y.numbers[Y.site_class])
     a, b = _pairs(X), _pairs(Y)
     assert a.shape == b.shape, "another way to write it down has other pairs"
     a, b = (np.sort(x[:, 2]) for x in (a, b))

@@ -58,13 +58,13 @@ def pipeline():
     return Pipeline([("featurize", SiteNetFeaturizer()), ("embed", embedder), ("regress", Ridge())])
 
 
-def test_featurize(backend, structures, X):
+def test_backends_give_the_same_crystals(backend, structures, X):
     with joblib.parallel_config(backend=backend):
         found = SiteNetFeaturizer(n_jobs=2).transform(structures)
     assert_same_crystals(found, X)
 
 
-def test_featurize_takes_the_workers_of_the_context(backend, structures, X):
+def test_featurizer_uses_the_workers_of_the_context(backend, structures, X):
     with joblib.parallel_config(backend=backend, n_jobs=2):
         found = SiteNetFeaturizer().transform(structures)
     assert_same_crystals(found, X)
@@ -73,7 +73,7 @@ def test_featurize_takes_the_workers_of_the_context(backend, structures, X):
 # Python 3.12 and newer warn of a fork beside threads; here it is what is asked for.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
-def test_featurize_on_the_backends_of_joblib(name, structures, X):
+def test_joblib_backends_give_the_same_crystals(name, structures, X):
     with joblib.parallel_config(backend=name):
         found = SiteNetFeaturizer(n_jobs=2).transform(structures)
     assert_same_crystals(found, X)
@@ -81,7 +81,7 @@ def test_featurize_on_the_backends_of_joblib(name, structures, X):
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
-def test_remarks_come_from_all_workers(name, structures):
+def test_warnings_come_from_all_workers(name, structures):
     """As warnings of the caller; and reading, which catches those of pymatgen, leaves no filter behind."""
     cifs = [structure.to(fmt="cif") for structure in structures]
     before = list(warnings.filters)
@@ -102,20 +102,20 @@ def test_remarks_come_from_all_workers(name, structures):
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["threading", "multiprocessing"])
-def test_baselines_on_the_backends_of_joblib(name, structures):
+def test_joblib_backends_give_the_same_baseline_features(name, structures):
     with joblib.parallel_config(backend=name):
         found = XRDPattern(n_jobs=2).transform(structures[:6])
     assert_array_equal(found, XRDPattern().transform(structures[:6]))
 
 
-def test_cross_validate(backend, pipeline, structures, y):
+def test_backends_give_the_same_cross_validation_scores(backend, pipeline, structures, y):
     serial = cross_validate(pipeline, structures, y, cv=2)
     with joblib.parallel_config(backend=backend):
         found = cross_validate(pipeline, structures, y, cv=2, n_jobs=2)
     assert_array_equal(found["test_score"], serial["test_score"])
 
 
-def test_search(backend, pipeline, structures, y):
+def test_backends_give_the_same_search_scores(backend, pipeline, structures, y):
     search = GridSearchCV(pipeline, {"embed__representation": ["global", "both"]}, cv=2)
     serial = search.fit(structures, y).cv_results_["mean_test_score"]
     with joblib.parallel_config(backend=backend):
@@ -128,7 +128,7 @@ def embed_stored(embedder, path, rows):
     return embedder.transform(Crystals.load(path, mmap_mode="r")[rows])
 
 
-def test_embed_in_parts(backend, X, tmp_path):
+def test_parts_embedded_by_workers_equal_the_whole(backend, X, tmp_path):
     """As docs/scaling.md shows it: crystals sent to the workers, or read by them from a disk that they share."""
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
     X.save(tmp_path / "crystals")

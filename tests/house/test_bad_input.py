@@ -91,12 +91,12 @@ def test_row_and_formula_are_named(bad, message):
     assert X[~X.failed].formulas == good.formulas
 
 
-def test_as_given_too_many_sites():
+def test_a_cell_as_given_has_its_own_message_for_too_many_sites():
     with pytest.raises(ValueError, match=r"row 0 \(NaCl\): its cell has 54 sites, more than max_sites=50"):
         SiteNetFeaturizer(supercell="none").transform([cell("Na").make_supercell(3, in_place=False)])
 
 
-def test_lone_atom():
+def test_a_lone_atom_is_refused():
     copper = Structure(Lattice.cubic(2.5), ["Cu"], [[0, 0, 0]])
     assert SiteNetFeaturizer().transform([copper]).n_sites == [1]
     for settings in ({"supercell": "primitive"}, {"supercell": "none"}, {"max_sites": 1}):
@@ -104,13 +104,13 @@ def test_lone_atom():
         assert X.distance.tolist() == [0], "its supercell is the atom alone"
 
 
-def test_empty_list():
+def test_an_empty_list_is_refused():
     for method in (SiteNetFeaturizer().fit, SiteNetFeaturizer().transform):
         with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
             method([])
 
 
-def test_no_collection():
+def test_a_single_structure_is_refused():
     for X in (cell(), "NaCl.cif", str(CifWriter(cell())), cell().as_dict()):
         with pytest.raises(TypeError, match=r"a single row; pass a list of one: \[x\]"):
             SiteNetFeaturizer().transform(X)
@@ -127,7 +127,7 @@ def test_several_bad_rows_are_counted():
         assert why.startswith(f"row {row}")
 
 
-def test_nothing_but_bad_rows(untrained):
+def test_only_bad_rows_are_refused(untrained):
     with pytest.warns(UserWarning, match="2 of 2"):
         X = SiteNetFeaturizer(on_error="warn").transform([None, None])
     assert X.formulas == ["?", "?"]
@@ -183,13 +183,13 @@ def test_labels(with_failed):
         regressor().fit(X, None)
 
 
-def test_estimators_want_crystals():
+def test_estimators_refuse_anything_but_crystals():
     for estimator in (DeepInfoMaxEmbedder(device="cpu"), regressor()):
         with pytest.raises(TypeError, match="needs the Crystals that SiteNetFeaturizer returns, not list"):
             estimator.fit([cell(), cell("Na")], [1.0, 2.0])
 
 
-def test_message_through_a_pipeline():
+def test_messages_pass_through_a_pipeline():
     pipeline = make_pipeline(SiteNetFeaturizer(), DeepInfoMaxEmbedder(max_epochs=0, device="cpu"))
     with pytest.raises(ValueError, match=r"^row 2 \(.*Rf.*\): "):
         pipeline.fit([cell(), cell("Na"), cell("Rf")])

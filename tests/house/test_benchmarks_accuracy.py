@@ -101,7 +101,7 @@ def test_networks_and_the_paper(folder, monkeypatch):
     assert np.isfinite(frame["mae"]).all()
 
 
-def test_slow_features_are_made_once(folder, monkeypatch):
+def test_slow_features_are_computed_once(folder, monkeypatch):
     table = data.load(folder / "table.parquet", ["energy"], folder / "work", 10, 1)
     wanted = np.array([3, 1, 40])
     first = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)
@@ -114,7 +114,7 @@ def test_slow_features_are_made_once(folder, monkeypatch):
     np.testing.assert_array_equal(again, first)
 
 
-def test_map(folder):
+def test_map_writes_a_figure(folder):
     options = map_("energy", "gap", "--weights", folder / "ours", "--method", "pca", "--jobs", 1)
     map.main([*map_(folder / "table.parquet"), *options, *map_("--work", folder / "work", "--output", folder / "out")])
     assert (folder / "out" / "table-map.png").read_bytes().startswith(b"\x89PNG")

@@ -78,7 +78,7 @@ def test_a_bare_embedder_works_in_a_plain_fit(X, y, embedder):
     assert_array_equal(bare.predict(X), frozen.predict(X))
 
 
-def test_where_clone_emptied_it_the_error_says_to_freeze_it(X, y, embedder):
+def test_an_embedder_emptied_by_clone_raises_an_error_that_names_FrozenEstimator(X, y, embedder):
     model = SiteNetRegressor(**SMALL, max_epochs=1, pretrained=embedder)
     with pytest.raises(ValueError, match=r"pass it as pretrained=FrozenEstimator\(\.\.\.\)"):
         cross_val_score(model, X, y, cv=2, error_score="raise")
@@ -158,7 +158,7 @@ def kinds_of_input(structures):
 
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "array", "Series", "DataFrame", "dicts", "CIF"])
-def test_kinds_of_input(kind, structures, y, embedder):
+def test_every_kind_of_input_gives_the_same_predictions(kind, structures, y, embedder):
     pipe = make_pipeline(SiteNetFeaturizer(), FrozenEstimator(embedder), Ridge())
     given = kinds_of_input(structures)[kind]
     expected = cross_val_predict(pipe, structures, y, cv=3)
@@ -167,7 +167,7 @@ def test_kinds_of_input(kind, structures, y, embedder):
     assert len(train_test_split(given, random_state=0)[0]) == 30
 
 
-def test_order_of_the_rows_does_not_matter(structures, y, embedder):
+def test_row_order_does_not_change_predictions(structures, y, embedder):
     pipe = make_pipeline(SiteNetFeaturizer(), FrozenEstimator(embedder), Ridge())
     order = np.random.default_rng(0).permutation(40)
     shuffled = pipe.fit([structures[k] for k in order], y[order])
@@ -246,7 +246,7 @@ def test_memory_caches_the_steps_that_are_fitted(structures, y, embedder, tmp_pa
     assert calls == [20, 20], "test rows only: the training rows come from the cache"
 
 
-def test_learning_curve(X, y, structures, embedder):
+def test_learning_curve_gives_the_scores_of_the_vectors(X, y, structures, embedder):
     model = SiteNetRegressor(**SMALL, max_epochs=1, pretrained=FrozenEstimator(embedder))
     sizes, _, scores = learning_curve(model, X, y, train_sizes=[5, 15], cv=2)
     assert list(sizes) == [5, 15]
@@ -267,7 +267,7 @@ def test_a_search_warns_of_fits_that_failed(X, y):
 # -- weights -----------------------------------------------------------------------------------------------------------
 
 
-def test_weights_through_a_pipeline(structures, X, y):
+def test_sample_weights_pass_through_a_pipeline(structures, X, y):
     weight = np.ones(40)
     weight[:10] = 0
     model = SiteNetRegressor(**SMALL, max_epochs=1)

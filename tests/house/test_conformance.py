@@ -137,7 +137,7 @@ class RowsRegressor(OnRows, SiteNetRegressor):
 
 SINGLE_PRECISION = (
     "asks for 7 digits; the networks compute in single precision, where a product's last bit depends on the place of "
-    "its row in the batch. test_rows_do_not_depend_on_their_company asks for what single precision can give"
+    "its row in the batch. test_rows_do_not_depend_on_the_other_rows asks for what single precision can give"
 )
 EXPECTED_FAILURES = {
     RowsEmbedder: {"check_methods_sample_order_invariance": SINGLE_PRECISION},
@@ -160,7 +160,7 @@ def test_every_check_of_sklearn(estimator, check):
     check(estimator)
 
 
-def test_the_checks_are_many():
+def test_no_check_is_silenced_by_tags():
     """The tags of the subclasses must not silence checks, as those of the estimators do."""
     for kind in (RowsFeaturizer, RowsComposition, RowsStructure):
         assert len(list(estimator_checks_generator(kind()))) >= 40
@@ -178,7 +178,7 @@ def table():
 
 
 @pytest.mark.parametrize("estimator", [RowsEmbedder(**TINY, random_state=0), RowsRegressor(**TINY, random_state=0)])
-def test_rows_do_not_depend_on_their_company(estimator, table):
+def test_rows_do_not_depend_on_the_other_rows(estimator, table):
     X, y = table
     estimator = clone(estimator).fit(X, y)
     compute = getattr(estimator, "predict", None) or estimator.transform
@@ -287,7 +287,7 @@ def test_tags():
 
 
 @pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor])
-def test_what_is_no_crystals_is_refused(kind, table):
+def test_anything_but_crystals_is_refused(kind, table):
     X, y = table
     for wrong in (X, [crystal_of(row) for row in X], None):
         with pytest.raises(TypeError, match="add a SiteNetFeaturizer before it"):

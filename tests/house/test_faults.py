@@ -80,7 +80,7 @@ WRITERS = {
 
 @posix
 @pytest.mark.parametrize("name", WRITERS)
-def test_disk_full(name, embedder, X, structures, tmp_path):
+def test_a_full_disk_leaves_no_incomplete_file(name, embedder, X, structures, tmp_path):
     path = tmp_path / "out"
     with disk_full(2000), pytest.raises(OSError, match="too large"):
         WRITERS[name](embedder, X, structures, path)
@@ -91,7 +91,7 @@ def test_disk_full(name, embedder, X, structures, tmp_path):
 
 
 @posix
-def test_disk_full_keeps_the_checkpoint_that_is_there(X, tmp_path):
+def test_a_full_disk_keeps_the_last_checkpoint(X, tmp_path):
     longer = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant", checkpoint=tmp_path / "b.pt")
     whole = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant").fit(X)
 
@@ -113,7 +113,7 @@ def test_disk_full_keeps_the_checkpoint_that_is_there(X, tmp_path):
 
 
 @posix
-def test_disk_full_of_results(tmp_path):
+def test_a_full_disk_keeps_the_results_before(tmp_path):
     path = tmp_path / "results.jsonl"
     results(path)
     before = path.read_bytes()
@@ -126,7 +126,7 @@ def test_disk_full_of_results(tmp_path):
 
 @posix
 @pytest.mark.parametrize("name", WRITERS)
-def test_no_permission(name, embedder, X, structures, tmp_path):
+def test_without_permission_nothing_is_left(name, embedder, X, structures, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     with not_ours(folder), pytest.raises(PermissionError) as error:
@@ -136,7 +136,7 @@ def test_no_permission(name, embedder, X, structures, tmp_path):
 
 
 @posix
-def test_no_permission_to_read(X, structures, embedder, tmp_path):
+def test_files_without_permission_are_named(X, structures, embedder, tmp_path):
     X.save(tmp_path / "store")
     embedder.save_pretrained(tmp_path / "weights")
     (tmp_path / "a.cif").write_text(structures[0].to(fmt="cif"))
@@ -164,7 +164,7 @@ def write_and_die(name, embedder, X, structures, path):
 
 @posix
 @pytest.mark.parametrize("name", ["Crystals.save", "save_pretrained"])
-def test_killed_before_it_has_its_name(name, embedder, X, structures, tmp_path):
+def test_a_save_killed_before_its_rename_leaves_no_folder(name, embedder, X, structures, tmp_path):
     path = tmp_path / "out" / "here"
     run_killed(write_and_die, name, embedder, X, structures, path)
     assert not path.exists()
@@ -173,7 +173,7 @@ def test_killed_before_it_has_its_name(name, embedder, X, structures, tmp_path):
 
 
 @posix
-def test_killed_while_a_file_is_replaced(tmp_path):
+def test_a_kill_while_a_file_is_replaced_keeps_the_old_file(tmp_path):
     """The file of before stays whole, whenever the kill comes."""
     path = tmp_path / "file"
     path.write_text("old")
@@ -198,7 +198,7 @@ class Deadly(str):
         return (signal.raise_signal, (signal.SIGKILL,))
 
 
-def test_a_worker_that_dies(structures, X, tmp_path):
+def test_a_worker_that_dies_raises_and_the_run_can_be_resumed(structures, X, tmp_path):
     rows = [*structures[:6], Deadly("x"), *structures[6:12]]
     featurizer = SiteNetFeaturizer(n_jobs=2)
     with pytest.raises(BrokenProcessPool, match=r"terminated|un-serialize"):
@@ -212,7 +212,7 @@ def test_a_worker_that_dies(structures, X, tmp_path):
     assert made.formulas == X[[*range(6), 0, *range(6, 12)]].formulas
 
 
-def test_two_that_save_under_one_name(X, tmp_path):
+def test_the_second_save_under_one_name_is_refused(X, tmp_path):
     """One is first; the other is told, and the one store is whole."""
     with pytest.raises(FileExistsError, match="by another process"), _files.new_folder(tmp_path / "store"):
         X.save(tmp_path / "store")
@@ -220,7 +220,7 @@ def test_two_that_save_under_one_name(X, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["store"]
 
 
-def test_a_folder_that_cannot_be_put_in_its_place(X, tmp_path, monkeypatch):
+def test_a_failed_rename_raises_and_leaves_nothing(X, tmp_path, monkeypatch):
     """For another reason than that its place is taken: the reason is told, and nothing is left."""
 
     def refuse(self, target):
@@ -232,7 +232,7 @@ def test_a_folder_that_cannot_be_put_in_its_place(X, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_systems_without_fcntl(tmp_path, monkeypatch):
+def test_files_are_written_without_fcntl(tmp_path, monkeypatch):
     """Windows: what locks files is imported without it, and works."""
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "fcntl", None)
@@ -264,7 +264,7 @@ def save_together(X, path, together, said):
 
 
 @posix
-def test_processes_that_save_under_one_name(X, tmp_path):
+def test_one_of_three_processes_saves_under_one_name(X, tmp_path):
     said, together = processes.context().Queue(), processes.context().Barrier(3)
     running = [processes.start(save_together, X, tmp_path / "store", together, said) for _ in range(3)]
     for process in running:

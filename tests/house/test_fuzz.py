@@ -37,7 +37,7 @@ def material():
 
 
 @pytest.mark.parametrize("name", fuzzing.READERS)
-def test_mutated_inputs(name, material, tmp_path):
+def test_mutated_inputs_are_read_or_refused(name, material, tmp_path):
     mutate, read = fuzzing.READERS[name](material, tmp_path)
     outcomes = Counter()
     for k in range(N_INPUTS):
@@ -66,7 +66,7 @@ print(time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_
 """
 
 
-def test_a_cif_of_a_gigabyte(tmp_path):
+def test_a_cif_of_a_gigabyte_is_refused_in_little_memory(tmp_path):
     """Refused for less than its size in memory; the file is mostly a hole, and takes no room on the disk."""
     path = tmp_path / "big.cif"
     with open(path, "wb") as file:
@@ -89,7 +89,7 @@ def refusal(raw):
 
 
 @pytest.mark.parametrize("kind", ["structure", "flat", "dict", "atoms", "CIF"])
-def test_a_cell_of_a_million_atoms(kind):
+def test_a_cell_of_a_million_atoms_is_refused(kind):
     """Refused before any array of all sites against all, or an object a site, is made."""
     n = 10**6
     rng = np.random.default_rng(0)
@@ -131,7 +131,7 @@ def test_large_cells_are_searched_in_little_memory():
 
 @pytest.mark.parametrize("angle", [0.01, 1e-6, 179.99])
 @pytest.mark.parametrize("edge", [5.0, 900.0])
-def test_flat_angles(angle, edge):
+def test_flat_cells_are_refused(angle, edge):
     text = re.sub(r"gamma 90", f"gamma {angle}", fuzzing.PLAIN_CIF).replace("5.64", f"{edge}")
     refusal(text)
     with warnings.catch_warnings():
@@ -149,7 +149,7 @@ def test_flat_angles(angle, edge):
         ("_a 1\n" * 4 * 10**6, r"takes 19 million characters, more than 16"),
     ],
 )
-def test_texts_made_to_take_long(filling, match):
+def test_texts_made_to_take_long_are_read_or_refused_fast(filling, match):
     """Each would keep the regular expressions of a CIF reader busy for hours."""
     start = time.process_time()
     text = fuzzing.PLAIN_CIF.replace("_symmetry_space", filling + "\n_symmetry_space", 1)
@@ -160,7 +160,7 @@ def test_texts_made_to_take_long(filling, match):
     assert time.process_time() - start < 20
 
 
-def test_symmetry_operations_times_atoms():
+def test_many_symmetry_operations_times_atoms_are_refused():
     cell = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5] * 3]).make_supercell([10, 8, 5])
     assert SiteNetFeaturizer().transform([cell.to(fmt="cif")]).n_sites == [2], "800 atoms without symmetry are fine"
     begin, end = (fuzzing.PLAIN_CIF.index(name) for name in ("loop_\n_symmetry", "loop_\n_atom"))
@@ -169,7 +169,7 @@ def test_symmetry_operations_times_atoms():
     assert re.search("lists 1002 atoms under 192 symmetry operations, which give more than 10000", refusal(lines))
 
 
-def test_what_an_archive_may_do(tmp_path, structures):
+def test_archives_write_no_files_and_inflate_within_bounds(tmp_path, structures):
     """Names that climb out of a folder are names, and what inflates without end is cut off."""
     path = tmp_path / "in" / "a.zip"
     path.parent.mkdir()
@@ -210,7 +210,7 @@ def test_chunks_end_early_where_texts_are_large(tmp_path, structures, monkeypatc
 # ---- no code from files ----
 
 
-def test_dicts_make_no_objects(structures):
+def test_dicts_create_no_objects_of_named_classes(structures):
     """Properties of sites may name any class; none is made, and the dict stays as it is."""
     raw = structures[0].as_dict()
     evil = {"@module": "tests.house.test_fuzz", "@class": "Evil", "value": 1}
@@ -231,7 +231,7 @@ class Evil:
         return cls()
 
 
-def test_indices_out_of_their_arrays(material, tmp_path):
+def test_indices_beyond_their_arrays_are_refused(material, tmp_path):
     """What is mapped is not checked when it is opened: batches of it are, before compiled loops read them."""
     _, _, embedder, X = material
     for column, value in (("neighbour", 60_000), ("pair_offsets", 2**40), ("class_offsets", -5), ("distance", np.nan)):
@@ -248,7 +248,7 @@ def test_indices_out_of_their_arrays(material, tmp_path):
 # ---- faults that fuzzing has found ----
 
 
-def test_cells_too_long_and_coordinates_too_far():
+def test_huge_cells_and_coordinates_are_refused():
     assert "edges of more than 10000 angstrom" in refusal(Structure(Lattice.cubic(2e4), ["Na"], [[0, 0, 0]]))
     far = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [1e7, 0.5, 0.5]])
     assert "site 1 is more than a million cells away" in refusal(far)
@@ -266,7 +266,7 @@ def test_panics_of_compiled_code_are_errors():
         raise KeyboardInterrupt
 
 
-def test_damaged_tables_and_archives(structures, tmp_path):
+def test_damaged_tables_and_archives_are_refused(structures, tmp_path):
     table = tmp_path / "a.parquet"
     pd.DataFrame({"cif": [s.to(fmt="cif") for s in structures]}).to_parquet(table)
     content = bytearray(table.read_bytes())

@@ -43,14 +43,14 @@ def fingerprint(**settings):
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__.removeprefix("assert_unchanged_by_"))
 @pytest.mark.parametrize(("tol", "atol"), [(1e-3, 2e-3), (1e-6, 1e-4)])
-def test_representation(change, tol, atol, untrained, formation_crystals):
+def test_representations_depend_on_the_crystal_only(change, tol, atol, untrained, formation_crystals):
     change(representation(untrained, distance_tol=tol), formation_crystals, atol)
     change(fingerprint(distance_tol=tol), formation_crystals, atol / 10)
 
 
 @pytest.mark.filterwarnings("ignore:X was featurized with")
 @pytest.mark.parametrize("settings", [{"supercell": "primitive"}, {"compress": False}, {"max_sites": 120}], ids=str)
-def test_other_settings(settings, untrained, formation_crystals):
+def test_other_settings_are_invariant_too(settings, untrained, formation_crystals):
     for change in CHANGES:
         change(representation(untrained, **settings), formation_crystals[::3], 2e-3)
         change(fingerprint(**settings), formation_crystals[::3], 1e-3)

@@ -52,7 +52,7 @@ np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 """
 
 
-def test_load_in_a_fresh_process(fitted, X, tmp_path):
+def test_a_fresh_process_gives_the_same_output(fitted, X, tmp_path):
     path = tmp_path / "model.joblib"
     joblib.dump((fitted, X, output(fitted, X)), path)
     result = subprocess.run([sys.executable, "-W", "error", "-c", LOAD, str(path)], capture_output=True, text=True)
@@ -60,12 +60,12 @@ def test_load_in_a_fresh_process(fitted, X, tmp_path):
 
 
 @pytest.mark.parametrize("estimator", [SiteNetFeaturizer(max_sites=30), DeepInfoMaxEmbedder(), SiteNetRegressor()])
-def test_pickle_before_fit(estimator):
+def test_pickles_of_unfitted_estimators_keep_parameters(estimator):
     copy = pickle.loads(pickle.dumps(estimator))
     assert copy.get_params() == estimator.get_params()
 
 
-def test_pickle_after_fit(fitted, structures, X):
+def test_pickles_of_fitted_estimators_give_the_same_output(fitted, structures, X):
     copy = pickle.loads(pickle.dumps(fitted))
     assert_array_equal(output(copy, X), output(fitted, X))
     assert copy.history_ == fitted.history_
@@ -93,7 +93,7 @@ def test_a_pickle_holds_no_training_data(kind, structures):
     assert X.nbytes > 10_000
 
 
-def test_a_pickle_of_a_pickle_goes_on_training_as_the_first(kind, X, y):
+def test_a_pickle_of_a_pickle_resumes_like_the_first(kind, X, y):
     """Also where it was not trained in between, and so has made no optimiser of the state that it was given."""
     first = kind(**SMALL, max_epochs=2, warm_start=True).fit(X, y)
     once = pickle.loads(pickle.dumps(first))
@@ -134,7 +134,7 @@ def test_train_on_a_gpu(kind, X, y):
 # -- random states -----------------------------------------------------------------------------------------------------
 
 
-def test_same_seed_same_numbers(kind, X, y):
+def test_the_same_seed_gives_the_same_output(kind, X, y):
     model = kind(**SMALL, max_epochs=3)
     first, second = clone(model).fit(X, y), clone(model).fit(X, y)
     assert_array_equal(output(first, X), output(second, X))
@@ -205,7 +205,7 @@ def test_n_jobs_are_threads(kind, X, y, n_jobs, threads):
     assert set(seen) == {threads}
 
 
-def test_threads_of_python_do_not_disturb_each_other(kind, X, y):
+def test_python_threads_can_fit_at_the_same_time(kind, X, y):
     models = [kind(**{**SMALL, "random_state": seed}, max_epochs=1) for seed in range(4)]
     alone = [output(clone(model).fit(X, y), X) for model in models]
     together = joblib.Parallel(n_jobs=4, backend="threading")(joblib.delayed(clone(m).fit)(X, y) for m in models)

@@ -17,7 +17,7 @@ settings.load_profile("skdim")
 
 # 2 000 structures, as docs/trust.md says: in parts, which processes can share.
 @pytest.mark.parametrize("part", range(4))
-def test_every_structure(part):
+def test_compression_and_rewriting_change_nothing(part):
     """Compression and the way it is written down change nothing; no warning, no crash, values in their range."""
     used = []
 
@@ -34,12 +34,12 @@ def test_every_structure(part):
 
 @settings(max_examples=400)
 @given(crystals.wild_structures(), st.sampled_from(["orthorhombic", "primitive", "none"]))
-def test_numbers_that_no_crystal_has(structure, supercell):
+def test_wild_numbers_are_featurized_or_refused(structure, supercell):
     crystals.check_wild(structure, supercell)
 
 
 @pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
-def test_vectors(embedder):
+def test_vectors_are_finite_and_independent_of_batch_and_compression(embedder):
     """Finite, the same with and without compression, and in any company."""
     used = itertools.count()
 

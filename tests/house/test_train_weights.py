@@ -97,7 +97,7 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
 
 
 @pytest.mark.slow(reason="four runs, each in a process of its own")
-def test_a_run_that_was_killed_three_times(sources, tmp_path, X):
+def test_a_run_killed_three_times_gives_the_same_weights(sources, tmp_path, X):
     run(sources, tmp_path / "whole")
     broken = arguments(sources, tmp_path / "broken")
     for what, n, kept in (("store", 2, 1), ("store", 3, 3), ("checkpoint", 2, 6)):
@@ -124,7 +124,7 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("moment", "epoch"), [("training", 2), ("writing", 1)])
-def test_ctrl_c(moment, epoch, sources, tmp_path, monkeypatch):
+def test_ctrl_c_keeps_what_is_done(moment, epoch, sources, tmp_path, monkeypatch):
     calls = []
 
     def interrupting(function, at):
@@ -148,7 +148,7 @@ def test_ctrl_c(moment, epoch, sources, tmp_path, monkeypatch):
     assert DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu").n_iter_ == 3
 
 
-def test_refusals(sources, tmp_path):
+def test_bad_arguments_are_refused(sources, tmp_path):
     with pytest.raises(SystemExit, match="at least 2 of each"):
         run(sources[:1], tmp_path, **{"held-out": 1e-9})
     (tmp_path / "weights").mkdir()
@@ -157,7 +157,7 @@ def test_refusals(sources, tmp_path):
     assert list((tmp_path / "weights").iterdir()) == []
 
 
-def test_help(capsys):
+def test_help_describes_the_table(capsys):
     with pytest.raises(SystemExit, match="0"):
         runpy.run_path(str(TOOL))["main"](["--help"])
     assert "split" in capsys.readouterr().out
