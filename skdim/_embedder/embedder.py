@@ -119,11 +119,12 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
     n_iter_no_change : int, default=10
         Number of epochs without improvement before ``early_stopping`` ends training.
     callbacks : list of skorch callbacks, default=None
-        Copies of them are passed to the net.
+        Copies of them are passed to the net. Of those that raise KeyboardInterrupt to end training, only skorch's
+        EarlyStopping ends it without an error.
     checkpoint : str or Path, default=None
-        File to save the training run to after every epoch. Another ``fit`` with the same settings and crystals resumes
-        from it and ends with the same weights as an uninterrupted run; with other settings or crystals it raises an
-        error. Needs a ``random_state``. The state of ``callbacks`` is not saved.
+        File to save the training run to after every epoch. After Ctrl-C or a kill, ``fit`` with the same settings and
+        crystals resumes from it and ends with the same weights as an uninterrupted run; with others it raises an error.
+        Needs a ``random_state``. The state of ``callbacks`` is not saved.
     device : str, default="auto"
         A torch device. "auto" is CUDA if available, else the CPU. "accelerate" is the device assigned by
         ``accelerate launch`` or ``torchrun``; the launched processes share every batch (docs/scaling.md).

@@ -73,7 +73,8 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
     n_iter_no_change : int, default=20
         Number of epochs without improvement before ``early_stopping`` ends training.
     callbacks : list of skorch callbacks, default=None
-        Copies of them are passed to the net.
+        Copies of them are passed to the net. Of those that raise KeyboardInterrupt to end training, only skorch's
+        EarlyStopping ends it without an error.
     device : str, default="auto"
         A torch device. "auto" is CUDA if available, else the CPU.
     n_jobs : int, default=None
