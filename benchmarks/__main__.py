@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure what skdim promises about speed and memory."""
+"""``python -m benchmarks``: measure speed and memory, and compare them with the requirements."""
 
 import argparse
 import json
@@ -23,29 +23,29 @@ BENCHMARKS = {
 
 
 def main(arguments=None):
-    """Run the benchmarks that are asked for; returns the exit status."""
+    """Run the benchmarks of the command line, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure what skdim promises about speed and memory, on the bundled formation-energy crystals.",
-        epilog="Ratios are measured in one run, in turns, so that they hold on a slow machine; rates need a quiet one. "
-        "The names: " + "; ".join(f"{name}: {title}" for name, (title, _) in BENCHMARKS.items()) + ".",
+        description="Measure speed and memory of skdim on the bundled formation energies.",
+        epilog="Ratios compare alternating runs, so they are valid on a slow machine; rates need an idle one. "
+        "Benchmarks: " + "; ".join(f"{name}: {title}" for name, (title, _) in BENCHMARKS.items()) + ".",
     )
-    parser.add_argument("names", nargs="*", metavar="name", help=f"which ones, of {', '.join(BENCHMARKS)} (all)")
-    parser.add_argument("--quick", action="store_true", help="a few crystals, to see that everything runs")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"benchmarks to run: {', '.join(BENCHMARKS)} (all)")
+    parser.add_argument("--quick", action="store_true", help="use few crystals, to test that everything runs")
     parser.add_argument("--json", metavar="PATH", help="also write the results to this file")
-    parser.add_argument("--check", action="store_true", help="exit with status 1 where a requirement is not met")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads that torch uses")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a requirement is not met")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown benchmark {', '.join(unknown)}; available: {', '.join(BENCHMARKS)}")
     if options.threads:
         torch.set_num_threads(options.threads)
 
     report = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], "results": {}}
-    print(f"{report['cores']} cores, {report['threads']} torch threads, load {report['load']:.1f} before the start")
+    print(f"{report['cores']} cores, {report['threads']} torch threads, load {report['load']:.1f} at the start")
     if report["load"] > 0.5:
-        print("the machine is busy: the rates are lower than it can do")
+        print("warning: the machine is busy, so rates are too low")
     for name in options.names or BENCHMARKS:
         title, run = BENCHMARKS[name]
         results = run(quick=options.quick)

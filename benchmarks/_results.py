@@ -1,10 +1,10 @@
-"""What a benchmark returns, and how it is printed."""
+"""Results of a benchmark, and their table."""
 
 from typing import NamedTuple
 
 
 class Result(NamedTuple):
-    """One measured number. ``bound`` is what is required of it, at least (">=") or at most ("<=") that, or None."""
+    """One measured number. ``bound`` is the requirement, for instance (">=", 600), or None."""
 
     name: str
     value: float
@@ -13,7 +13,7 @@ class Result(NamedTuple):
 
     @property
     def met(self):
-        """Whether the requirement holds; None where there is none."""
+        """Whether the requirement is met; None if there is none."""
         if self.bound is None:
             return None
         sign, limit = self.bound
@@ -24,7 +24,7 @@ class Result(NamedTuple):
 
 
 def table(title, results):
-    """Lines of text: a title, then name, value, unit and requirement of each result."""
+    """Text with a title, and name, value, unit and requirement of each result."""
     width = max(len(r.name) for r in results)
     lines = [title, "-" * len(title)]
     for r in results:

@@ -1,13 +1,13 @@
-"""Deep InfoMax on Site-Net the usual way: padded tensors, bond vectors made in full, torch's own modules.
+"""A conventional implementation of Deep InfoMax on Site-Net: padded tensors, full bond vectors, torch modules.
 
 The paper's compact model (one block, one head), pre-trained as the paper does: Jensen-Shannon losses, Kullback-Leibler
-terms, and three sets of engineered negatives, each an encoder pass without gradient. It is what skdim's speed is
-measured against, so nothing in it is slow on purpose, and skdim's weights can be copied in to see that it computes the
-same. Mish is what the paper's settings name and what skdim computes; its kernel in torch costs a quarter to a third
-of the speed that ReLU in its place would have.
+terms, and three sets of engineered negative samples, each an encoder pass without gradient. The speed of skdim is
+compared with it, so it is written to be fast, and the weights of skdim can be copied into it to test that both compute
+the same. The activation is Mish, as in the paper and in skdim; in torch, ReLU instead would be a quarter to a third
+faster.
 
-Shapes: B crystals, R primitive sites of all of them, N supercell sites of the largest, F features. Sites lie one after
-the other, as "1200 sites a batch" counts them, so only the columns are padded.
+Shapes: B crystals, R primitive sites of all of them, N supercell sites of the largest, F features. Sites are
+concatenated, as "1200 sites per batch" counts them, so only the columns are padded.
 """
 
 from itertools import pairwise
@@ -45,9 +45,9 @@ def collate(rows):
     shape = (sizes.sum(), max(len(r[1]) for r in rows))
     columns, distances = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.float32)
     mask = np.zeros(shape, dtype=bool)
-    for start, (_, own_columns, own_distances) in zip(starts, rows, strict=True):
-        place = slice(start, start + len(own_distances)), slice(len(own_columns))
-        columns[place], distances[place], mask[place] = start + own_columns, own_distances, True
+    for start, (_, local_columns, local_distances) in zip(starts, rows, strict=True):
+        place = slice(start, start + len(local_distances)), slice(len(local_columns))
+        columns[place], distances[place], mask[place] = start + local_columns, local_distances, True
     crystal = np.repeat(np.arange(len(rows)), sizes)
     features = np.concatenate([r[0] for r in rows])
     return PaddedBatch(*map(torch.from_numpy, (features, columns, distances, mask, crystal, starts, sizes)))

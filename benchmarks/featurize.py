@@ -1,4 +1,4 @@
-"""Structures to crystals: rate on one core and over processes, its parts, and pymatgen's for the part that it has."""
+"""Featurizing: rate on one core and in processes, time of the steps, and of pymatgen for the steps that it has."""
 
 import time
 from statistics import median
@@ -21,10 +21,10 @@ MAX_SITES = 50
 
 
 def run(quick=False):
-    """Crystals per second of the featurizer and milliseconds of its steps; and its time over pymatgen's.
+    """Crystals per second, milliseconds of the steps, and the ratio to the time of pymatgen.
 
-    pymatgen's time is that of ``make_supercell`` and ``distance_matrix`` alone, given the primitive cells and the
-    same supercell matrices.
+    The time of pymatgen is that of ``make_supercell`` and ``distance_matrix`` only, with the same primitive cells and
+    supercell matrices.
     """
     n_crystals, rounds = (20, 1) if quick else (400, 3)
     everything = load_formation_energy().structures
@@ -56,7 +56,7 @@ def run(quick=False):
 
 
 def _rate(structures, n_jobs, rounds):
-    """Crystals per second, the processes being there already."""
+    """Crystals per second, with the worker processes running already."""
     featurizer = SiteNetFeaturizer(max_sites=MAX_SITES, n_jobs=n_jobs)
     featurizer.transform(structures[: 8 * n_jobs])
     seconds = []

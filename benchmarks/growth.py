@@ -1,4 +1,4 @@
-"""Embedding larger supercells, and more crystals: time by distinct pairs, and memory of a pass."""
+"""Embedding of larger supercells and of more crystals: time per distinct pair, and memory of a pass."""
 
 import threading
 import time
@@ -13,11 +13,11 @@ from .speed import sample, seconds_of
 
 
 def run(quick=False):
-    """Time and memory for a crystal at larger ``max_sites``, and for more crystals.
+    """Time and memory per crystal for larger ``max_sites``, and for more crystals.
 
-    Bounds: the time for a distinct pair does not grow with the supercell by more than a quarter, nor with the number of
-    crystals; and the memory of a pass, beside crystals and vectors, does not grow with the number of crystals by more
-    than 50 MB.
+    Requirements: the time per distinct pair must not grow by more than a quarter with the supercell or with the
+    number of crystals, and the memory of a pass, without crystals and vectors, must not grow by more than 50 MB with
+    the number of crystals.
     """
     sizes, counts = ((50, 100), (100, 1000)) if quick else ((50, 100, 200, 500), (1000, 10_000, 100_000))
     n_distinct, rounds = (20, 1) if quick else (200, 3)
@@ -72,7 +72,7 @@ def _by_crystals(structures, counts):
 
 
 class peak_memory:
-    """How far resident memory rises above where it was, looked at every few milliseconds; in ``bytes``."""
+    """Increase of the resident memory in ``bytes``, sampled every few milliseconds."""
 
     def __enter__(self):
         self.bytes, self._done = 0, threading.Event()

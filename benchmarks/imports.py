@@ -1,4 +1,4 @@
-"""What it costs to import skdim and to make its estimators, each in a fresh process."""
+"""Time to import skdim and to construct its estimators, each in a new process."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ _MAKE = "import skdim; skdim.SiteNetFeaturizer(), skdim.DeepInfoMaxEmbedder(), s
 
 
 def run(quick=False):
-    """Seconds of the imports; those of scikit-learn, which every estimator needs, and of torch for comparison."""
+    """Seconds of the imports, and for comparison those of scikit-learn and torch."""
     rounds = 1 if quick else 5
     skdim, made, sklearn, torch = (
         _seconds(statement, rounds)

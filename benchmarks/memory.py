@@ -1,4 +1,4 @@
-"""Memory of many crystals: in arrays, and mapped from disk."""
+"""Memory of many crystals, in arrays and memory-mapped."""
 
 import tempfile
 import time
@@ -13,9 +13,9 @@ from ._results import Result
 
 
 def run(quick=False):
-    """Bytes of 100 000 crystals like the bundled ones, and what opening them memory-mapped costs.
+    """Bytes of 100 000 crystals like the bundled ones, and time and memory to open them memory-mapped.
 
-    A few hundred crystals, evenly spaced over the data set, stand many times over for the 100 000.
+    They are a few hundred crystals, evenly spaced over the data set, repeated many times.
     """
     n_distinct, n_crystals = (50, 2000) if quick else (500, 100_000)
     structures = load_formation_energy().structures
@@ -46,7 +46,7 @@ def run(quick=False):
 
 
 def resident_bytes():
-    """Memory that this process holds now, in bytes; the peak so far where the system does not say."""
+    """Resident memory of this process in bytes; its peak if the system does not report it."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         import resource

@@ -1,4 +1,4 @@
-"""A million crystals: embedded and pre-trained on from a memory-mapped store, each in a process of its own."""
+"""Embedding of a million crystals from a memory-mapped store, and pre-training on them, each in a separate process."""
 
 import json
 import resource
@@ -19,16 +19,16 @@ from skdim.datasets import load_formation_energy
 
 from ._results import Result
 
-#: Resident memory at its highest, mapped pages included, in MB.
+#: Largest peak of the resident memory, including mapped pages, in MB.
 _BOUND = ("<=", 2000)
-#: How far distances are jittered, as a share of them.
+#: Relative standard deviation of the noise of distances.
 _JITTER = 0.02
 
 
 def run(quick=False):
-    """Crystals per second and peak memory, embedding all of a store into a .npy file and training one epoch on a part.
+    """Crystals per second and peak memory of embedding a store into a .npy file, and of one epoch on a part of it.
 
-    A few hundred real crystals stand in the store many times over, each time with other distances.
+    The store contains a few hundred real crystals many times, with noise on the distances.
     """
     n_distinct, n_crystals, n_train = (20, 200, 100) if quick else (500, 1_000_000, 200_000)
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def run(quick=False):
 
 
 def make_store(path, n_distinct, n_times):
-    """Write ``n_distinct`` real crystals ``n_times`` over, jittered."""
+    """Write ``n_distinct`` real crystals ``n_times``, with noise on the distances."""
     structures = load_formation_energy().structures
     chosen = [structures[k] for k in np.linspace(0, len(structures) - 1, n_distinct).astype(int)]
     X = SiteNetFeaturizer().fit_transform(chosen)
@@ -65,7 +65,7 @@ def make_store(path, n_distinct, n_times):
 
 
 def _in_process(what, store, n_crystals):
-    """Its seconds and its peak memory in bytes."""
+    """Seconds and peak memory in bytes, measured in a separate process."""
     command = [sys.executable, "-m", "benchmarks.out_of_core", what, str(store), str(n_crystals)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
@@ -83,10 +83,10 @@ def _measure(what, store, n_crystals):
 
 
 def peak_bytes():
-    """The most resident memory that this process has had, in bytes."""
+    """Peak of the resident memory of this process, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # What getrusage says begins with the memory of the process that started this one.
+        # The value of getrusage starts with the memory of the parent process.
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

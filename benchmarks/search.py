@@ -1,4 +1,4 @@
-"""A grid search over a pipeline on structures: how often each structure is featurized, and what the search takes."""
+"""A grid search over a pipeline on structures: how often each structure is featurized, and the time of the search."""
 
 import tempfile
 import time
@@ -22,9 +22,9 @@ from .speed import sample
 def run(quick=False):
     """The search (5 folds, 8 settings) three ways.
 
-    On structures, each fold of each setting featurizes anew. The pipeline's ``memory`` keeps what ``fit`` made of a
-    fold's training rows, and no more. The featurizer learns nothing, so nothing leaks when it runs once before the
-    search.
+    On structures, each fold of each setting featurizes again. The ``memory`` of the pipeline caches the features of the
+    training rows of a fold only. The featurizer learns nothing, so running it once before the search leaks no
+    information.
     """
     n = 20 if quick else 400
     data = load_formation_energy()
@@ -35,13 +35,13 @@ def run(quick=False):
     best = {}
 
     def search(pipeline, first=None):
-        with mock.patch.object(_columns, "compress_sites", wraps=_columns.compress_sites) as once_a_structure:
+        with mock.patch.object(_columns, "compress_sites", wraps=_columns.compress_sites) as counted:
             start = time.perf_counter()
             X = structures if first is None else first.fit_transform(structures)
             fitted = GridSearchCV(pipeline, grid, cv=5, refit=False).fit(X, y)
             seconds = time.perf_counter() - start
         best[len(best)] = fitted.cv_results_["mean_test_score"]
-        return once_a_structure.call_count / n, seconds
+        return counted.call_count / n, seconds
 
     whole = [("featurize", featurizer), *rest]
     plain = search(Pipeline(whole))

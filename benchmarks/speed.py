@@ -1,4 +1,4 @@
-"""Pre-training and embedding against the dense implementation, in the same run, one after the other in turns."""
+"""Pre-training and embedding compared with the dense implementation, in alternating runs."""
 
 import time
 from contextlib import contextmanager
@@ -22,10 +22,10 @@ SCORES, SCORES_GRADIENT = 38, 63
 
 
 def run(quick=False):
-    """Crystals per second of both, their ratios, and the share of the machine's matrix rate that skdim reaches.
+    """Crystals per second of both, their ratios, and the fraction of the matrix rate of the machine.
 
-    skdim goes through the estimator's own ``fit`` and ``transform``, so that making the batches, the training loop and
-    the set-up count. On one thread, and on as many as torch is set to.
+    skdim is measured by ``fit`` and ``transform`` of the estimator, including batches, training loop and set-up; on one
+    thread, and on as many as torch is set to.
     """
     threads = sorted({1, torch.get_num_threads()})
     return [result for n in threads for result in _run(quick, n)]
@@ -78,10 +78,10 @@ def _run(quick, n_threads):
 
 
 def count_operations(embedder, crystals):
-    """Floating-point operations of an epoch of pre-training, and of embedding: those that skdim does.
+    """Floating-point operations of skdim in an epoch of pre-training, and in embedding.
 
-    Matrix products as torch counts them, and the loops over pairs; all else, such as activations of sites, counts as
-    nothing. A denser way to compute the same would count more.
+    Matrix products as torch counts them, and the loops over pairs; everything else, such as activations of sites, is
+    not counted. A dense implementation needs more operations for the same result.
     """
     net = embedder.net_
     module, encoder = net.module_, net.module_.encoder
@@ -94,7 +94,7 @@ def count_operations(embedder, crystals):
         for batch in net.batches(crystals, min_crystals=2):
             module(batch, generator)["loss"].backward()
     module.zero_grad()
-    # The true pass with its gradient, and two with engineered negatives.
+    # The pass over the crystals with its gradient, and two with engineered negative samples.
     in_training = hidden * (3 * ATTEND + ATTEND_GRADIENT) + scored * (SCORES + SCORES_GRADIENT)
     training = counter.total + pairs * in_training
     counter = _CountProducts()
@@ -118,7 +118,7 @@ def matrix_rate(size=1024, repeats=10):
 
 
 class _CountProducts(TorchDispatchMode):
-    """Adds up the operations of matrix products. (torch's own counter stumbles over modules under ``no_grad``.)"""
+    """Counts the operations of matrix products. (The counter of torch fails for modules under ``no_grad``.)"""
 
     total = 0
 

@@ -1,11 +1,11 @@
-"""Build the data files that skdim.datasets ships, from tables in Parquet.
+"""Build the bundled data files of skdim.datasets from Parquet tables.
 
-Each input holds one row a crystal: id, formula (reduced), lattice (9 numbers, row-major, angstrom), species (atomic
+Each input has one row per crystal: id, formula (reduced), lattice (9 numbers, row-major, angstrom), species (atomic
 numbers), frac_coords (3 numbers a site), split ("train" or "test") and the target columns.
 
-The output is an .npz of flat columns and offsets, without pickled objects. It is the same byte for byte wherever it is
-built: members are stored uncompressed, since compressed bytes depend on the zlib at hand, and carry a fixed date. Copy
-the printed checksums into skdim/datasets/_bundled.py.
+The output is an .npz file of flat columns and offsets, without pickled objects. It is reproducible byte by byte:
+members are stored uncompressed, as compressed bytes depend on the version of zlib, and have a fixed date. Copy the
+printed checksums into skdim/datasets/_bundled.py.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def to_columns(table, target_names):
     """Return the arrays of one data file, from a DataFrame with one row a crystal."""
     check_table(table, target_names)
     n_sites = table["species"].map(len).to_numpy()
-    # The tables hold single-precision coordinates. Keeping them so loses nothing and halves the file.
+    # The tables have single-precision coordinates, so storing them as such is exact and halves the file.
     frac_coords = np.concatenate(table["frac_coords"].to_list())
     if not np.array_equal(frac_coords, frac_coords.astype("<f4")):
         raise SystemExit("frac_coords: more digits than single precision holds")

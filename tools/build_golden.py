@@ -2,8 +2,8 @@
 
     python tools/build_golden.py tests/house/golden/0.1.0
 
-Run once per release. The files of a release are never written again, or the tests would not see that they can no longer
-be read.
+Run once per release. Never write the files of a release again: the tests would not notice that they can no longer be
+read.
 """
 
 import json
@@ -24,17 +24,17 @@ from skdim.model_selection import label_efficiency
 
 NARROW = {"site_width": 8, "pair_width": 8, "attention_hidden": 8, "value_hidden": 8, "pre_pool": (8,), "post_pool": ()}
 SMALL = {"n_components": 4, "local_dim": 4, "encoder_params": NARROW, "random_state": 0, "device": "cpu"}
-#: Of the run that wrote the checkpoint, which ends after the first of its two epochs.
+#: Parameters of the run of the checkpoint, which ends after the first of its two epochs.
 CHECKPOINT = {**SMALL, "max_epochs": 2, "learning_rate": "constant"}
 IDS = [f"mp-{k}" for k in range(7)]
 
 
 class Killed(Exception):
-    """Ends a run half-way."""
+    """Ends a run before it is complete."""
 
 
 def unfinished_store(texts, folder):
-    """What a run of transform_to_disk leaves that ends after two of its three chunks."""
+    """The partial store of a run of transform_to_disk that ends after two of its three chunks."""
 
     def rows():
         yield from texts[:4]

@@ -1,13 +1,13 @@
-"""The property tests and the fuzzing of the test suite, at length: 100 000 structures, 100 000 inputs a reader.
+"""Run the property tests and the fuzzing of the test suite with many inputs: 100 000 structures, 100 000 per reader.
 
     python tools/long_run.py properties --n 100000
     python tools/long_run.py fuzz --n 100000 --readers cif_texts store_arrays
 
-What is done is kept in a state file (JSON), which also is the report; the same command goes on after a kill. Faults are
-in it with the seed or the number that makes them again. docs/trust.md says what was found.
+Results are saved in a state file (JSON), which is also the report; to resume a killed run, run the same command.
+Failures are listed with the seed or the number that reproduces them. docs/trust.md has a summary.
 
-A child does the work, so that compiled code which crashes, does not end or takes all memory ends the child alone: this
-is a fault too, and the next child goes on behind it.
+A child process does the work, so that compiled code that crashes, hangs or uses all memory ends only the child. This
+counts as a failure, and the next child continues after it.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests are no package of the distribution
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests are not part of the distribution
 
-#: Examples that hypothesis makes of one seed, inputs between two writes of the state, and faults kept of each kind.
+#: Examples of hypothesis per seed (also the number of inputs between two saves), and failures kept of each kind.
 BATCH, KEPT = 500, 20
-#: Seconds of processor time that one input may take, and bytes of addresses that the child may have.
+#: Limits of the processor time of an input, in seconds, and of the address space of the child, in bytes.
 LIMIT, MEMORY = 60, 16 << 30
 
 
@@ -39,7 +39,7 @@ def main(argv=None):
     parser.add_argument("what", choices=["properties", "fuzz"])
     parser.add_argument("--n", type=int, default=100_000, help="structures, or inputs of each reader")
     parser.add_argument("--state", type=Path, help="default: long_run_WHAT.json")
-    parser.add_argument("--readers", nargs="*", help="of the fuzzing; default: all")
+    parser.add_argument("--readers", nargs="*", help="readers to fuzz; default: all")
     args = parser.parse_args(argv)
     state = State(args.state or Path(f"long_run_{args.what}.json"))
     for name, run in (properties() if args.what == "properties" else fuzzing(args.readers)).items():
@@ -52,7 +52,7 @@ def main(argv=None):
 
 
 def in_child(run, done, n, name, state):
-    """Inputs ``done`` to ``n``, or up to the one that the child does not survive."""
+    """Run inputs ``done`` to ``n`` in a child process, or up to the one that ends the child."""
     fork = multiprocessing.get_context("fork")
     results, sender = fork.Pipe(duplex=False)
     child = fork.Process(target=_work, args=(run, done, n, results, sender))
@@ -69,12 +69,12 @@ def in_child(run, done, n, name, state):
         label = f"input {state.of(name)['done']}, by a child that began with {done}"
         state.count(name, "fault", fault={"label": label, "error": error, "where": ["see stderr"]})
     state.save()
-    if child.exitcode > 0:  # no input's fault: what makes the inputs is broken
+    if child.exitcode > 0:  # not caused by an input: making the inputs failed
         sys.exit(child.exitcode)
 
 
 def _work(run, done, n, results, sender):
-    results.close()  # or nobody would notice that the parent is gone
+    results.close()  # else the end of the parent would not be noticed
     faulthandler.enable()
     faulthandler.register(signal.SIGXCPU, chain=True)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -83,7 +83,7 @@ def _work(run, done, n, results, sender):
 
 
 class State:
-    """What is done, in a file that is replaced as a whole."""
+    """The results so far, in a file that is written atomically."""
 
     def __init__(self, path):
         self.path = path
@@ -113,7 +113,7 @@ class State:
 
 
 def properties():
-    """Name of each property -> function that does inputs ``done`` to ``n`` and hands each to ``count``."""
+    """Name of each property -> function that runs inputs ``done`` to ``n`` and passes each to ``count``."""
     from hypothesis import strategies as st
 
     from tests.helpers import random_crystals as crystals
@@ -147,7 +147,7 @@ def _property(check, strategy, folder, done, n, count):
 
 
 def fuzzing(names):
-    """Name of each reader -> function that does inputs ``done`` to ``n`` and hands each to ``count``."""
+    """Name of each reader -> function that runs inputs ``done`` to ``n`` and passes each to ``count``."""
     from tests.helpers import fuzzing as fuzz
 
     return {name: partial(_reader, name) for name in names or fuzz.READERS}
@@ -166,19 +166,19 @@ def _reader(name, folder, done, n, count):
 
     for k in range(done, n):
         mutated = mutate(np.random.default_rng([0, k]))
-        count(lambda: one(mutated), lambda: f"input {k}")  # noqa: B023 (called at once)
+        count(lambda: one(mutated), lambda: f"input {k}")  # noqa: B023 (called immediately)
 
 
 def _one(check, label):
-    """What became of one input, as arguments of ``State.count``."""
+    """Run one input, and return the arguments of ``State.count``."""
     start = time.process_time()
-    # The kernel sends SIGXCPU then, which faulthandler answers with the place, and which ends the process.
+    # At the limit the kernel sends SIGXCPU: faulthandler prints the stack, and the process ends.
     resource.setrlimit(resource.RLIMIT_CPU, (int(start) + LIMIT, resource.RLIM_INFINITY))
     fault = None
     try:
         outcome = check()
     except BaseException as error:
-        # A panic of compiled code is no Exception; others that are none are ours or hypothesis's to handle.
+        # A panic of compiled code is not an Exception. Other such errors are handled here or by hypothesis.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         outcome = "fault"

@@ -1,12 +1,12 @@
-"""Pre-train the weights that skdim ships, or your own, from tables, databases, folders and archives of crystals.
+"""Pre-train the weights included in skdim, or your own, on tables, databases, folders and archives of crystals.
 
-A table (*.parquet) has one row a crystal: lattice (9 numbers, row-major, angstrom), species (atomic numbers) and
+A table (*.parquet) has one row per crystal: lattice (9 numbers, row-major, angstrom), species (atomic numbers) and
 frac_coords (3 numbers a site); or a column "cif" or "structure" with CIF texts or pymatgen dicts. It may have an id or
-material_id, and a split: rows with split "test" are never used. A database is one of ASE (*.db). In a folder or a zip
-file all files *.cif are read.
+material_id, and a split: rows with split "test" are never used. Databases (*.db) are those of ASE. Folders and
+archives are searched for files of structures.
 
-What is done is kept in the work folder: featurized crystals, and the state of the training after every epoch. The same
-command goes on from there after a kill, and ends with the same weights. Nothing is ever whole in memory.
+The work folder holds featurized crystals, and the state of the training after every epoch. To resume a killed run,
+run the same command; the weights will be the same. Memory use is constant.
 """
 
 import argparse
@@ -79,8 +79,8 @@ def main(argv=None):
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help="table, database, folder or archive")
-    parser.add_argument("--epochs", type=int, help="passes over the crystals (default: the embedder's)")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and negatives (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, help="number of epochs (default: that of the embedder)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     parser.add_argument("--paper", action="store_true", help="the paper's settings, on its eight site features")
     parser.add_argument(
         "--params", type=json.loads, default={}, metavar="JSON", help="further parameters: '{\"n_components\": 128}'"
@@ -89,23 +89,23 @@ def parse(argv):
         "--max-sites", type=int, default=50, help="leave out larger primitive cells (default: %(default)s)"
     )
     parser.add_argument(
-        "--held-out", type=float, default=0.05, help="share of the formulas to hold out (default: %(default)s)"
+        "--held-out", type=float, default=0.05, help="fraction of the formulas to hold out (default: %(default)s)"
     )
-    parser.add_argument("--salt", default="", help="another text holds out other formulas")
+    parser.add_argument("--salt", default="", help="use another text to hold out other formulas")
     parser.add_argument("--jobs", type=int, default=-1, help="processes that featurize (default: all cores)")
-    parser.add_argument("--threads", type=int, default=1, help="threads that train (default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="to train on (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="training threads (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="device for training (default: %(default)s)")
     parser.add_argument(
         "--chunk-size", type=int, default=1000, help="crystals to featurize and save at a time (default: %(default)s)"
     )
     parser.add_argument(
-        "--work", type=Path, default=Path("weights_work"), help="folder for what is kept (default: %(default)s)"
+        "--work", type=Path, default=Path("weights_work"), help="folder of intermediate results (default: %(default)s)"
     )
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_WEIGHTS, help="new folder to write (default: skdim/weights/default)"
+        "--output", type=Path, default=DEFAULT_WEIGHTS, help="output folder (default: skdim/weights/default)"
     )
-    parser.add_argument("--data-description", default="", help="what the crystals are, for config.json")
-    parser.add_argument("--licence", default=LICENCE, help="of the data, for config.json")
+    parser.add_argument("--data-description", default="", help="description of the crystals, for config.json")
+    parser.add_argument("--licence", default=LICENCE, help="licence of the data, for config.json")
     return parser.parse_args(argv)
 
 

@@ -34,7 +34,7 @@ def add(commands):
         "figure-s1", help="the paper's comparison, as box plots", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="new figure to write: .png, .pdf or .svg"
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="output figure: .png, .pdf or .svg"
     )
     parser.add_argument(
         "--tasks", nargs="+", choices=TASKS, default=list(TASKS), metavar="TASK", help=f"{' or '.join(TASKS)}, or both"
@@ -67,7 +67,7 @@ def add(commands):
     parser.add_argument(
         "--fit-jobs", type=number(int, 1), default=1, metavar="N", help="fits in parallel (default: %(default)s)"
     )
-    add_featurizing(parser, max_sites_default="the weights' own, 50")
+    add_featurizing(parser, max_sites_default="that of the weights, 50")
     return parser
 
 
@@ -92,7 +92,7 @@ def run(args):
     # One thread per process: the networks are small, and more threads than cores slow each other down.
     with work_folder(args.output) as work, joblib.parallel_config("loky", inner_max_num_threads=1):
         for task in dict.fromkeys(args.tasks):
-            say(f"{task}: finished fits are kept in {work}")
+            say(f"{task}: finished fits are saved in {work}")
             tables[task] = _compare(task, embedder, args, work)
         pd.concat(tables, names=["task"]).reset_index("task").to_csv(table_path, index=False)
         named = {task.replace("_", " "): table for task, table in tables.items()}
@@ -110,7 +110,7 @@ def _named_options():
         yield
     except ValueError as error:
         if "train_sizes" in str(error):
-            error.add_note("train_sizes is --labels here")
+            error.add_note("train_sizes is the option --labels")
         raise
 
 

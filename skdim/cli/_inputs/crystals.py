@@ -186,14 +186,14 @@ def _print_warnings(store):
 
     from ..._structures.errors import StructureError
 
-    remarks = pd.read_csv(store / "warnings.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
-    if not len(remarks):
+    warned = pd.read_csv(store / "warnings.csv", dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    if not len(warned):
         return
-    say(f"{len(remarks)} structures were read with a warning:")
-    for row, name, formula, text in remarks.head(_MOST_LISTED).itertuples(index=False):
+    say(f"{len(warned)} structures were read with a warning:")
+    for row, name, formula, text in warned.head(_MOST_LISTED).itertuples(index=False):
         say(f"  {StructureError(row, formula, text, name)}")
-    if len(remarks) > _MOST_LISTED:
-        say(f"  ... and {len(remarks) - _MOST_LISTED} more (`skdim featurize` saves all of them in STORE/warnings.csv)")
+    if len(warned) > _MOST_LISTED:
+        say(f"  ... and {len(warned) - _MOST_LISTED} more (`skdim featurize` saves all of them in STORE/warnings.csv)")
 
 
 def report(named, output, reader=None):
