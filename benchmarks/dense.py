@@ -1,6 +1,6 @@
 """A conventional implementation of Deep InfoMax on Site-Net: padded tensors, full bond vectors, torch modules.
 
-The paper's compact model (one block, one head), pre-trained as the paper does: Jensen-Shannon losses, Kullback-Leibler
+A compact model (one block, one head) as in the paper, pre-trained with Jensen-Shannon losses, Kullback-Leibler
 terms, and three sets of engineered negative samples, each an encoder pass without gradient. The speed of skdim is
 compared with it, so it is written to be fast, and the weights of skdim can be copied into it to test that both compute
 the same. The activation is Mish, as in the paper and in skdim; in torch, ReLU instead would be a quarter to a third
@@ -20,6 +20,19 @@ from torch.nn import functional
 
 from skdim._chemistry.elements import site_inputs
 from skdim._training.batches import split_by_sites
+
+#: Parameters of the DeepInfoMaxEmbedder that computes the same. (``DeepInfoMaxEmbedder.paper()`` has other dense layers
+#: and other negative samples.)
+SETTINGS = {
+    "local_dim": 32,
+    "representation": "global",
+    "objective": "jsd",
+    "kl_weight": 0.1,
+    "kl_form": "reference",
+    "descriptor_weight": 0.0,
+    "learning_rate_init": 1e-4,
+    "learning_rate": "constant",
+}
 
 
 class PaddedBatch(NamedTuple):

@@ -13,7 +13,7 @@ from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
 
 from ._results import Result
-from .dense import DenseDeepInfoMax, PaddedLoader, copy_weights, make_optimizer
+from .dense import SETTINGS, DenseDeepInfoMax, PaddedLoader, copy_weights, make_optimizer
 
 #: Operations of the compiled loops for a hidden unit of a pair: sums of the terms (2), activation (29, of which 24 for
 #: the exponential, a polynomial; with its slope 37), moments (3), and products with what comes before and after.
@@ -37,8 +37,8 @@ def _run(quick, n_threads):
     featurizer = SiteNetFeaturizer(max_sites=50, site_features=PAPER_SITE_FEATURES)
     crystals = featurizer.fit_transform(structures)
     loader = PaddedLoader(featurizer.set_params(compress=False).fit_transform(structures))
-    embedder = DeepInfoMaxEmbedder.paper(
-        max_epochs=epochs, batch_sites=1200, device="cpu", n_jobs=n_threads, random_state=0
+    embedder = DeepInfoMaxEmbedder(
+        **SETTINGS, max_epochs=epochs, batch_sites=1200, device="cpu", n_jobs=n_threads, random_state=0
     )
     dense = DenseDeepInfoMax(len(crystals.site_features))
     optimizer = make_optimizer(dense)

@@ -26,7 +26,7 @@ def loader(structures):
 
 def test_the_dense_implementation_gives_the_same_embeddings(structures, loader):
     crystals = SiteNetFeaturizer(distance_tol=1e-6, site_features=PAPER_SITE_FEATURES).fit_transform(structures)
-    embedder = DeepInfoMaxEmbedder.paper(max_epochs=1, device="cpu", random_state=0).fit(crystals)
+    embedder = DeepInfoMaxEmbedder(**dense.SETTINGS, max_epochs=1, device="cpu", random_state=0).fit(crystals)
     model = dense.DenseDeepInfoMax()
     dense.copy_weights(model, embedder.net_.module_.state_dict())
     expected = torch.from_numpy(embedder.transform(crystals))
