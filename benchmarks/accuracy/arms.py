@@ -4,13 +4,20 @@ from sklearn.ensemble import RandomForestRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline, make_union
 
-from skdim import PAPER_SITE_FEATURES, CompositionStatistics, SiteNetRegressor, StructureStatistics
+from skdim import (
+    PAPER_SITE_FEATURES,
+    BlockGaussianProcessRegressor,
+    CompositionStatistics,
+    SiteNetRegressor,
+    StructureStatistics,
+)
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
 from skdim.model_selection._arm_heads import head_steps
+from skdim.model_selection._arms import like_encoder
 
 #: Labels of the heads in the tables.
-HEADS = {"ridge": "ridge", "MLP": "mlp", "trees": "trees", "GP": "gp"}
+HEADS = {"ridge": "ridge", "MLP": "mlp", "trees": "trees", "GP": "gp", "block GP": "block_gp"}
 #: Baselines whose features are computed from structures and are slow.
 FEATURES = {
     "Magpie": MagpieFeatures(),
@@ -36,7 +43,7 @@ def on_features(transformer, head):
 
 
 def on_vectors(name, encoder):
-    """Four small models on the frozen vectors of an encoder."""
+    """A small model with each head on the frozen vectors of an encoder."""
     return {f"{name}, {label}": make_arm("representation", encoder, head=head) for label, head in HEADS.items()}
 
 
@@ -49,6 +56,7 @@ def baselines():
         "composition, trees": make_arm("composition"),
         "composition (8 properties), trees": on_features(paper, "trees"),
         "structure statistics, GP": make_arm("structure"),
+        "structure statistics, block GP": make_arm("structure", head="block_gp"),
         "structure statistics, trees": make_arm("structure", head="trees"),
     }
 
@@ -60,6 +68,8 @@ def ours(pretrained, untrained, other, average_from, activation):
     """
     both = make_union(FrozenEstimator(pretrained), StructureStatistics())
     vectors = {head: on_features(both, head) for head in ("GP", "trees")}
+    width = len(pretrained.get_feature_names_out())
+    blocks = {"vectors": slice(0, width), "statistics": slice(width, None)}
 
     def network(source):
         source = FrozenEstimator(source) if source is not None else None
@@ -69,6 +79,7 @@ def ours(pretrained, untrained, other, average_from, activation):
         **on_vectors("representation", pretrained),
         **on_vectors("untrained", untrained),
         "representation + statistics, GP": vectors["GP"],
+        "representation + statistics, block GP": make_pipeline(both, BlockGaussianProcessRegressor(blocks)),
         "representation + statistics, trees": vectors["trees"],
         "supervised": network(None),
         "transfer": network(pretrained),
@@ -86,15 +97,5 @@ def paper(pretrained, untrained, activation):
     """The paper's settings, with a fixed schedule where the authors stopped by eye."""
     encoders = {"paper: representation, MLP": pretrained, "paper: untrained, MLP": untrained}
     vectors = {name: make_arm("representation", encoder, head="mlp") for name, encoder in encoders.items()}
-    network = SiteNetRegressor(
-        pretrained=FrozenEstimator(pretrained),
-        output_activation=activation,
-        representation="global",
-        local_dim=32,
-        batch_sites=400,
-        max_epochs=100,
-        learning_rate_init=8.1e-4,
-        learning_rate="constant",
-        weight_decay=1e-4,
-    )
-    return {**vectors, "paper: transfer": network}
+    network = SiteNetRegressor.paper(output_activation=activation)
+    return {**vectors, "paper: transfer": like_encoder(network, pretrained, pretrained=True)}

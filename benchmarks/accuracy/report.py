@@ -22,6 +22,8 @@ COMPARISONS = (
     ("transfer", "supervised"),
     ("representation, GP", "composition, trees"),
     ("representation + statistics, GP", "structure statistics, GP"),
+    ("representation + statistics, block GP", "representation + statistics, GP"),
+    ("structure statistics, block GP", "structure statistics, GP"),
     ("representation, MLP", "paper: representation, MLP"),
     ("transfer", "paper: transfer"),
 )
@@ -31,6 +33,7 @@ SHOWN = (
     "representation, GP",
     "untrained, GP",
     "representation + statistics, GP",
+    "representation + statistics, block GP",
     "transfer",
     "supervised",
     "transfer from the other property",

@@ -60,7 +60,14 @@ def add(commands):
         metavar="N",
         help="label draws of the Site-Nets (default: %(default)s)",
     )
-    parser.add_argument("--epochs", type=number(int, 1), metavar="N", help="epochs of the Site-Nets (default: 50)")
+    parser.add_argument(
+        "--paper",
+        action="store_true",
+        help="train the Site-Nets with the settings of the paper, with weights of its encoder (--weights)",
+    )
+    parser.add_argument(
+        "--epochs", type=number(int, 1), metavar="N", help="epochs of the Site-Nets (default: 50, with --paper 200)"
+    )
     add_weights(parser)
     add_seed(parser, "models and draws")
     add_device(parser)
@@ -104,6 +111,13 @@ def run(args):
     return DONE
 
 
+def _network(args):
+    from .. import SiteNetRegressor
+
+    options = {"device": args.device} | ({} if args.epochs is None else {"max_epochs": args.epochs})
+    return SiteNetRegressor.paper(**options) if args.paper else SiteNetRegressor(**options)
+
+
 @contextlib.contextmanager
 def _named_options():
     try:
@@ -131,7 +145,7 @@ def _compare(task, embedder, args, work):
             train_sizes=args.labels,
             n_draws=args.draws,
             n_network_draws=args.network_draws,
-            network_params={"device": args.device} | ({} if args.epochs is None else {"max_epochs": args.epochs}),
+            network=_network(args),
             random_state=args.seed,
             results_file=work / f"{task}.jsonl",
             n_jobs=args.fit_jobs,

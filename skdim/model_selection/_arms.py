@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -92,11 +93,8 @@ def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=No
         options = {"random_state": random_state, "device": device, "verbose": verbose}
         if max_epochs is not None:
             options["max_epochs"] = max_epochs
-        if embedder is not None:
-            options |= {each: getattr(embedder, each) for each in _SHARED}
-        if name == "transfer":
-            options["pretrained"] = FrozenEstimator(embedder)
-        return SiteNetRegressor(**options)
+        network = SiteNetRegressor(**options)
+        return network if embedder is None else like_encoder(network, embedder, pretrained=name == "transfer")
     if name == "composition":
         features, head = CompositionStatistics(), head or "trees"
     elif name == "structure":
@@ -106,6 +104,12 @@ def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=No
     else:
         features = FrozenEstimator(untrained_copy(embedder, random_state))
     return make_pipeline(features, *head_steps(head or "gp", len(features.get_feature_names_out()), random_state))
+
+
+def like_encoder(network, embedder, pretrained):
+    """Clone a network with the encoder settings of a fitted embedder, to start from it if ``pretrained``."""
+    settings = {each: getattr(embedder, each) for each in _SHARED}
+    return clone(network).set_params(**settings, pretrained=FrozenEstimator(embedder) if pretrained else None)
 
 
 def untrained_copy(embedder, random_state=None):

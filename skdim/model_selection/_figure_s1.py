@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ._arms import make_arm
+from .._regressor.regressor import SiteNetRegressor
+from ._arms import like_encoder, make_arm
 from ._compared_rows import compared_rows
 from ._label_draws import TRAIN_SIZES, checked_sizes, entropy_of
 from ._label_efficiency import label_efficiency
@@ -24,7 +25,7 @@ def figure_s1(
     train_sizes=None,
     n_draws=100,
     n_network_draws=12,
-    network_params=None,
+    network=None,
     random_state=0,
     results_file=None,
     n_jobs=None,
@@ -57,8 +58,9 @@ def figure_s1(
         Label draws of "representation" and "untrained"; a quarter of it from 1000 labels on, as in the paper.
     n_network_draws : int, default=12
         Label draws of the networks, which are the first of the others.
-    network_params : dict, default=None
-        Parameters of :class:`~skdim.SiteNetRegressor` to set for both networks, such as ``max_epochs``.
+    network : SiteNetRegressor, default=None
+        Settings of the two networks, such as ``SiteNetRegressor.paper()``, except those of the encoder, which are the
+        embedder's. None takes the defaults.
     random_state : int, default=0
         Seed of draws and models.
     results_file, n_jobs, verbose
@@ -86,15 +88,15 @@ def figure_s1(
 
     Examples
     --------
-    >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
+    >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
     >>> from skdim.datasets import make_crystals
     >>> from skdim.model_selection import figure_s1
     >>> structures, y = make_crystals(60, random_state=0)
     >>> X = SiteNetFeaturizer().fit_transform(structures)
     >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X[:40])
     >>> data = {"X_test": X[40:], "y_test": y[40:], "train_sizes": [10]}
-    >>> network = {"max_epochs": 1}
-    >>> table = figure_s1(embedder, X[:40], y[:40], **data, n_draws=4, n_network_draws=2, network_params=network)
+    >>> network = SiteNetRegressor(max_epochs=1)
+    >>> table = figure_s1(embedder, X[:40], y[:40], **data, n_draws=4, n_network_draws=2, network=network)
     >>> table["arm"].value_counts(sort=False).to_dict()
     {'representation': 4, 'untrained': 4, 'transfer': 2, 'supervised': 2}
     """
@@ -104,9 +106,8 @@ def figure_s1(
         train_sizes = [n for n in TRAIN_SIZES if n <= len(pool)] or TRAIN_SIZES[:1]
     sizes = checked_sizes(train_sizes, len(pool))
     models = {name: make_arm(name, embedder, head="mlp") for name in ("representation", "untrained")}
-    models |= {
-        name: make_arm(name, embedder).set_params(**(network_params or {})) for name in ("transfer", "supervised")
-    }
+    network = SiteNetRegressor() if network is None else network
+    models |= {name: like_encoder(network, embedder, name == "transfer") for name in ("transfer", "supervised")}
     by_size = {n: max(1, n_draws // 4) if n >= _FEWER_DRAWS else n_draws for n in sizes}
     # The matrices are small: several threads of BLAS only wait for each other.
     with threadpool_limits(1, user_api="blas"):

@@ -7,11 +7,11 @@ from pandas.testing import assert_frame_equal
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPRegressor
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.model_selection import figure_s1, formula_groups, label_efficiency, make_arm, read_results
 from tests.helpers.small_estimators import SMALL
 
-OPTIONS = {"train_sizes": [8, 12], "n_draws": 3, "n_network_draws": 2, "network_params": {"max_epochs": 1}}
+OPTIONS = {"train_sizes": [8, 12], "n_draws": 3, "n_network_draws": 2, "network": SiteNetRegressor(max_epochs=1)}
 COLUMNS = ["arm", "n_labels", "repeat", "mae"]
 
 
@@ -39,6 +39,19 @@ def test_models_are_those_of_the_paper(embedder, X, y, monkeypatch):
     assert transfer == supervised
     assert isinstance(models["supervised"], SiteNetRegressor)
     assert (supervised["hidden_layer_sizes"], supervised["freeze"], supervised["max_epochs"]) == ((64,), None, 1)
+
+
+def test_networks_may_have_the_settings_of_the_paper(X, y, monkeypatch):
+    models = {}
+    monkeypatch.setattr(
+        "skdim.model_selection._figure_s1.label_efficiency", lambda estimators, *_, **__: models.update(estimators)
+    )
+    X = X.with_site_features(PAPER_SITE_FEATURES)
+    embedder = DeepInfoMaxEmbedder.paper(max_epochs=0, random_state=0).fit(X)
+    paper = SiteNetRegressor.paper()
+    figure_s1(embedder, X, y, train_sizes=[8], network=paper)
+    assert models["supervised"].get_params() == paper.get_params(), "paper() has the encoder of the paper's embedder"
+    assert models["transfer"].set_params(pretrained=None).get_params() == paper.get_params()
 
 
 def test_errors_are_those_of_label_efficiency(embedder, X, y):
