@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .._crystals.crystals import Crystals
+from .._crystals.index import index_to_json
 from .._crystals.store import HEADER
 from .._shared.files import as_json, refuse_existing
 from .._shared.fingerprint import fingerprint
@@ -55,6 +56,8 @@ def featurize_to_disk(
         Memory-mapped.
     """
     index = index_of(source)
+    if index is not None:
+        index_to_json(index)  # raises an error now, not after all the work, if the index cannot be saved
     path, source = Path(path), open_source(source)
     work = path.parent / f".{path.name}.partial"
     if (path / HEADER).exists():

@@ -21,8 +21,9 @@ class KeepIndexMixin:
     """
 
     def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)  # where TransformerMixin wraps the method to return DataFrames
-        if "transform" in vars(cls):
+        super().__init_subclass__(**kwargs)
+        # After TransformerMixin has wrapped the method; with auto_wrap_output_keys=None, it never returns DataFrames.
+        if "transform" in vars(cls) and kwargs.get("auto_wrap_output_keys", True):
             setattr(cls, "transform", _keep_index(vars(cls)["transform"]))  # noqa: B010
 
 

@@ -147,6 +147,8 @@ def test_an_index_that_json_cannot_hold_is_an_error(index, structures, tmp_path)
     X.index = index
     with pytest.raises(TypeError, match=r"the index of the Crystals .* cannot be saved: convert it first"):
         X.save(tmp_path / "store")
+    with pytest.raises(TypeError, match="cannot be saved"):
+        SiteNetFeaturizer().transform_to_disk(pd.Series(structures[:2], index=index), tmp_path / "store")
     assert list(tmp_path.iterdir()) == []
 
 
