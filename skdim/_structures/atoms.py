@@ -1,4 +1,4 @@
-"""ASE Atoms -> pymatgen Structure."""
+"""Converts ASE Atoms to a pymatgen Structure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .build import check_n_sites
 from .errors import ReadError
 
 
-@np.errstate(invalid="ignore")  # what is not finite is found by the checks of structures
+@np.errstate(invalid="ignore")  # values that are not finite are found by the checks of structures
 def structure_of_atoms(atoms):
-    """Convert Atoms, with oxidation states and shared sites where they have them.
+    """Convert Atoms, including oxidation states and shared sites.
 
     Raises
     ------

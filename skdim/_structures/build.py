@@ -1,4 +1,4 @@
-"""A pymatgen Structure from numbers that a file gives."""
+"""Builds a pymatgen Structure from the numbers in a file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LABEL = re.compile(r"([A-Z][a-z]?)[\d+-]*")
 
 
 def check_n_sites(n):
-    """Refuse cells that are too large, before an object is made for each site."""
+    """Raise ReadError for cells with too many sites, before objects are created for them."""
     if n > MAX_SITES:
         raise ReadError(f"its cell has {n} sites, and no more than {MAX_SITES} are read: pass a smaller cell")
 
 
 def build_structure(lattice, species, coords, *, cartesian=False):
-    """Check the numbers and make a Structure of them.
+    """Build a Structure after checking the numbers.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def build_structure(lattice, species, coords, *, cartesian=False):
 
 
 def element_symbol(label):
-    """The element of a label such as "Na", "Na1" or "Na+"; of any other, as "CA1" may be, the label itself."""
+    """Return the element of a label such as "Na", "Na1" or "Na+"; other labels are returned unchanged."""
     match = _LABEL.fullmatch(label)
     return match[1] if match else label
 

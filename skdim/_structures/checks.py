@@ -1,4 +1,4 @@
-"""Checks of a structure, and what becomes of its shared and partly vacant sites."""
+"""Checks a structure and resolves its shared and partly vacant sites."""
 
 from __future__ import annotations
 

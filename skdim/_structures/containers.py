@@ -1,18 +1,18 @@
-"""Collections that a user may pass as X, taken apart into their rows."""
+"""The rows of the collections that can be passed as X."""
 
 import os
 
 import narwhals as nw
 import numpy as np
 
-#: What a row may be, for messages.
+#: Types of rows, for messages.
 ROWS = (
     "pymatgen Structures and entries, ASE Atoms, paths or texts of files (CIF, POSCAR, extended XYZ, XSF, RES, CSSR, "
     "JSON), and dicts (pymatgen, OPTIMADE, JARVIS, ASE)"
 )
 _ACCEPTED = (
     "Accepted: a list, a tuple, an object array of one column, a Series or a DataFrame of one column (pandas, polars, "
-    f"pyarrow), with rows that may be {ROWS}, in any mixture."
+    f"pyarrow), whose rows are {ROWS}, in any mixture."
 )
 
 
@@ -39,7 +39,7 @@ def as_rows(X):
     >>> as_rows(("NaCl.cif", "MgO.cif"))
     ['NaCl.cif', 'MgO.cif']
     """
-    # A Structure is a Sequence: neither numpy nor len() may look into X before its type is known, nor into its rows.
+    # A Structure is a Sequence: numpy and len() must not be used before the type of X is known, nor on its rows.
     if isinstance(X, list | tuple):
         rows = list(X)
     elif isinstance(X, np.ndarray):
@@ -75,7 +75,7 @@ def as_rows(X):
         if hasattr(X, "toarray"):
             raise TypeError(f"{name}: sparse data was passed, structures are required. {_ACCEPTED}")
         if hasattr(X, "with_site_features"):
-            raise TypeError(f"{name}, featurized already: pass the structures that it was made of. {_ACCEPTED}")
+            raise TypeError(f"{name}, which is featurized already: pass the original structures. {_ACCEPTED}")
         raise TypeError(f"{name}{'; make it a list first: list(X)' if hasattr(X, '__iter__') else ''}. {_ACCEPTED}")
     if not rows:
         raise ValueError(f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 is required.")

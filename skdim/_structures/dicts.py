@@ -16,13 +16,13 @@ KINDS = "pymatgen, OPTIMADE, JARVIS or ASE"
 
 
 def structures_in(value):
-    """Find the dicts of structures in what a JSON text or a dict contains.
+    """Find the dicts of structures in a dict, or in the content of a JSON text.
 
     Parameters
     ----------
     value : dict or list
-        A structure; an entry that holds one, as a ComputedStructureEntry does; an OPTIMADE response; an ASE database;
-        or a list of any of these.
+        A structure; an entry that contains one, such as a ComputedStructureEntry; an OPTIMADE response; an ASE
+        database; or a list of any of these.
 
     Yields
     ------
@@ -50,7 +50,7 @@ def _structures_in(value, depth):
 
 
 def reader_of(value):
-    """The function that reads a dict of this kind, or None if it is not known."""
+    """Return the function that reads a dict of this kind, or None if the kind is unknown."""
     for keys, reader in _READERS.items():
         if value.keys() >= keys:
             return reader
@@ -74,7 +74,7 @@ def structure_of_dict(value):
 def _from_pymatgen(value):
     """Read what Structure.as_dict() writes, without the properties of the structure and its sites.
 
-    pymatgen would make objects of them, of whatever class the dict names, and put them into the dict itself.
+    pymatgen would create objects of any class that the dict names.
     """
     from pymatgen.core import Structure
 
@@ -91,7 +91,7 @@ def _from_pymatgen(value):
 
 def _from_jarvis(value):
     if not isinstance(value.get("cartesian"), bool):
-        raise ReadError("the JARVIS dict must say with 'cartesian' (true or false) what its coords are")
+        raise ReadError("the JARVIS dict must state with 'cartesian' (true or false) what kind of coordinates it has")
     return build_structure(value["lattice_mat"], value["elements"], value["coords"], cartesian=value["cartesian"])
 
 
@@ -108,7 +108,7 @@ def _from_optimade(value):
 
 
 def _shares(species):
-    """Occupancies of a species of OPTIMADE; of an ordered site the symbol."""
+    """Occupancies of an OPTIMADE species, or the symbol if it is ordered."""
     symbols, concentrations = species["chemical_symbols"], species["concentration"]
     if len(symbols) != len(concentrations):
         raise ReadError(
@@ -141,7 +141,7 @@ def _array(value):
     return np.asarray(value)
 
 
-#: The keys that tell one kind from the others.
+#: Keys by which each kind is recognised.
 _READERS = {
     frozenset({"lattice", "sites"}): _from_pymatgen,
     frozenset({"lattice_mat", "coords", "elements"}): _from_jarvis,

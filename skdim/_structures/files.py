@@ -1,4 +1,4 @@
-"""Files and compressed contents, read in bounded memory; names that can be written."""
+"""Reads files, also compressed ones, in bounded memory; file names as valid text."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import IO, Any
 from .errors import ReadError, describe
 from .limits import MAX_SIZE
 
-#: How compressed content begins, and what opens it.
+#: Signatures of compressed content, and the functions that open it.
 _COMPRESSIONS: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
 _LONGEST_MAGIC = 6
-#: What reading raises; MemoryError if damaged content asks for a dictionary that is larger than the memory.
+#: Errors of reading; MemoryError if damaged content requests a dictionary larger than the memory.
 READ_ERRORS = (OSError, EOFError, ValueError, MemoryError, zlib.error, lzma.LZMAError)
 
 
 def decompressed(file: IO[bytes]) -> IO[bytes]:
-    """Open a seekable binary file through gzip, bz2 or xz if its content is compressed; else it is returned."""
+    """Open a seekable binary file with gzip, bz2 or xz if it is compressed; otherwise return it."""
     start = file.read(_LONGEST_MAGIC)
     file.seek(0)
     for magic, opener in _COMPRESSIONS.items():
@@ -66,7 +66,7 @@ def decode(content):
 
 
 def written_name(path):
-    """The name of a file as text that can be written: names that are not UTF-8 are read as Latin-1."""
+    """Return the name of a file as valid text: names that are not UTF-8 are decoded as Latin-1."""
     name = os.fspath(path)
     name = os.fsdecode(name) if isinstance(name, bytes) else name
     try:

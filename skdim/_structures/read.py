@@ -1,4 +1,4 @@
-"""One row of X -> an ordered pymatgen Structure, or an error that names the row."""
+"""Reads one row of X into an ordered pymatgen Structure; errors name the row."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def read_structure(raw, row, *, disordered="raise", oxidation_states=False, stri
 
 
 def name_of(raw):
-    """The name of the file that a row is the path of, None for any other row."""
+    """Return the path if a row is one, as text; None for other rows."""
     if isinstance(raw, os.PathLike) or (isinstance(raw, str) and not is_content(raw)):
         return written_name(raw)
     return None
@@ -109,7 +109,7 @@ def site_numbers(structure):
 
 
 def _load(raw, name):
-    """Open what is not in memory yet; returns it and notes on how it was read."""
+    """Read a row that is not in memory yet; return it, and warnings on how it was read."""
     if name is not None:
         return read_content(read_file(raw), "the file")
     if isinstance(raw, Unreadable):
@@ -120,7 +120,7 @@ def _load(raw, name):
 
 
 def _to_structure(raw, name, strict_cif):
-    """Convert by type, a Structure is returned as it is; and notes on how it was read."""
+    """Convert a row by its type; return the Structure, and warnings on how it was read."""
     from pymatgen.core import IMolecule, IStructure, Site, Structure
 
     if isinstance(raw, IStructure):

@@ -1,4 +1,4 @@
-"""Rows as they come out of files; they become structures only in the process that featurizes them."""
+"""Rows read from files that are not structures yet; they are parsed by the process that featurizes them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .errors import ReadError
 class FlatStructure(NamedTuple):
     """A structure as a row of flat numbers.
 
-    ``lattice`` (9,), row-major, in angstrom; ``species`` (n,) atomic numbers; ``frac_coords`` (3 n,). None where
-    the table has none.
+    ``lattice`` (9,), row-major, in angstrom; ``species`` (n,) atomic numbers; ``frac_coords`` (3 n,). None for
+    missing cells.
     """
 
     lattice: np.ndarray | None

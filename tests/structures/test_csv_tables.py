@@ -1,4 +1,4 @@
-"""CSV tables of texts: what fits the header is read as it stands, and nothing else is read at all."""
+"""CSV tables: rows that fit the header are read unchanged, others are errors."""
 
 import csv
 import tracemalloc
@@ -18,7 +18,7 @@ def rows(path, content, names=("b",)):
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_cells_come_back_as_they_were_written(tmp_path, newline, encoding):
+def test_cells_are_read_as_they_were_written(tmp_path, newline, encoding):
     path = tmp_path / "a.csv"
     with path.open("w", newline="", encoding=encoding) as file:
         writer = csv.writer(file, lineterminator=newline)
@@ -28,7 +28,7 @@ def test_cells_come_back_as_they_were_written(tmp_path, newline, encoding):
     assert list(csv_rows(path, ["b", "b"])) == [[cell, cell] for cell in CELLS]
 
 
-def test_empty_lines_are_no_rows(tmp_path):
+def test_empty_lines_are_ignored(tmp_path):
     assert rows(tmp_path / "a.csv", b'\nb\n\n1\n\n""\n\n') == [["1"], [""]]
 
 
@@ -45,15 +45,15 @@ def test_empty_lines_are_no_rows(tmp_path):
         (b"a,b,b\n1,2,3\n", "has 2 columns 'b': rename all but one"),
     ],
 )
-def test_what_is_no_table(tmp_path, content, message):
+def test_invalid_tables_are_errors(tmp_path, content, message):
     with pytest.raises(ValueError, match=message) as error:
         rows(tmp_path / "a.csv", content)
     assert "a.csv" in str(error.value)
 
 
 @pytest.mark.parametrize("line", [b"x", b'"x",', b'"\n",', b'a,"', b'","\n'])
-def test_a_row_without_end(tmp_path, monkeypatch, line):
-    """Whether of one cell or of many, of one line or of many: its memory has a bound."""
+def test_the_length_of_a_row_is_limited(tmp_path, monkeypatch, line):
+    """Its memory is bounded, whether it has one cell or many, one line or many."""
     monkeypatch.setattr(_csv, "MAX_ROW", 10_000)
     path = tmp_path / "a.csv"
     path.write_bytes(b'a,b\n1,2\n"' + line * (2_000_000 // len(line)))
@@ -67,8 +67,8 @@ def test_a_row_without_end(tmp_path, monkeypatch, line):
     assert peak < 3_000_000
 
 
-def test_a_table_of_a_gigabyte_that_is_none(tmp_path):
-    """A hole of zeros behind the header: refused once a row is larger than any CIF."""
+def test_a_file_of_a_gigabyte_is_refused_early(tmp_path):
+    """A sparse file of zeros after the header is refused once a row is larger than any CIF."""
     path = tmp_path / "big.csv"
     with path.open("wb") as file:
         file.write(b"cif\n")

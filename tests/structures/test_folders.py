@@ -1,4 +1,4 @@
-"""Folders and archives: what is read from them, under which names, and what the summary says of the rest."""
+"""Folders and archives: which files are read, their names, and the summary of skipped files."""
 
 import bz2
 import gzip
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 
 def read(path):
-    """Names and rows of a source, and what it warns of."""
+    """Names and rows of a source, and its warning."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         rows = list(open_source(path).read())
@@ -75,7 +75,7 @@ def zip_of(members):
 
 
 def test_every_format_in_a_folder(contents, folder):
-    """By content: also files without an ending, and compressed ones."""
+    """By content: also files without a suffix, and compressed ones."""
     for k, (name, content) in enumerate(contents.items()):
         (folder / f"{k:02}").mkdir()
         compress = (bytes, gzip.compress, bz2.compress, lzma.compress)[k % 4]
@@ -102,7 +102,7 @@ def test_every_crystal_of_a_file_is_a_row(name, folder, tmp_path):
 
 
 def test_a_trajectory_that_is_cut_off(folder, tmp_path):
-    """What is whole is read; the rest is a row that fails."""
+    """Complete frames are read; the rest is a row that fails."""
     whole = trajectories(sample(), sample(), tmp_path)["a.extxyz"]
     (folder / "a.extxyz").write_bytes(whole[:-90])
     X = SiteNetFeaturizer(on_error="warn")
@@ -129,9 +129,9 @@ def test_what_is_skipped_is_counted_and_named(contents, folder):
         "1 hidden (hidden: .hidden.cif)",
         "1 hidden folder (hidden: .ipynb_checkpoints)",
         "2 .txt (unknown format: more.txt, notes.txt)",
-        "1 .csv (a table or database in a folder: pass it by itself: labels.csv)",
+        "1 .csv (a table or database: pass it separately: labels.csv)",
         "1 .json (the JSON has no structure of pymatgen, OPTIMADE, JARVIS or ASE: config.json)",
-        "1 without an ending (unknown format: _hidden)",
+        "1 without a suffix (unknown format: _hidden)",
     ):
         assert part in warned
 
@@ -161,7 +161,7 @@ def test_links_are_followed_once(contents, folder, tmp_path):
     (outside / "back").symlink_to(tmp_path)
     names, _, warned = read(folder)
     assert names == ["a.cif", "file.cif", "again/p.cif", "linked/o.cif", "sub/b.cif"]
-    assert "2 link (a link to what is read already: inside, round)" in warned
+    assert "2 link (a link to a file or folder that is read already: inside, round)" in warned
     assert "linked/deep" in warned
 
 
@@ -191,7 +191,7 @@ def test_tar_archives(mode, contents, folder):
     assert names == ["more/a.cif", "POSCAR", "b.json.gz", "../../c.cif"]
     assert formulas(raws) == [sample().reduced_formula] * 4
     assert warned.startswith("3 of 7 files in the archive all.tar were not read: ")
-    assert "1 archive (an archive in an archive: unpack it: inner.zip)" in warned
+    assert "1 archive (a nested archive: extract it: inner.zip)" in warned
     assert read(folder)[0] == [f"all.tar/{name}" for name in names]
     assert sorted(file.name for file in folder.iterdir()) == ["all.tar"]
 
@@ -227,11 +227,11 @@ def test_what_a_file_inflates_to_is_bounded(compress, contents, folder):
     assert "more than 64 million characters" in raws[0].reason
 
 
-def test_large_files_of_no_format_are_not_read(folder, monkeypatch):
+def test_large_files_of_unknown_formats_are_not_read(folder, monkeypatch):
     """Only their beginning."""
     with (folder / "WAVECAR").open("wb") as file:
         file.truncate(2**40)  # a hole, which takes no room
-    assert "1 without an ending (unknown format: WAVECAR)" in read(folder)[2]
+    assert "1 without a suffix (unknown format: WAVECAR)" in read(folder)[2]
 
 
 def test_members_of_tar_archives_are_read_forward_only(contents, folder, monkeypatch):
@@ -246,7 +246,7 @@ def test_members_of_tar_archives_are_read_forward_only(contents, folder, monkeyp
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are bytes on POSIX only")
 def test_names_in_latin_1(contents, folder, tmp_path):
-    """They are read as such, so that every table with them is UTF-8."""
+    """They are decoded, so that tables with them are UTF-8."""
     with open(os.fsencode(folder) + b"/caf\xe9.cif", "wb") as file:
         file.write(contents["a.cif"])
     with open(os.fsencode(folder) + b"/d\xe9f.cif", "wb") as file:
@@ -271,7 +271,7 @@ def test_several_sources_of_many_kinds(contents, folder, tmp_path):
     assert names == [f"{base}/one.xyz", f"{base}/all.zip/x.cif", f"{base}/data/b.cif"]
 
 
-def test_tables_and_databases_are_known_by_their_content(contents, tmp_path):
+def test_tables_are_recognised_by_their_content(contents, tmp_path):
     pd.DataFrame({"id": ["a"], "cif": [contents["a.cif"].decode()]}).to_parquet(tmp_path / "table")
     assert read(tmp_path / "table")[0] == ["a"]
     put(tmp_path, notes__md=b"# no crystal\n")

@@ -1,4 +1,4 @@
-"""Every format is recognised by its content and gives the crystal that was written; what it leaves open is refused."""
+"""Every format is recognised by its content and gives the crystal that was written; ambiguous files are errors."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from pymatgen.io.xcrysden import XSF
 
 from skdim import SiteNetFeaturizer
 from skdim._structures.errors import StructureError
-from skdim._structures.formats.detect import format_of, has_known_name, without_ending
+from skdim._structures.formats.detect import format_of, has_known_name, without_suffix
 from skdim._structures.read import read_structure, site_numbers
 from skdim._structures.source_rows import Text
 
@@ -75,7 +75,7 @@ def test_all_files_are_tried(contents, pairs):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_gives_its_crystal(name, contents, tmp_path):
+def test_each_format_gives_the_crystal(name, contents, tmp_path):
     """As a path, whatever the name, and as a text."""
     for path in (tmp_path / name, tmp_path / "unnamed"):
         path.write_bytes(contents[name])
@@ -167,7 +167,7 @@ def test_the_texts_below_are_read_as_they_are():
         (CSSR.replace("= 1 P 1", "= 2 P -1"), "the CSSR file has symmetry"),
         (CSSR.replace("2 0\n", "3 0\n"), "the CSSR file says 3 atoms and has 2"),
         (CSSR.replace("Cs", "CA1"), "'CA1' is not an element"),
-        ("{\n", "begins like JSON and is none"),
+        ("{\n", "the text is not valid JSON"),
         ('{"a": 1}', "the JSON has no structure of pymatgen, OPTIMADE, JARVIS or ASE"),
         ("[1, 2]\n", "the JSON has no structure"),
         ("Some notes\non crystals\n", "the text is in none of the formats that are read: CIF, POSCAR"),
@@ -217,7 +217,7 @@ def test_optimade_with_shared_and_vacant_sites():
 def test_jarvis_without_the_kind_of_its_coordinates_is_refused():
     value = jarvis(sample())
     del value["cartesian"]
-    with pytest.raises(StructureError, match="must say with 'cartesian'"):
+    with pytest.raises(StructureError, match="must state with 'cartesian'"):
         read_structure(value, 0)
 
 
@@ -246,11 +246,11 @@ def test_json_of_properties_makes_no_objects(contents):
     assert "antigravity" not in sys.modules
 
 
-def test_formats_are_told_apart(contents):
+def test_formats_are_recognised(contents):
     kinds = {name: format_of(content.decode()) for name, content in contents.items() if name != "a.traj"}
     expected = {"a.cif": "CIF", "POSCAR": "POSCAR", "a.xyz": "XYZ", "b.xsf": "XSF", "b.res": "RES", "a.cssr": "CSSR"}
     assert {name: kinds[name].name for name in expected} == expected
-    for text in ("", "\n\n", "a,b\n1,2\n", "# notes\n", "data_dir = 3\nx = 1\n", "5\nfive lines\n", "\x00\x01"):
+    for text in ("", "\n\n", "a,b\n1,2\n", "# notes\n", "data_dir = 3\nx = 1\n", "5\nfive lines\n", "x y z\n0 0 0\n1 1 1\n2 2 2\n3 3 3\n4.5 4 4\n5 5 5\n", "\x00\x01"):
         assert format_of(text) is None, text
 
 
@@ -271,10 +271,10 @@ def test_formats_are_told_apart(contents):
 )
 def test_names_of_files(name, known, bare):
     assert has_known_name(name) == known
-    assert without_ending(name) == bare
+    assert without_suffix(name) == bare
 
 
-def test_without_ase_the_extra_is_named(contents, tmp_path, monkeypatch):
+def test_missing_ase_is_named(contents, tmp_path, monkeypatch):
     (tmp_path / "a.xyz").write_bytes(contents["a.xyz"])
     (tmp_path / "a.traj").write_bytes(contents["a.traj"])
     monkeypatch.setitem(sys.modules, "ase", None)

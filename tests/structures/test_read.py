@@ -1,4 +1,4 @@
-"""Everything a user may hold goes in unchanged; everything that cannot be read says which row, and why."""
+"""Rows of all types are read unchanged; errors name the row and the reason."""
 
 import copy
 import gzip
@@ -33,7 +33,7 @@ from ase.build import bulk, fcc111
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_containers_give_the_very_objects(n):
+def test_containers_return_the_same_objects(n):
     structures = [pair() for _ in range(n)]
     array = np.empty(n, dtype=object)
     for i, structure in enumerate(structures):
@@ -63,7 +63,7 @@ def test_containers_of_file_names(make):
         assert all(isinstance(row, str) for row in rows)
 
 
-def test_mixed_rows_are_left_alone():
+def test_rows_of_mixed_types_are_unchanged():
     mixed = [pair(), "a.cif", None, bulk("Cu"), pair().as_dict(), float("nan"), Path("b.cif")]
     assert all(a is b for a, b in zip(as_rows(mixed), mixed, strict=True))
     assert all(a is b for a, b in zip(as_rows(pd.Series(mixed, dtype=object)), mixed, strict=True))
@@ -90,7 +90,7 @@ def test_mixed_rows_are_left_alone():
         (scipy.sparse.csr_matrix(np.eye(3)), TypeError, "sparse data was passed"),
         ((s for s in [pair()]), TypeError, r"X is a generator; make it a list first: list\(X\)"),
         (iter([pair()]), TypeError, "make it a list first"),
-        (SiteNetFeaturizer().transform([pair()]), TypeError, "X is a Crystals, featurized already: pass the"),
+        (SiteNetFeaturizer().transform([pair()]), TypeError, "X is a Crystals, which is featurized already: pass the"),
         (None, TypeError, "X is a NoneType. Accepted: a list"),
         (3, TypeError, "X is a int. Accepted"),
         ([], ValueError, r"0 sample\(s\) \(shape=\(0,\)\) while a minimum of 1 is required"),
@@ -101,7 +101,7 @@ def test_mixed_rows_are_left_alone():
         (pd.DataFrame({"s": pd.Series([], dtype=object)}), ValueError, "minimum of 1 is required"),
     ],
 )
-def test_bad_containers(X, error, match):
+def test_other_containers_are_errors(X, error, match):
     with pytest.raises(error, match=match):
         as_rows(X)
 
@@ -119,7 +119,7 @@ def test_other_libraries_are_imported_only_when_needed():
 # Rows that can be read
 
 
-def test_plain_structure_is_returned_as_it_is():
+def test_an_ordered_structure_is_returned_unchanged():
     structure = pair("Cs+", "Cl-")
     assert read_structure(structure, 0) is structure
 
@@ -204,7 +204,7 @@ def test_isotopes_count_as_hydrogen(isotope):
     assert sorted_numbers(read_structure(cif_of(structure).replace("  H  H0", "  D  D0"), 0)) == [1, 8]
 
 
-def test_left_handed_and_skewed_cells_are_fine():
+def test_left_handed_and_skewed_cells_are_read():
     for matrix in [np.diag([3.0, 3.0, -3.0]), [[3.0, 0, 0], [30.0, 3.0, 0], [0, 30.0, 3.0]]]:
         structure = Structure(matrix, ["Cu"], [[0, 0, 0]])
         assert read_structure(structure, 0) is structure
@@ -227,17 +227,17 @@ def test_majority_keeps_every_site_and_breaks_ties_by_atomic_number():
     np.testing.assert_allclose(read.frac_coords, structure.frac_coords)
 
 
-def test_a_vacancy_is_disorder():
+def test_a_vacancy_counts_as_disorder():
     with pytest.raises(StructureError, match=r"row 0 \(.*\): site 1 is disordered or partly vacant \(Cl 0\.8\)"):
         read_structure(pair("Na", {"Cl": 0.8}), 0)
 
 
-def test_rounded_occupancies_are_whole():
+def test_occupancies_close_to_one_are_rounded():
     read = read_structure(pair("Na", {"Cl": 0.9995}), 0)
     assert read.is_ordered
 
 
-def test_disorder_in_ase_atoms_is_seen(tmp_path):
+def test_disorder_in_ase_atoms_is_detected(tmp_path):
     # ase.io gives the majority species and keeps the truth in info.
     path = tmp_path / "mixed.cif"
     path.write_text(cif_of(pair({"Na": 0.6, "K": 0.4}, "Cl")))
@@ -249,7 +249,7 @@ def test_disorder_in_ase_atoms_is_seen(tmp_path):
     np.testing.assert_array_equal(site_numbers(read_structure(atoms, 0)), [55, 17])
 
 
-def test_unknown_way_with_disorder():
+def test_unknown_value_of_disordered():
     with pytest.raises(ValueError, match="disordered must be 'raise' or 'majority', got 'drop'"):
         read_structure(pair(), 0, disordered="drop")
 
@@ -258,7 +258,7 @@ def test_unknown_way_with_disorder():
 
 
 def text_coordinates():
-    """What some releases of pymatgen make of a dict with texts for coordinates."""
+    """The result of some pymatgen releases for a dict whose coordinates are strings."""
     structure = pair()
     structure[1]._frac_coords = np.array([0.5, "x", {}], dtype=object)
     return structure
@@ -363,14 +363,14 @@ def test_formula_of_never_raises():
         assert formula_of(raw) is None
 
 
-def test_all_elements_up_to_the_last_are_read():
+def test_all_elements_up_to_lawrencium_are_read():
     for z in range(1, 104):
         structure = pair(Element.from_Z(z), "O", 5.0)
         assert read_structure(structure, z) is structure
 
 
 def test_many_atoms_under_the_operations_of_a_named_group():
-    """A CIF that names its space group and lists no operations has all of those that the name stands for."""
+    """Without a list of operations, those of the named space group count."""
     coords = np.random.default_rng(0).uniform(size=(800, 3))
     structure = Structure(Lattice.cubic(60), ["Na"] * 800, coords)
     text = cif_of(structure)

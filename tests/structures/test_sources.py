@@ -1,4 +1,4 @@
-"""Structures in bulk: what tables, folders, archives, databases and iterators hold."""
+"""Sources of many rows: tables, folders, archives, databases and iterators."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ def assert_rows(raws, expected):
 
 
 def reason(raw):
-    """Why a row cannot be used."""
+    """The reason why a row fails."""
     X = SiteNetFeaturizer(on_error="warn")._parts([raw])[0]
     return X[1][0].reason
 
@@ -82,7 +82,7 @@ def test_tables_of_whole_structures(structures, X, tmp_path):
     assert "the structure is missing" in reason(raws[5])
 
 
-def test_columns_of_one_name(structures, tmp_path):
+def test_duplicate_columns_are_an_error(structures, tmp_path):
     path = tmp_path / "a.parquet"
     cif = structures[0].to(fmt="cif")
     for name, cells in (("cif", cif), ("id", "x")):
@@ -98,7 +98,7 @@ def test_a_table_is_read_in_batches(structures, X, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [pa.large_list(pa.float32()), pa.list_(pa.float64(), 9)])
-def test_other_kinds_of_lists(kind, structures, X, tmp_path):
+def test_all_types_of_lists_are_read(kind, structures, X, tmp_path):
     table = pa.Table.from_pandas(table_of(structures[:5]))
     table = table.set_column(0, "lattice", table["lattice"].cast(kind))
     pq.write_table(table, tmp_path / "a.parquet")
@@ -114,7 +114,7 @@ def test_other_kinds_of_lists(kind, structures, X, tmp_path):
         ("lattice", None, "the structure is missing"),
     ],
 )
-def test_wrong_rows_of_a_table_fail_alone(column, value, match, structures, tmp_path):
+def test_an_invalid_row_of_a_table_fails_alone(column, value, match, structures, tmp_path):
     table = table_of(structures[:3])
     table.at[1, column] = value
     table.to_parquet(tmp_path / "a.parquet")
@@ -124,22 +124,22 @@ def test_wrong_rows_of_a_table_fail_alone(column, value, match, structures, tmp_
 
 
 @pytest.mark.parametrize("number", [0, 119, 8.5])
-def test_wrong_elements(number, structures):
+def test_invalid_atomic_numbers_fail(number, structures):
     wrong = flat(structures[0])._replace(species=np.full(len(structures[0]), number))
     assert "species must be atomic numbers" in reason(wrong)
 
 
-def test_texts_that_are_no_structures(tmp_path):
+def test_texts_without_structures_fail(tmp_path):
     secret = tmp_path / "secret.cif"
     secret.write_text("data_x")
     for text in (str(secret), "", "no crystal"):
         assert "in none of the formats" in reason(Text(text)), "a text is never taken for the name of a file"
-    assert "begins like JSON and is none" in reason(Text("{"))
-    assert "begins like JSON and is none" in reason(Text('{"a":' * 100_000))
+    assert "the text is not valid JSON" in reason(Text("{"))
+    assert "the text is not valid JSON" in reason(Text('{"a":' * 100_000))
     assert "cannot be read as JSON" in reason(Text('{"sites": 3, "lattice": 4}'))
 
 
-def test_json_names_no_classes(structures):
+def test_json_creates_no_objects(structures):
     content = structures[0].as_dict()
     content["sites"][0]["properties"] = content["properties"] = {"a": {"@module": "antigravity", "@class": "x"}}
     structure = SiteNetFeaturizer()._parts([Text(json.dumps(content))])
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_opened(tmp_path):
 
 
 def test_a_folder_that_cannot_be_listed(structures, tmp_path, monkeypatch):
-    """Its files would be missing, and nobody would know."""
+    """An error, since its files would be missing silently."""
     for name in ("a.cif", "closed/b.cif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(structures[0].to(fmt="cif"))
@@ -216,8 +216,8 @@ def test_a_folder_that_cannot_be_listed(structures, tmp_path, monkeypatch):
         read(tmp_path)
 
 
-def test_names_in_capitals(structures, tmp_path):
-    """As some systems write them."""
+def test_suffixes_in_upper_case(structures, tmp_path):
+    """Some systems write them in this way."""
     (tmp_path / "A.CSV").write_text("id,cif\n")
     with zipfile.ZipFile(tmp_path / "A.ZIP", "w") as archive:
         archive.writestr("A.CIF", structures[0].to(fmt="cif"))
@@ -242,7 +242,7 @@ def test_an_archive(structures, X, tmp_path):
     assert list(tmp_path.iterdir()) == [path], "nothing is extracted"
 
 
-def test_a_member_that_inflates(structures, tmp_path):
+def test_the_size_of_members_is_limited(structures, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("bomb.cif", "w") as member:
             for _ in range(65):
@@ -290,8 +290,8 @@ def test_an_ase_database(tmp_path, monkeypatch):
         read(tmp_path / "a.db")
 
 
-def test_databases_of_others_are_left_as_they_are(tmp_path):
-    """ase would make its tables in them."""
+def test_databases_of_other_programs_are_unchanged(tmp_path):
+    """ase would create its tables in them."""
     path = tmp_path / "a.db"
     with contextlib.closing(sqlite3.connect(path)) as tables, tables:
         tables.execute("CREATE TABLE mine (x INT)")
@@ -303,7 +303,7 @@ def test_databases_of_others_are_left_as_they_are(tmp_path):
 
 
 def test_a_damaged_database(tmp_path):
-    """Rows that hold other values than ase writes fail alone, where it can read the others."""
+    """Rows with invalid values fail alone if ase can read the others."""
     path = tmp_path / "a.db"
     with connect(path) as database:
         for _ in range(3):
@@ -324,7 +324,7 @@ def test_a_damaged_database(tmp_path):
 @pytest.mark.parametrize(
     ("name", "module", "extra"), [("a.parquet", "pyarrow.lib", "parquet"), ("a.db", "ase.db", "ase")]
 )
-def test_without_a_reader_the_extra_is_named(name, module, extra, tmp_path, monkeypatch):
+def test_missing_packages_are_named(name, module, extra, tmp_path, monkeypatch):
     (tmp_path / name).write_text("x")
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf'need {module[:3]}.*: pip install "skdim-crystals\[{extra}\]"'):
@@ -339,7 +339,7 @@ def test_collections_and_iterators(structures, X):
     assert open_source(source) is source
 
 
-def test_a_member_without_a_name(structures, tmp_path):
+def test_members_without_a_name_are_ignored(structures, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(zipfile.ZipInfo(""), "nothing")
         archive.writestr("folder.cif/", "")
@@ -347,7 +347,7 @@ def test_a_member_without_a_name(structures, tmp_path):
     assert read(tmp_path / "a.zip")[1] == ["a.cif"]
 
 
-def test_what_is_no_source(structures, tmp_path):
+def test_other_sources_are_errors(structures, tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         open_source(tmp_path / "nowhere")
     for name, match in (

@@ -1,4 +1,4 @@
-"""Contents of files -> structures, or the rows that they hold."""
+"""Reads the contents of files, or splits them into rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_text(text, name, *, strict_cif=False):
     -------
     structure : Structure
     notes : list of str
-        What a user should know of how it was read.
+        Warnings on how it was read.
 
     Raises
     ------
@@ -73,17 +73,17 @@ def read_content(content, name):
 
 
 def split_content(content):
-    """The rows that a file's content holds, one for each crystal.
+    """Split the content of a file into rows, one for each crystal.
 
     Yields
     ------
     Text, Atoms or Unreadable
-        Unreadable where the content is damaged; what comes before it is kept.
+        Unreadable if the rest of the content is damaged; rows before it are kept.
 
     Raises
     ------
     ReadError
-        If it is of no known format, before anything is yielded.
+        If the format is unknown; raised before the first row.
     """
     if is_trajectory(content):
         return _with_errors(split_trajectory, content)
@@ -91,7 +91,7 @@ def split_content(content):
     kind = format_of(text)
     if kind is None:
         raise ReadError(f"it is in none of the formats that are read: {NAMES}")
-    if kind.name == "JSON":  # of which most is about other things
+    if kind.name == "JSON":  # most JSON files are not of structures: an error says so before the first row
         return map(Text, kind.split(text))
     return _with_errors(lambda text: map(Text, kind.split(text)), text)
 

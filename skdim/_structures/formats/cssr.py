@@ -22,7 +22,7 @@ def read_cssr(text):
     Raises
     ------
     ReadError
-        Also if it has symmetry, or another number of atoms than it says.
+        Also if it has symmetry, or its number of atoms is not the one it states.
     """
     from pymatgen.core import Lattice
 

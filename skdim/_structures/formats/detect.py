@@ -1,4 +1,4 @@
-"""Which format a text is in."""
+"""Detects the format of a text, and file names that are typical of structures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = "CIF, POSCAR, XDATCAR, extended XYZ, XSF, RES, CSSR, and JSON of pymatge
 _FILE_NAME = re.compile(
     r"(?i)(.*\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj)|(.*[._-])?(POSCAR|CONTCAR|XDATCAR)([._-].*)?)"
 )
-_ENDING = re.compile(r"(?i)(?<=.)\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj|json)$")
+_SUFFIX = re.compile(r"(?i)(?<=.)\.(m?cif|vasp|poscar|(ext)?xyz|a?xsf|res|cssr|traj|json)$")
 _COMPRESSED = re.compile(r"(?i)\.(gz|bz2|xz)$")
 _BLOCK = re.compile(r"(?im)^[ \t]*data_")
 _DATA_BLOCK = re.compile(r"(?im)^[ \t]*data_\S*[ \t]*(#.*)?$")
@@ -34,11 +34,11 @@ class Format(NamedTuple):
     ----------
     name : str
     recognises : callable
-        Whether a text begins as those of this format do.
+        Whether the beginning of a text is in this format.
     split : callable
-        Gives a text for each crystal.
+        Splits a text into one for each crystal.
     read : callable or None
-        Makes a Structure of the text of one crystal; None for CIF, which has more to say.
+        Reads the text of one crystal into a Structure; None for CIF, whose reader also returns warnings.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Format(NamedTuple):
 
 
 def is_cif(text):
-    """Whether it has the line of a data block, or such a block and a cell anywhere."""
+    """Whether a text has the heading of a data block on a line of its own, or a data block and a cell."""
     return bool(_DATA_BLOCK.search(text)) or looks_like_cif(text)
 
 
@@ -57,7 +57,7 @@ def _whole(text):
 
 
 def _split_cif(text):
-    # Most files have one block, and whoever reads it finds out whether there is a crystal in it.
+    # A single block is not parsed here, but by the process that reads it.
     return [text] if len(_BLOCK.findall(text)) < 2 else split_cif(text, "the CIF text")
 
 
@@ -75,23 +75,23 @@ _FORMATS = (
 
 
 def format_of(text):
-    """The format of a text, or None; its beginning is enough."""
+    """Return the format of a text, of which the beginning is enough, or None."""
     head = text[:HEAD]
     return next((one for one in _FORMATS if one.recognises(head)), None)
 
 
 def has_known_name(name):
-    """Whether files of such a name hold crystals, whatever is in this one."""
+    """Whether a file name is typical of structures."""
     return bool(_FILE_NAME.fullmatch(_COMPRESSED.sub("", PurePath(name).name)))
 
 
-def without_ending(name):
-    """The name of a file without the ending of its format, and without that of its compression; the number stays."""
+def without_suffix(name):
+    """Remove the suffixes of formats and compression from a name; the number after "#" is kept."""
     file, mark, number = name.rpartition("#")
     if not (mark and number.isdecimal()):
         file, mark, number = name, "", ""
     bare = _COMPRESSED.sub("", file)
-    return _ENDING.sub("", bare) + mark + number
+    return _SUFFIX.sub("", bare) + mark + number
 
 
 def is_content(text):

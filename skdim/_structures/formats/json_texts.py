@@ -9,7 +9,7 @@ from ..errors import ReadError
 
 
 def is_json(text):
-    """Whether it begins like a JSON object or list."""
+    """Whether a text begins with a JSON object or list."""
     return text.lstrip()[:1] in ("{", "[")
 
 
@@ -46,4 +46,4 @@ def _load(text):
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ReadError(f"the text begins like JSON and is none ({error})") from error
+        raise ReadError(f"the text is not valid JSON ({error})") from error

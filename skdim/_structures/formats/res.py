@@ -27,7 +27,7 @@ def read_res(text):
     Raises
     ------
     ReadError
-        Also if the file has symmetry, or partly occupied sites, which no rule of AIRSS describes.
+        Also if the file has symmetry or partly occupied sites.
     """
     from pymatgen.core import Lattice
 

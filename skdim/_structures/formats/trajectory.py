@@ -10,7 +10,7 @@ _MAGIC = (b"- of UlmASE-Trajectory", b"AFFormatASE-Trajectory")
 
 
 def is_trajectory(content):
-    """Whether the bytes begin as ASE begins them."""
+    """Whether the content begins with the signature of ASE trajectories."""
     return content.startswith(_MAGIC)
 
 

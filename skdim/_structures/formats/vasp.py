@@ -11,15 +11,17 @@ _N_HEADER = 7
 
 
 def is_poscar(text):
-    """Whether the second line is a scale, and three lines of three numbers follow."""
+    """Whether the lines 2 to 6 are a scale, three vectors, and symbols or numbers of atoms."""
     lines = text.split("\n", 6)
     if len(lines) < 7 or len(lines[1].split()) not in (1, 3) or not _floats(lines[1]):
+        return False
+    if not (_counts(lines[5]) or lines[5].strip()[:1].isalpha()):
         return False
     return all(len(line.split()) >= 3 and _floats(" ".join(line.split()[:3])) for line in lines[2:5])
 
 
 def is_xdatcar(text):
-    """Whether a POSCAR's header is followed by configurations with numbers."""
+    """Whether the header of a POSCAR is followed by a numbered configuration."""
     return is_poscar(text) and "configuration=" in "\n".join(text.split("\n", 9)[5:9])
 
 
@@ -43,12 +45,12 @@ def split_xdatcar(text):
 
 
 def read_poscar(text):
-    """Read a POSCAR with pymatgen, after a check of what that would guess.
+    """Read a POSCAR with pymatgen, which would guess elements that are not named.
 
     Raises
     ------
     ReadError
-        If it names no elements, as those of VASP 4 do not, or another number of elements than of counts.
+        If the elements are not named (VASP 4), or their number is not that of the counts.
     """
     from pymatgen.io.vasp import Poscar
 

@@ -13,7 +13,7 @@ _SECTION = re.compile(r"(PRIMVEC|CONVVEC|PRIMCOORD|CONVCOORD|ATOMS|BEGIN_\w+)\b"
 
 
 def is_xsf(text):
-    """Whether the first line that is not a comment is one of the words that an XSF file begins with."""
+    """Whether the first line that is not a comment begins with a keyword of XSF."""
     for line in itertools.islice(_lines(text), 1):
         return line.split()[0] in _KINDS
     return False

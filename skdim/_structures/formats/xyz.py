@@ -1,4 +1,4 @@
-"""Extended XYZ files, which have a cell; one after the other they are a trajectory. Read with ASE."""
+"""Extended XYZ: files with a cell, and trajectories of them, read with ASE."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_xyz(text):
     Raises
     ------
     ReadError
-        If it has no cell, or fewer atoms than it says.
+        If it has no cell, or fewer atoms than its first line says.
     """
     lines = text.splitlines()
     n = int(lines[0])

@@ -1,4 +1,4 @@
 """Sources of many rows: folders, archives, tables, databases and collections.
 
-:func:`open_source.open_source` finds out what a path or an object is; the other modules each read one kind.
+:func:`open_source.open_source` detects the kind of a path or an object; each of the other modules reads one kind.
 """

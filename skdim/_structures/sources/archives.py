@@ -1,4 +1,4 @@
-"""Archives, zip and tar, of which members are read in memory and none is extracted."""
+"""Reads the members of zip and tar archives in memory; nothing is extracted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..source_rows import Unreadable
 from .litter import is_hidden, is_litter
 from .structure_files import read_structure_file
 
-#: How often larger than its file a tar archive may be beyond the first gigabyte; no real one is.
+#: Largest ratio of the decompressed to the compressed size of a tar archive, beyond the first gigabyte.
 _MOST_INFLATED, _FREE = 1000, 2**30
-#: Bytes before the current position of a tar archive that it may go back to.
+#: Bytes before the current position of a tar archive that are kept for seeking back.
 _KEPT = 2 * tarfile.BLOCKSIZE
 _ZIP_ERRORS = (*READ_ERRORS, zipfile.BadZipFile, RuntimeError)  # RuntimeError: a password, an unknown compression
 
@@ -38,9 +38,9 @@ def read_archive(path, skipped, prefix=""):
     ----------
     path : Path
     skipped : Skipped
-        Counts the members, and notes why any are not read.
+        Collects the members that are not read.
     prefix : str, default=""
-        Put before the names of members.
+        Prefix of the names of members.
 
     Yields
     ------
@@ -66,7 +66,7 @@ def read_archive(path, skipped, prefix=""):
                 skipped.n_read += 1
                 yield name, content
             elif is_archive(io.BytesIO(content)):
-                skipped.add(name, "an archive in an archive: unpack it", "archive")
+                skipped.add(name, "a nested archive: extract it", "archive")
             else:
                 yield from read_structure_file(io.BytesIO(content), name, skipped)
 
@@ -103,9 +103,9 @@ def _tar_members(path, file):
 
 
 class _ForwardFile:
-    """A decompressed file that tarfile reads from its beginning to its end, in bounded time and memory.
+    """A decompressed file that tarfile reads from start to end, in bounded time and memory.
 
-    tarfile goes back a block at most, for which a compressed file would be decompressed from its beginning.
+    tarfile seeks back by a block at most, for which a compressed file would be decompressed again from the start.
     """
 
     def __init__(self, file):
@@ -126,7 +126,7 @@ class _ForwardFile:
 
     def read(self, n):
         if n > 2 * MAX_SIZE:
-            raise ValueError("a header of it is larger than any file of a crystal")
+            raise ValueError("a header is larger than any structure file")
         back = self._end - self._at
         kept = self._last[len(self._last) - back :][:n] if back else b""
         fresh = self._fill(n - len(kept)) if n > len(kept) else b""

@@ -1,4 +1,4 @@
-"""ASE databases (.db); they need ase."""
+"""Reads ASE databases (.db), with ase."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import sqlite3
 from ..source_rows import Unreadable
 from .source import Source
 
-#: Rows that a database is asked for at a time.
+#: Rows per query.
 _AT_ONCE = 500
 
 
 def ase_source(path):
-    """Rows of a database, with the material's id or else that in the database as names.
+    """Open a database; names of rows are the ids of the materials, or else those in the database.
 
     Raises
     ------
     ImportError
-        Without ase.
+        If ase is not installed.
     ValueError
         If it is not an ASE database, or damaged.
     """
@@ -37,7 +37,7 @@ def ase_source(path):
     def read():
         last = 0
         while True:
-            # By id, in small numbers: a single selection would fetch them all.
+            # By id, in batches: a single query would fetch all rows.
             try:
                 with database:
                     rows = list(database.select(f"id>{last}", sort="id", limit=_AT_ONCE, include_data=False))
@@ -53,7 +53,7 @@ def ase_source(path):
 
 
 def _check_tables(path):
-    """Refuse a database of another kind: ase would make its own tables in it."""
+    """Raise ValueError for databases of other programs, in which ase would create its tables."""
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             tables = database.execute("SELECT name FROM sqlite_master WHERE name = 'systems'").fetchall()

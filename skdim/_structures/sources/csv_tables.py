@@ -1,4 +1,4 @@
-"""CSV tables of texts, read row by row in bounded memory; what does not fit its header is refused, never shifted."""
+"""Reads CSV tables row by row in bounded memory; rows that do not fit the header are errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 from ..._shared.files import refuse_duplicate_columns
 from ..limits import MAX_SIZE
 
-#: Characters of a row: no CIF is larger. A quote that is never closed would make one cell of the rest of the file.
+#: Largest number of characters in a row. A quote that is never closed turns the rest of the file into one cell.
 MAX_ROW = MAX_SIZE
 
 
@@ -25,7 +25,7 @@ def csv_columns(path):
     Raises
     ------
     ValueError
-        If it has no header, or is no text in UTF-8.
+        If it has no header, or is not UTF-8 text.
     """
     for columns in _rows(path):
         return columns
@@ -33,7 +33,7 @@ def csv_columns(path):
 
 
 def name_columns(columns, most=8):
-    """The columns of a table in a message, and what may have gone wrong where there is one."""
+    """List the columns of a table for a message, with a hint if there is only one."""
     some = ", ".join(columns[:most]) + (f", ... ({len(columns)} in all)" if len(columns) > most else "")
     if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
         some += " as a single column: cells must be separated by commas, as pandas.DataFrame.to_csv does"
@@ -41,13 +41,13 @@ def name_columns(columns, most=8):
 
 
 def csv_rows(path, names):
-    """Cells of some columns, a row at a time. Empty lines are no rows.
+    """Yield the cells of some columns row by row; empty lines are ignored.
 
     Parameters
     ----------
     path : Path
     names : list of str
-        Each a column of it.
+        Columns of the table.
 
     Yields
     ------
@@ -56,7 +56,7 @@ def csv_rows(path, names):
     Raises
     ------
     ValueError
-        If a row has more or fewer cells than the header, or is larger than any CIF; or the file is no text in UTF-8.
+        If a row has more or fewer cells than the header, or is larger than any CIF; or the file is not UTF-8 text.
     """
     columns = csv_columns(path)
     refuse_duplicate_columns(path, columns, names)
@@ -68,8 +68,8 @@ def csv_rows(path, names):
 
 
 def _rows(path):
-    """The header, and all rows that follow, as lists of texts."""
-    # Of the process: by default it is less than a large CIF. The lines below have the same bound.
+    """Yield the header and all rows, as lists of strings."""
+    # The default limit of the csv module is less than a large CIF. The lines below have the same limit.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW))
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = _Lines(file)
@@ -96,7 +96,7 @@ def _rows(path):
 
 
 class _Lines:
-    """Lines of a file, until those of one row are too many."""
+    """Lines of a file; an error if those of one row are too long."""
 
     def __init__(self, file):
         self.file = file

@@ -1,4 +1,4 @@
-"""Folders: structure files and archives at any depth, in an order that is the same everywhere."""
+"""Reads the structure files and archives in a folder, recursively and in alphabetical order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .litter import is_hidden, is_litter
 from .skipped import Skipped
 from .structure_files import read_structure_file
 
-#: Endings of files that hold structures and are sources of their own.
+#: Suffixes of tables and databases, which are not read from folders.
 _TABLES = (".csv", ".parquet", ".db")
 
 
 def read_folder(folder):
-    """Rows of the files in a folder; warns at the end of those that were not read.
+    """Read the files in a folder; a warning at the end lists those that were skipped.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def read_folder(folder):
     Yields
     ------
     name : str
-        Path from the folder; for a member of an archive the archive's, a slash, and its name there.
+        Path relative to the folder; for members of archives followed by a slash and the name of the member.
     raw : Text, Atoms or Unreadable
 
     Raises
@@ -40,7 +40,7 @@ def read_folder(folder):
     for file in walk(folder, skipped):
         name = written_name(file.relative_to(folder).as_posix())
         if file.suffix.lower() in _TABLES:
-            skipped.add(name, "a table or database in a folder: pass it by itself")
+            skipped.add(name, "a table or database: pass it separately")
             continue
         try:
             with file.open("rb") as content:
@@ -60,9 +60,9 @@ def read_folder(folder):
 
 
 def walk(folder, skipped):
-    """Paths of the files in a folder that are neither hidden nor read under another name.
+    """Yield the paths of the files in a folder, without hidden ones.
 
-    Links are followed, except to what is in the folder itself, and to a folder that was listed already.
+    Links are followed, except to files in the same folder and to files or folders that were read already.
     """
     root = os.path.realpath(folder)
     yield from _walk(folder, folder, root, {root}, skipped)
@@ -86,7 +86,7 @@ def _walk(top, folder, root, seen, skipped):
         if path.is_symlink() and path.exists():
             target = os.path.realpath(path)
             if target in seen or target.startswith(root + os.sep):
-                skipped.add(shown, "a link to what is read already", "link")
+                skipped.add(shown, "a link to a file or folder that is read already", "link")
                 continue
             seen.add(target)
         if is_folder:
@@ -99,7 +99,7 @@ def _walk(top, folder, root, seen, skipped):
         if path != folder and not path.is_symlink():
             real = os.path.realpath(path)
             if real in seen:
-                skipped.add(written_name(path.relative_to(top).as_posix()), "read already, by a link", "folder")
+                skipped.add(written_name(path.relative_to(top).as_posix()), "already read through a link", "folder")
                 continue
             seen.add(real)
         yield from _walk(top, path, root, seen, skipped)

@@ -1,4 +1,4 @@
-"""Finds out what a path or an object is, by its content where that tells."""
+"""Opens a source of rows, whose kind is detected from its content if possible."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .tables import csv_source, parquet_source
 
 
 def open_source(source, *, without_test=False):
-    """Find out what ``source`` is; see :meth:`SiteNetFeaturizer.transform_to_disk`.
+    """Open a source of rows; see :meth:`SiteNetFeaturizer.transform_to_disk`.
 
     Parameters
     ----------
     source : str, Path, iterator, collection or Source
     without_test : bool, default=False
-        Leave out the rows of a table whose column "split" says "test".
+        Leave out the rows of a table whose column "split" is "test".
 
     Returns
     -------
@@ -34,7 +34,7 @@ def open_source(source, *, without_test=False):
     Raises
     ------
     FileNotFoundError, TypeError, ValueError
-        If there is nothing, or nothing of these kinds.
+        If the source does not exist, or is of another kind.
     """
     if isinstance(source, Source):
         return source

@@ -1,4 +1,4 @@
-"""Parquet tables, read some rows at a time; they need pyarrow."""
+"""Reads Parquet tables in batches of rows, with pyarrow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..._shared.files import refuse_duplicate_columns
 
-#: Rows that a table is asked for at a time.
+#: Rows per batch.
 _AT_ONCE = 500
 
 
@@ -19,7 +19,7 @@ class Head(NamedTuple):
 
 
 def parquet_head(path):
-    """What a table says of itself; no row is read.
+    """Read the schema of a table, without its rows.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def parquet_head(path):
     Raises
     ------
     ImportError
-        Without pyarrow.
+        If pyarrow is not installed.
     ValueError
-        If it is no Parquet table.
+        If it is not a Parquet table.
     """
     try:
         import pyarrow.lib
@@ -50,13 +50,13 @@ def parquet_head(path):
 
 
 def parquet_batches(path, names):
-    """Some columns, as pyarrow's batches of rows.
+    """Yield some columns in batches of rows.
 
     Parameters
     ----------
     path : Path
     names : list of str
-        Each a column of it.
+        Columns of the table.
 
     Yields
     ------
@@ -72,7 +72,7 @@ def parquet_batches(path, names):
     import pyarrow.parquet as pq
 
     try:
-        # Buffered, so that not even one group of rows, which may be the whole table, is read at once.
+        # Buffered, since one row group may be the whole table.
         with pq.ParquetFile(path, buffer_size=2**20) as table:
             yield from table.iter_batches(batch_size=_AT_ONCE, columns=names)
     except (pyarrow.lib.ArrowException, OSError) as error:
@@ -80,6 +80,6 @@ def parquet_batches(path, names):
 
 
 def parquet_rows(path, names):
-    """Cells of some columns, as Python's values, a row at a time; see :func:`parquet_batches`."""
+    """Yield the cells of some columns row by row, as Python objects; see :func:`parquet_batches`."""
     for batch in parquet_batches(path, names):
         yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)

@@ -1,4 +1,4 @@
-"""Files that a source does not read, and why."""
+"""Files that are skipped by a source, with reasons."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ _MOST_NAMED = 3
 
 
 class Skipped:
-    """Counts files while a source is read, for one warning at the end.
+    """Counts files while a source is read, for a single warning at the end.
 
     Parameters
     ----------
     where : str
-        What the files are in, for the warning.
+        Description of the folder or archive.
     """
 
     def __init__(self, where):
         self.where, self.n_read, self._groups = where, 0, {}
 
     def add(self, name, reason, kind=None):
-        """Note a file that is not read; ``kind`` is what it is called in the warning, by default its ending."""
-        kind = kind or PurePath(name).suffix.lower() or "without an ending"
+        """Add a file; ``kind`` describes it in the warning (default: its suffix)."""
+        kind = kind or PurePath(name).suffix.lower() or "without a suffix"
         self._groups.setdefault((kind, reason), []).append(name)
 
     def warn(self):
-        """Warn of the files that were not read, if there are any."""
+        """Issue the warning if files were skipped."""
         if self._groups:
             warnings.warn(str(self), stacklevel=3)
 

@@ -1,4 +1,4 @@
-"""Files of structures: each gives a row for every crystal in it."""
+"""Reads structure files, which give a row for each crystal."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def read_structure_file(file, name, skipped):
         May be compressed.
     name : str
     skipped : Skipped
-        Counts it, or notes why it is not read. A file that is named like one of structures is never skipped: its row
-        is one that cannot be read.
+        Collects the reason if the file is skipped. Files with names typical of structures are not skipped: they give
+        a row that fails.
 
     Yields
     ------
     name : str
-        That of the file; with a number, as in ``run.xyz#2``, if it contains several crystals.
+        Name of the file, followed by a number (``run.xyz#2``) if it contains several crystals.
     raw : Text, Atoms or Unreadable
     """
     try:
@@ -50,7 +50,7 @@ def read_structure_file(file, name, skipped):
 
 
 def _content(file, name):
-    """The content of a file; only the beginning of one that is large is read to find out that it is of no format."""
+    """Read a file; of files in unknown formats only the beginning."""
     file = decompressed(file)
     head = file.read(HEAD)
     if not (has_known_name(name) or is_trajectory(head) or format_of(decode(head))):

@@ -1,4 +1,4 @@
-"""Tables with a structure in each row: Parquet and CSV."""
+"""Opens Parquet and CSV tables with a structure in each row."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .parquet_tables import parquet_batches, parquet_head, parquet_rows
 from .source import Source
 
 _FLAT = FlatStructure._fields
-#: Columns that may hold whole structures, and those that may hold a material's id.
+#: Names of columns with texts of structures, and of columns with ids.
 _WHOLE, _IDS = ("cif", "structure"), ("id", "material_id")
 
 
 def parquet_source(path, without_test):
-    """Rows of a Parquet table; see :meth:`SiteNetFeaturizer.transform_to_disk`."""
+    """Open a Parquet table; see :meth:`SiteNetFeaturizer.transform_to_disk`."""
     columns, types, n_rows = parquet_head(path)
     if set(_FLAT) <= set(columns):
         for name, kind in zip(columns, types, strict=True):
@@ -48,7 +48,7 @@ def parquet_source(path, without_test):
 
 
 def csv_source(path, without_test):
-    """Rows of a CSV table; see :meth:`SiteNetFeaturizer.transform_to_disk`."""
+    """Open a CSV table; see :meth:`SiteNetFeaturizer.transform_to_disk`."""
     columns = csv_columns(path)
     content = next((name for name in _WHOLE if name in columns), None)
     if content is None:
@@ -66,7 +66,7 @@ def csv_source(path, without_test):
 
 
 def _id_text(name):
-    """An id as a CSV table would have it: empty if it is missing."""
+    """Return an id as text, empty if it is missing."""
     return "" if name is None else str(name)
 
 

@@ -1,4 +1,4 @@
-"""Labels are joined to structures by name; what is not certain is an error."""
+"""Joins labels to structures by name; ambiguous names are errors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def rows_by_name(keys, named, table):
 
 
 def no_names(table):
-    """The error where structures have no names to which labels could be joined."""
+    """Error for structures without names."""
     return ValueError(
         f"the structures have no names, so the labels in {table} cannot be joined to them: add a column 'id' to the "
         "table of structures, or put structures and labels into one table"
@@ -92,7 +92,7 @@ def no_names(table):
 
 
 def _agreeing(rows_of, key, names, name_of=str):
-    """Rows whose names and the key differ only by folders that one of them lacks."""
+    """Rows whose names agree with the key, apart from leading folders that only one of them has."""
     parts = _parts(key)
     found = []
     for row in rows_of.get(parts[-1], []):
@@ -104,15 +104,15 @@ def _agreeing(rows_of, key, names, name_of=str):
 
 
 def _parts(name):
-    """Folders and the name without the endings of files."""
-    from ..._structures.formats.detect import without_ending
+    """Folders of a name, and its last part without suffixes."""
+    from ..._structures.formats.detect import without_suffix
 
     *folders, last = name.replace("\\", "/").split("/")
-    return (*(folder for folder in folders if folder not in ("", ".")), without_ending(last))
+    return (*(folder for folder in folders if folder not in ("", ".")), without_suffix(last))
 
 
 def _file_of(name):
-    """The file that a structure's name tells, without the number of the structure in it."""
+    """Name of the file, without the number of the structure in it."""
     file, mark, number = name.rpartition("#")
     return file if mark and number.isdecimal() else name
 
