@@ -250,7 +250,16 @@ def test_formats_are_recognised(contents):
     kinds = {name: format_of(content.decode()) for name, content in contents.items() if name != "a.traj"}
     expected = {"a.cif": "CIF", "POSCAR": "POSCAR", "a.xyz": "XYZ", "b.xsf": "XSF", "b.res": "RES", "a.cssr": "CSSR"}
     assert {name: kinds[name].name for name in expected} == expected
-    for text in ("", "\n\n", "a,b\n1,2\n", "# notes\n", "data_dir = 3\nx = 1\n", "5\nfive lines\n", "x y z\n0 0 0\n1 1 1\n2 2 2\n3 3 3\n4.5 4 4\n5 5 5\n", "\x00\x01"):
+    for text in (
+        "",
+        "\n\n",
+        "a,b\n1,2\n",
+        "# notes\n",
+        "data_dir = 3\nx = 1\n",
+        "5\nfive lines\n",
+        "x y z\n0 0 0\n1 1 1\n2 2 2\n3 3 3\n4.5 4 4\n5 5 5\n",
+        "\x00\x01",
+    ):
         assert format_of(text) is None, text
 
 
