@@ -70,11 +70,11 @@ def _columns(name, selection, n_columns, names):
     return columns
 
 
-def _by_name(block, wanted, names):
+def _by_name(block, selected, names):
     if names is None:
         raise ValueError(f"block {block!r} has column names, but X has none: pass a DataFrame, or numbers of columns")
     numbers = {name: k for k, name in enumerate(names)}
-    missing = [str(name) for name in wanted if name not in numbers]
+    missing = [str(name) for name in selected if name not in numbers]
     if missing:
         raise ValueError(f"columns {missing} of block {block!r} are not in X")
-    return np.array([numbers[name] for name in wanted])
+    return np.array([numbers[name] for name in selected])

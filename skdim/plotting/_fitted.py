@@ -28,14 +28,14 @@ def find_step(estimator, attribute):
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     """
-    found = _find(estimator, attribute)
-    if found is None:
+    path = _find(estimator, attribute)
+    if path is None:
         check_is_fitted(estimator)
         raise TypeError(
             f"neither {type(estimator).__name__} nor its steps have {attribute!r}: pass a fitted DeepInfoMaxEmbedder "
             "or SiteNetRegressor, or a Pipeline or FrozenEstimator of one"
         )
-    return found
+    return path
 
 
 def _find(estimator, attribute):
@@ -45,7 +45,7 @@ def _find(estimator, attribute):
         return ([], estimator) if hasattr(estimator, attribute) else None
     steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
     for k in reversed(range(len(steps))):
-        found = _find(steps[k], attribute)
-        if found is not None:
-            return steps[:k] + found[0], found[1]
+        path = _find(steps[k], attribute)
+        if path is not None:
+            return steps[:k] + path[0], path[1]
     return None

@@ -26,7 +26,7 @@ from tests.house.test_conformance import OnRows, assert_conventions
 pytest.importorskip("matminer", reason="needs the extra 'baselines'")
 
 from matminer.featurizers.composition import ElementProperty
-from matminer.featurizers.structure import OrbitalFieldMatrix as TheirMatrix
+from matminer.featurizers.structure import OrbitalFieldMatrix as MatminerMatrix
 
 #: In matminer's unit of length, the angstrom star, which is 1.5e-5 longer than an angstrom.
 BOHR = 0.529177210903 / 1.00001495
@@ -57,11 +57,11 @@ def transformer(request):
 
 
 def test_magpie_features_are_those_of_matminer(formation_crystals):
-    ours = MagpieFeatures()
-    theirs = ElementProperty.from_preset("magpie")
-    expected = [theirs.featurize(structure.composition) for structure in formation_crystals]
-    assert_array_equal(ours.transform(formation_crystals), expected)
-    assert [f"MagpieData {name}" for name in ours.get_feature_names_out()] == theirs.feature_labels()
+    transformer = MagpieFeatures()
+    reference = ElementProperty.from_preset("magpie")
+    expected = [reference.featurize(structure.composition) for structure in formation_crystals]
+    assert_array_equal(transformer.transform(formation_crystals), expected)
+    assert [f"MagpieData {name}" for name in transformer.get_feature_names_out()] == reference.feature_labels()
 
 
 def test_magpie_features_of_a_known_composition():
@@ -89,13 +89,13 @@ def test_magpie_imputes_or_refuses_missing_values():
 @pytest.mark.parametrize("period", [False, True])
 def test_orbital_field_matrix_is_that_of_matminer(period, formation_crystals):
     crystals = [POLONIUM, TRICLINIC, ROCK_SALT, *[s for s in formation_crystals if len(s) <= 6][:8]]
-    ours = OrbitalFieldMatrix(period=period)
-    theirs = TheirMatrix(period_tag=period, flatten=True)
-    expected = np.array([theirs.featurize(structure.copy()) for structure in crystals])
+    transformer = OrbitalFieldMatrix(period=period)
+    reference = MatminerMatrix(period_tag=period, flatten=True)
+    expected = np.array([reference.featurize(structure.copy()) for structure in crystals])
     # matminer treats sites as equivalent within 0.01 angstrom.
-    assert_allclose(ours.transform(crystals), expected, rtol=1e-3, atol=1e-3)
-    assert_allclose(ours.transform(crystals[:3]), expected[:3], rtol=1e-9, atol=1e-9)
-    assert [f"OFM: {name}" for name in ours.get_feature_names_out()] == theirs.feature_labels()
+    assert_allclose(transformer.transform(crystals), expected, rtol=1e-3, atol=1e-3)
+    assert_allclose(transformer.transform(crystals[:3]), expected[:3], rtol=1e-9, atol=1e-9)
+    assert [f"OFM: {name}" for name in transformer.get_feature_names_out()] == reference.feature_labels()
 
 
 def test_orbital_field_matrix_of_rock_salt():
@@ -126,17 +126,17 @@ def test_rows_are_orbitals_of_neighbours_and_columns_of_sites():
     "structure", [POLONIUM, TRICLINIC, ROCK_SALT, SLAB, GRAPHENE], ids=["Po", "FeO2", "NaCl", "MoS", "C"]
 )
 def test_solid_angles_of_each_site_sum_to_4_pi(structure, monkeypatch):
-    found = voronoi_faces(structure.lattice.matrix, structure.frac_coords)
+    faces = voronoi_faces(structure.lattice.matrix, structure.frac_coords)
     n_sites = len(structure)
-    assert_allclose(np.bincount(found.center, found.solid_angle), np.full(n_sites, 4 * np.pi), rtol=1e-9)
+    assert_allclose(np.bincount(faces.center, faces.solid_angle), np.full(n_sites, 4 * np.pi), rtol=1e-9)
     # Each face has two sides.
-    pairs = np.bincount(found.center * n_sites + found.neighbour, minlength=n_sites**2).reshape(n_sites, n_sites)
+    pairs = np.bincount(faces.center * n_sites + faces.neighbour, minlength=n_sites**2).reshape(n_sites, n_sites)
     assert_array_equal(pairs, pairs.T)
     for first_reach in (0.8, 6.0):  # too few atoms to start with, and more than needed
         monkeypatch.setattr(_voronoi, "_FIRST_REACH", first_reach)
         again = voronoi_faces(structure.lattice.matrix, structure.frac_coords)
         for moment in (1, 2, 3):
-            expected = np.bincount(found.center, found.solid_angle**moment / found.distance)
+            expected = np.bincount(faces.center, faces.solid_angle**moment / faces.distance)
             assert_allclose(np.bincount(again.center, again.solid_angle**moment / again.distance), expected, rtol=1e-8)
 
 
@@ -157,14 +157,14 @@ def test_error_if_the_tessellation_fails(monkeypatch):
 
 def test_faces_of_a_box_have_known_solid_angles():
     a, b, c = 2.0, 3.0, 5.0
-    found = voronoi_faces(np.diag([a, b, c]), np.zeros((1, 3)))
+    faces = voronoi_faces(np.diag([a, b, c]), np.zeros((1, 3)))
 
     def rectangle(u, v, d):
         """Solid angle of a rectangle of sides u and v, seen from a distance d above its centre."""
         return 4 * np.arcsin(u * v / np.sqrt((u**2 + 4 * d**2) * (v**2 + 4 * d**2)))
 
     for d, u, v in [(a, b, c), (b, a, c), (c, a, b)]:
-        angles = found.solid_angle[np.isclose(found.distance, d)]
+        angles = faces.solid_angle[np.isclose(faces.distance, d)]
         assert_allclose(np.sort(angles)[-2:], rectangle(u, v, d / 2), rtol=1e-9)
 
 
@@ -202,10 +202,10 @@ def test_peaks_are_at_bragg_angles():
 
 def test_pattern_is_that_of_pymatgen_broadened(formation_crystals):
     crystals = formation_crystals[::9]
-    found = XRDPattern(two_theta_range=(20, 60), n_bins=40, fwhm=1.0).transform(crystals)
+    patterns = XRDPattern(two_theta_range=(20, 60), n_bins=40, fwhm=1.0).transform(crystals)
     fine = np.linspace(20, 60, 40 * 200 + 1)
     sigma = 1.0 / 2.3548200450309493
-    for row, structure in zip(found, crystals, strict=True):
+    for row, structure in zip(patterns, crystals, strict=True):
         peaks = XRDCalculator().get_pattern(structure, two_theta_range=(10, 70))
         curve = (np.array(peaks.y)[:, None] * np.exp(-((fine - np.array(peaks.x)[:, None]) ** 2) / 2 / sigma**2)).sum(0)
         expected = ((curve[1:] + curve[:-1]) / 2).reshape(40, 200).sum(axis=1)

@@ -25,8 +25,8 @@ def test_target_is_the_documented_formula(synthetic):
         centers, points, _, distances = neighbour_distances(structure)
         squares = []
         for i, site in enumerate(structure):
-            mine = centers == i
-            neighbour = structure[points[mine][distances[mine].argmin()]]
+            of_site = centers == i
+            neighbour = structure[points[of_site][distances[of_site].argmin()]]
             squares.append((site.specie.X - neighbour.specie.X) ** 2)
         expected = -np.mean(squares) + 0.02 * structure.volume / len(structure)
         assert_allclose(y, expected, rtol=1e-9, atol=1e-9, err_msg=f"{prototype} {structure.formula}")

@@ -188,8 +188,8 @@ def test_formula_kfold_is_a_cv_of_scikit_learn(structures, X, y, kind):
     model = make_pipeline(*([] if kind == "Crystals" else [SiteNetFeaturizer()]), *steps)
     cv = FormulaKFold(3, salt="a")
     folds = list(cv.split(rows))
-    found = cross_validate(model, rows, y, cv=cv, return_indices=True)
-    for (train, test), train_used, test_used in zip(folds, *found["indices"].values(), strict=True):
+    result = cross_validate(model, rows, y, cv=cv, return_indices=True)
+    for (train, test), train_used, test_used in zip(folds, *result["indices"].values(), strict=True):
         assert_array_equal(train, train_used)
         assert_array_equal(test, test_used)
     search = GridSearchCV(model, {"extratreesregressor__max_depth": [1, 2]}, cv=cv).fit(rows, y)

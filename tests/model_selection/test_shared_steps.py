@@ -96,12 +96,12 @@ def test_frozen_steps_are_applied_once_and_do_not_change_errors(table):
         "one": make_pipeline(FrozenEstimator(frozen), Ridge()),
         "two": make_pipeline(FrozenEstimator(frozen), DummyRegressor()),
     }
-    found = label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=3)
+    errors = label_efficiency(arms, X, y, train_sizes=[10, 20], n_repeats=3)
     assert len(Counter.rows) == 2  # the drawn rows, and the test rows
     plain = {"one": make_pipeline(StandardScaler(), Ridge()), "two": DummyRegressor()}
     plain["one"] = Pipeline([("frozen", FrozenEstimator(scaler)), ("model", Ridge())])
     again = label_efficiency(plain, X, y, train_sizes=[10, 20], n_repeats=3)
-    assert_allclose(found["mae"], again["mae"])
+    assert_allclose(errors["mae"], again["mae"])
 
 
 def test_steps_after_a_step_that_learns_are_applied_in_each_draw(table):
@@ -146,9 +146,9 @@ def test_different_lambdas_are_not_shared(table):
         "near": make_pipeline(FunctionTransformer(lambda x: x[:, 1:]), Ridge()),
         "far": make_pipeline(FunctionTransformer(lambda x: x[:, :1]), Ridge()),
     }
-    found = maes(arms, X, y).reshape(2, 6)
-    assert_array_equal(found[0], maes({"near": Ridge()}, X[:, 1:], y))
-    assert_array_equal(found[1], maes({"far": Ridge()}, X[:, :1], y))
+    errors = maes(arms, X, y).reshape(2, 6)
+    assert_array_equal(errors[0], maes({"near": Ridge()}, X[:, 1:], y))
+    assert_array_equal(errors[1], maes({"far": Ridge()}, X[:, :1], y))
 
 
 class Opaque:
@@ -184,12 +184,12 @@ def test_unions_share_their_parts(table):
         "c": FeatureUnion([("x", "passthrough"), ("none", "drop"), ("s", scaler)], transformer_weights={"s": 10.0}),
     }
     arms = {arm: make_pipeline(union, Ridge()) for arm, union in unions.items()}
-    found = label_efficiency(arms, X, y, train_sizes=[80], n_repeats=1)
+    errors = label_efficiency(arms, X, y, train_sizes=[80], n_repeats=1)
     assert sorted(Add.log) == [(1, 20), (1, 80), (2, 20), (2, 80)]
     for arm, union in unions.items():
         vectors = union.set_params(n_jobs=None).fit_transform(X)
         plain = label_efficiency({arm: Ridge()}, vectors, y, train_sizes=[80], n_repeats=1)
-        assert_array_equal(found.query("arm == @arm")["mae"], plain["mae"])
+        assert_array_equal(errors.query("arm == @arm")["mae"], plain["mae"])
 
 
 def test_unions_keep_their_output_container(table):
@@ -219,10 +219,10 @@ def test_structures_are_featurized_once(structures, y):
     }
     arms = {name: make_pipeline(featurizer, *steps) for name, steps in heads.items()}
     Add.log.clear()
-    found = maes(arms, structures, y, test_size=0.3)
+    errors = maes(arms, structures, y, test_size=0.3)
     assert len(Add.log) == 2
     plain = maes({name: make_pipeline(*steps) for name, steps in heads.items()}, X, y, test_size=0.3)
-    assert_allclose(found, plain, rtol=1e-6)
+    assert_allclose(errors, plain, rtol=1e-6)
 
 
 def featurize_and_count(structures):
@@ -239,16 +239,16 @@ def test_memory_is_used_by_later_calls(table, tmp_path, kind):
     memory = str(tmp_path) if kind == "str" else joblib.Memory(tmp_path, verbose=0)
     frozen = FrozenEstimator(make_pipeline(Counter().fit(X), StandardScaler().fit(X)))
     arms = {"a": make_pipeline(Add(1), Ridge()), "b": make_pipeline(frozen, Ridge())}
-    found = maes(arms, X, y, memory=memory)
+    errors = maes(arms, X, y, memory=memory)
     assert Add.log == [(1, 100)]  # all rows
     assert Counter.rows == [100]
-    assert_allclose(found, maes(arms, X, y))
+    assert_allclose(errors, maes(arms, X, y))
     # Other draws, other test rows, other models, a copy of the frozen step: nothing is computed again.
     Add.log.clear()
     Counter.rows.clear()
     arms["b"].steps[0] = ("copy", FrozenEstimator(pickle.loads(pickle.dumps(frozen.estimator))))
     arms["c"] = make_pipeline(make_union(Add(1), frozen), Ridge())
-    assert_array_equal(maes(arms, X, y, memory=memory)[: len(found)], found)
+    assert_array_equal(maes(arms, X, y, memory=memory)[: len(errors)], errors)
     maes(arms, X, y, memory=memory, train_sizes=[5, 40], random_state=3, test_size=0.4)
     assert not Add.log
     assert not Counter.rows
@@ -287,7 +287,7 @@ def test_memory_recomputes_what_changed(table, tmp_path, change):
     else:
         config = {"transform_output": "pandas"}
     with sklearn.config_context(**config):
-        found = maes(arms, rows, y[:80], memory=str(tmp_path), **given)
+        errors = maes(arms, rows, y[:80], memory=str(tmp_path), **given)
         calls = {
             "X": [(1, 80), (3, 80)],
             "X_test": [(1, 20), (3, 20)],
@@ -296,7 +296,7 @@ def test_memory_recomputes_what_changed(table, tmp_path, change):
             "container": [(1, 80), (3, 80), (1, 20), (3, 20)],
         }
         assert sorted(Add.log) == sorted(calls[change])
-        assert_array_equal(found, maes(arms, rows, y[:80], **given))
+        assert_array_equal(errors, maes(arms, rows, y[:80], **given))
 
 
 def test_memory_keeps_parts_of_unions(table, tmp_path):
@@ -316,10 +316,10 @@ def test_memory_keeps_crystals_and_vectors(structures, y, tmp_path, monkeypatch)
         "vectors": make_pipeline(SiteNetFeaturizer(), embedder, Ridge()),
         "last": make_pipeline(SiteNetFeaturizer(), Crystalline()),
     }
-    found = maes(arms, structures, y, memory=str(tmp_path))
+    errors = maes(arms, structures, y, memory=str(tmp_path))
     for kind in (SiteNetFeaturizer, CompositionStatistics, DeepInfoMaxEmbedder):
         monkeypatch.setattr(kind, "transform", None)
-    assert_array_equal(maes(arms, structures, y, memory=str(tmp_path)), found)
+    assert_array_equal(maes(arms, structures, y, memory=str(tmp_path)), errors)
 
 
 class Crystalline(DummyRegressor):

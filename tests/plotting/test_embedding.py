@@ -1,4 +1,4 @@
-"""EmbeddingDisplay: which points are drawn where, in which colour, and what is said where they cannot be."""
+"""EmbeddingDisplay: positions and colours of the points; errors."""
 
 import sys
 import types

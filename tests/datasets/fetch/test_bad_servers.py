@@ -36,11 +36,11 @@ def test_download_if_missing_false_uses_no_network(folder):
 
 
 def test_another_file_of_that_name_is_not_changed(folder):
-    (folder / "crystals.json.gz").write_bytes(b"mine")
+    (folder / "crystals.json.gz").write_bytes(b"another file")
     with Server(whole(CONTENT)) as server, pytest.raises(OSError, match=r"damaged or another file.*Remove it"):
         fetch(server)
     assert server.requests == []
-    assert (folder / "crystals.json.gz").read_bytes() == b"mine"
+    assert (folder / "crystals.json.gz").read_bytes() == b"another file"
 
 
 def test_wrong_content_is_refused(folder):

@@ -64,7 +64,7 @@ def test_progress_bar_is_shown_on_request(folder, capsys):
 
 def test_filename_from_url_or_argument(folder):
     with Server(whole(CONTENT)) as server:
-        assert fetch(server, filename="mine.bin").name == "mine.bin"
+        assert fetch(server, filename="renamed.bin").name == "renamed.bin"
         assert fetch_file(f"{server.url}/a%20b.json?c=d", sha256=SHA256).name == "a b.json"
 
 

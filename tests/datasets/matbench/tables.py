@@ -21,7 +21,7 @@ def fetch(text, **options):
     content = text if isinstance(text, bytes) else gzip.compress(text.encode(), mtime=0)
     with Server(whole(content)) as server:
         digest = hashlib.sha256(content).hexdigest()
-        return fetch_url_dataset(f"{server.url}/mine.json.gz", sha256=digest, **{"target": "y", **options})
+        return fetch_url_dataset(f"{server.url}/crystals.json.gz", sha256=digest, **{"target": "y", **options})
 
 
 def changed(change, row=3):

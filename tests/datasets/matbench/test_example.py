@@ -36,19 +36,19 @@ def check_record(path, task, data):
         "datestamp",
     }
     assert record["benchmark_name"] == "matbench_v0.1"
-    (found,) = record["tasks"].values()
-    assert found["dataset_name"] == next(iter(record["tasks"])) == f"matbench_{task}"
+    (results_of_task,) = record["tasks"].values()
+    assert results_of_task["dataset_name"] == next(iter(record["tasks"])) == f"matbench_{task}"
     kind = bool if data.target.dtype == bool else float
     names = {"accuracy", "balanced_accuracy", "f1", "rocauc"} if kind is bool else {"mae", "rmse", "mape", "max_error"}
-    assert set(found["results"]) == {f"fold_{k}" for k in range(5)}
+    assert set(results_of_task["results"]) == {f"fold_{k}" for k in range(5)}
     for k, (_, test) in enumerate(data.folds):
-        fold = found["results"][f"fold_{k}"]
+        fold = results_of_task["results"][f"fold_{k}"]
         assert set(fold) == {"data", "parameters", "scores"}
         assert list(fold["data"]) == data.ids[test].tolist()
         assert all(type(value) is kind for value in fold["data"].values())
         assert set(fold["scores"]) == names
         assert all(type(value) is float for value in fold["scores"].values())
-    return found["results"]
+    return results_of_task["results"]
 
 
 def sort_all(value):

@@ -15,18 +15,18 @@ from tests.helpers.loopback import Server, whole
 
 
 def test_facts_are_those_published_by_matminer():
-    found = importlib.util.find_spec("matminer")
-    if found is None:
+    matminer = importlib.util.find_spec("matminer")
+    if matminer is None:
         pytest.skip("the extra 'baselines' is not installed")
-    text = (Path(found.origin).parent / "datasets" / "dataset_metadata.json").read_text(encoding="utf-8")
+    text = (Path(matminer.origin).parent / "datasets" / "dataset_metadata.json").read_text(encoding="utf-8")
     published = {name: facts for name, facts in json.loads(text).items() if name.startswith("matbench_")}
     with_structures = {name for name, facts in published.items() if "structure" in facts["columns"]}
     assert with_structures == {f"matbench_{task}" for task in _matbench.TASKS}
     for task, facts in _matbench.TASKS.items():
-        theirs = published[f"matbench_{task}"]
-        assert theirs["url"] == f"{_matbench.URL}/matbench_{task}.json.gz"
-        assert (theirs["hash"], theirs["num_entries"]) == (facts.sha256, facts.n_rows)
-        assert set(theirs["columns"]) == {"structure", facts.target}
+        expected = published[f"matbench_{task}"]
+        assert expected["url"] == f"{_matbench.URL}/matbench_{task}.json.gz"
+        assert (expected["hash"], expected["num_entries"]) == (facts.sha256, facts.n_rows)
+        assert set(expected["columns"]) == {"structure", facts.target}
 
 
 @pytest.mark.parametrize("task", sorted(set(_matbench.TASKS) - {"mp_is_metal"}))

@@ -23,7 +23,7 @@ def test_table_of_structures_and_targets(pack):
     assert data.target.dtype == np.float64
     assert data.target_name == "y"
     assert list(data.frame) == ["y"]
-    assert Path(data.filename).name == "mine.json.gz"
+    assert Path(data.filename).name == "crystals.json.gz"
 
 
 def test_return_X_y():
@@ -66,12 +66,12 @@ def test_files_of_matminer_are_read_as_matminer_does(tmp_path):
     frame = pd.DataFrame({"structure": [decorated, half, *STRUCTURES[1:]], "y": range(24)})
     path = tmp_path / "matminer.json.gz"
     io.store_dataframe_as_json(frame, str(path), compression="gz", pbar=False)
-    theirs = io.load_dataframe_from_json(str(path), pbar=False)
-    ours = fetch(path.read_bytes())
-    assert ours.structures[1:] == theirs["structure"].tolist()[1:]
-    assert ours.structures[0] == theirs["structure"][0].copy().remove_site_property("magmom")
-    assert all(isinstance(site.specie, Species) for site in ours.structures[0])
-    assert ours.target.tolist() == theirs["y"].tolist()
+    reference = io.load_dataframe_from_json(str(path), pbar=False)
+    data = fetch(path.read_bytes())
+    assert data.structures[1:] == reference["structure"].tolist()[1:]
+    assert data.structures[0] == reference["structure"][0].copy().remove_site_property("magmom")
+    assert all(isinstance(site.specie, Species) for site in data.structures[0])
+    assert data.target.tolist() == reference["y"].tolist()
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def species(*entries):
     ],
 )
 def test_bad_structures_are_refused(change, message):
-    with pytest.raises(ValueError, match=rf"mine\.json\.gz is not a table of crystals: row 3: .*{message}"):
+    with pytest.raises(ValueError, match=rf"crystals\.json\.gz is not a table of crystals: row 3: .*{message}"):
         fetch(changed(change))
 
 
@@ -210,7 +210,7 @@ def test_bad_structures_are_refused(change, message):
     ],
 )
 def test_bad_tables_are_refused(text, message):
-    with pytest.raises(ValueError, match=rf"mine\.json\.gz is not a table of crystals: .*({message})"):
+    with pytest.raises(ValueError, match=rf"crystals\.json\.gz is not a table of crystals: .*({message})"):
         fetch(text.encode() if isinstance(text, str) else text)
 
 
