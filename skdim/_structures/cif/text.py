@@ -127,9 +127,7 @@ def crystal_blocks(text):
     blocks = [text[begin:end] for begin, end in zip(starts, [*starts[1:], len(text)], strict=False)]
     blocks = [block for block in blocks if _has_crystal(block.lower())]
     if not blocks:
-        missing = (
-            ": it is not CIF (which has 'data_' and '_cell_length' in it); read other formats with Structure.from_file"
-        )
+        missing = ": it is not CIF (which has 'data_' and '_cell_length' in it)"
         hint = "" if looks_like_cif(text) else missing
         raise ReadError(f"it has no data block with both a cell and atoms{hint}")
     return blocks
