@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
             "plot_site_vectors.py",
             "plot_attention.py",
             "plot_feature_union.py",
+            "plot_block_gaussian_process.py",
             "plot_grid_search.py",
             "plot_learning_curve.py",
             "plot_uncertainty.py",

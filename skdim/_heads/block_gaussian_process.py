@@ -64,7 +64,7 @@ class BlockGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         scikit-learn's fitted Gaussian process, on standardised columns.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_features,)
         Names of the columns, if X is a DataFrame.
 
     See Also
