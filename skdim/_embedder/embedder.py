@@ -70,7 +70,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         information in the embedding.
     kl_form : {"gaussian", "reference"}, default="gaussian"
         "gaussian" is the divergence from the standard normal, "reference" the expression in the authors' code,
-        mu^2/2 + var - log var.
+        mu^2/2 + var - log var, with its mean over all sites of a batch.
     temperature : float, default=0.1
         Temperature of InfoNCE.
     distance_power : float, default=2.0

@@ -79,19 +79,21 @@ class Batch:
     def duplicates(self):
         """A number for each crystal, (K,), that crystals have in common if they are the same.
 
-        The same means equal site counts and elements, and equal sums of functions of species and distances over all
-        pairs, to a thousandth.
+        The same means equal sums of 1, Z and Z^2 over the sites, and sums of three functions of species and distance
+        over the pairs that are equal to a thousandth.
         """
-        one = torch.ones(len(self), dtype=torch.float64, device=self.crystal.device)
         z, sites = self.numbers.to(torch.float64), self.multiplicity.to(torch.float64)
-        columns = sites[self.row] * self.count
-        distance, z_i, z_j = self.distance.to(torch.float64), z[self.row], z[self.neighbour]
-        of_pairs = self.crystal[self.row]
-        sums = [one.index_add(0, self.crystal, values) for values in (sites, sites * z, sites * z.square())] + [
-            one.index_add(0, of_pairs, columns * values)
-            for values in (z_i * z_j / (1 + distance), (z_i * z_j).sqrt() / (1 + distance.square()), distance)
-        ]
-        return torch.unique(torch.round(1000 * torch.log(torch.stack(sums, dim=1))), dim=0, return_inverse=True)[1]
+        of_sites = torch.stack([sites, sites * z, sites * z.square()], dim=1)
+        sums = z.new_zeros(len(self), 3).index_add(0, self.crystal, of_sites)
+        _, group, size = torch.unique(sums, dim=0, return_inverse=True, return_counts=True)
+        crystal = self.crystal[self.row]
+        pairs = torch.nonzero(size[group][crystal] > 1)[:, 0]  # few, as compositions seldom repeat
+        row, neighbour, distance = self.row[pairs], self.neighbour[pairs], self.distance[pairs].to(torch.float64)
+        product, columns = z[row] * z[neighbour], sites[row] * self.count[pairs]
+        of_pairs = [product / (1 + distance), product.sqrt() / (1 + distance.square()), distance]
+        sums = z.new_ones(len(self), 3).index_add(0, crystal[pairs], columns[:, None] * torch.stack(of_pairs, dim=1))
+        keys = torch.cat([group[:, None].to(torch.float64), torch.round(1000 * torch.log(sums))], dim=1)
+        return torch.unique(keys, dim=0, return_inverse=True)[1]
 
     @cached_property
     def distinct_distances(self):
