@@ -1,9 +1,12 @@
 """`skdim figure-s1`: the paper's comparison on the bundled data sets."""
 
+import argparse
+
 import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim.cli import figure_s1 as command
 from skdim.datasets import load_band_gap, load_formation_energy
 from skdim.model_selection import summarize
@@ -71,4 +74,15 @@ def test_too_many_labels_are_refused_by_the_name_of_the_option(run, tmp_path):
     code, _, err = run(*WORDS, "--labels", 1000, "-o", tmp_path / "s1.png")
     assert code == 2
     assert "train_sizes has 1000 labels, but there are only" in err
-    assert "train_sizes is --labels" in err
+    assert "train_sizes is the option --labels" in err
+
+
+def test_paper_takes_the_network_settings_of_the_paper(monkeypatch, tmp_path):
+    networks = []
+    monkeypatch.setattr("skdim.model_selection.figure_s1", lambda *_, network, **__: networks.append(network) or {})
+    parser = command.add(argparse.ArgumentParser().add_subparsers())
+    for words in (["--paper"], ["--paper", "--epochs", "3"], []):
+        args = parser.parse_args(["-o", str(tmp_path / "s1.png"), *words])
+        command._compare("band_gap", DeepInfoMaxEmbedder.from_pretrained(), args, tmp_path)
+    expected = (SiteNetRegressor.paper(), SiteNetRegressor.paper(max_epochs=3), SiteNetRegressor())
+    assert [network.get_params() for network in networks] == [network.get_params() for network in expected]
