@@ -20,6 +20,7 @@ from .text import crystal_blocks, tags_of
 
 #: Share of the sum of two covalent radii that no bond falls below.
 _SHORTEST_BOND = 0.6
+_LONGEST_MESSAGE = 2000
 #: Angstrom. Sites of two crystals that are this close are the same.
 _SAME_PLACE = 0.02
 #: Sites up to which the distances of a crystal may decide between settings.
@@ -62,7 +63,9 @@ def read_cif(text, name, *, strict=False):
         blocks = crystal_blocks(text)
         structure, warnings = _read_block(blocks[0], strict)
     except ReadError as error:
-        raise ReadError(f"cannot read {name}: {error}") from error.__cause__
+        message = str(error)  # which may quote a value of any length
+        message = message if len(message) < _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} ..."
+        raise ReadError(f"cannot read {name}: {message}") from error.__cause__
     if len(blocks) > 1:
         warnings.append(f"it holds {len(blocks)} structures, of which the first is used")
     return structure, warnings

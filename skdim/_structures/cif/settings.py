@@ -13,13 +13,15 @@ from ..errors import ReadError
 from .operations import Group
 
 #: What follows a symbol: a comment, the number of the group, or the choice of the origin or the axes.
-_COMMENT = re.compile(r"\s*#.*$|\s*\(\s*(?:no\.?|number)?\s*\d{1,3}\s*\)\s*$", re.IGNORECASE)
+_COMMENT = re.compile(r"[\s(]*#.*$|\s*\(\s*(?:no\.?|number)?\s*\d{1,3}\s*\)\s*$", re.IGNORECASE)
 _CHOICE = re.compile(
     r"(?:\s*:\s*|\s+|(?=[,(]))(?:o|[,(]?\s*origin(?:\s+choice)?)?\s*"
     r"([12hrsz])\s*\)?$",
     re.IGNORECASE,
 )
 _CELL_CHOICE = re.compile(r"\s*:\s*-?[abc][123]?$|\s*:\s*(?:cab|bca|ba-c|a-cb|-cba)$", re.IGNORECASE)
+#: Characters of a symbol.
+_LONGEST = 100
 #: Names of the choices: S and Z are written by ICSD.
 _CHOICES = {"1": "1", "2": "2", "s": "1", "z": "2", "h": "H", "r": "R"}
 
@@ -40,6 +42,8 @@ def hall_group(symbol):
     ReadError
         If the symbol is none.
     """
+    if len(symbol) > _LONGEST:
+        raise ReadError(f"its Hall symbol '{symbol[:60]}...' is not one: correct it")
     try:
         operations = list(gemmi.symops_from_hall(symbol.replace("_", " ")))
     except (RuntimeError, ValueError) as error:
@@ -68,6 +72,8 @@ def settings_of_symbol(symbol, code):
     ReadError
         If the symbol is none.
     """
+    if len(symbol) > _LONGEST:
+        raise ReadError(f"its space group symbol '{symbol[:60]}...' is not known: list the symmetry operations")
     bare, choice = _take_apart(symbol)
     if choice is None and _entry_of(bare) is None and bare[-2:] in (" 1", " 2"):
         bare, choice = bare[:-2], bare[-1]
