@@ -111,6 +111,8 @@ def net_maker(embedder, site_features, seed, crystals=None, rows=None, source=No
     table : PropertyTable, default=None
     """
     settings = module_settings(embedder, site_features)
+    if crystals is not None:  # else the embedder has the known properties of the saved weights
+        settings["n_properties"] = 0 if table is None else len(table.names)
     prepare = None
     if crystals is not None and (source is not None or embedder.descriptor_weight or table is not None):
         some = copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)])

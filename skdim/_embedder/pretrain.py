@@ -33,13 +33,13 @@ def pretrain(embedder, crystals, rows, Y):
     if starts_warm(embedder):
         table = check_warm_start(embedder, crystals, table)
     else:
-        embedder.known_properties_ = () if table is None else table.names
         check_source(embedder, source, crystals.site_features)
     make_net = net_maker(embedder, crystals.site_features, seed, crystals, training, source, table)
     properties = None if table is None else table.values
     train_set, valid_set = (dataset(crystals, part, properties=properties) for part in (training, validation))
     checkpoint = checkpoint_of(embedder, seed, train_set, valid_set, source=source, ranks=ranks)
     train(embedder, "pre-train", make_net, train_set, valid_set, loss_parts(embedder), checkpoint, ranks)
+    embedder.known_properties_ = () if table is None else table.names
     embedder.site_features_ = crystals.site_features
     embedder.featurizer_settings_ = crystals.settings
     embedder.n_crystals_ = len(rows)
