@@ -8,7 +8,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import RidgeCV
 from sklearn.neural_network import MLPRegressor
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from .._heads.block_gaussian_process import BlockGaussianProcessRegressor
 from .._shared.arms import HEADS
@@ -46,9 +46,11 @@ def head_steps(name, n_columns, random_state=None):
     if name == "ridge":
         return [StandardScaler(), RidgeCV(np.logspace(-2, 4, 13))]
     if name == "mlp":
-        # 50 rows of 128 columns need weight decay; L-BFGS converges where Adam stops early.
+        # 50 rows of 128 columns need weight decay; L-BFGS converges where Adam stops early. In single precision, which
+        # MLPRegressor would keep, its line search can fail close to the minimum.
         options = {"solver": "lbfgs", "alpha": 10.0, "max_iter": 5000, "tol": 3e-3, "random_state": random_state}
-        return [StandardScaler(), MLPRegressor(hidden_layer_sizes=(64,), **options)]
+        in_double = FunctionTransformer(np.float64, feature_names_out="one-to-one")
+        return [in_double, StandardScaler(), MLPRegressor(hidden_layer_sizes=(64,), **options)]
     # The kernel is fixed: maximising the likelihood without priors is no better at 50 labels, ends on its bounds, and
     # is worse for band gaps, whose errors are not normal. Two rows of standardised columns are about
     # sqrt(2 * n_columns) apart, hence the length.
