@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from skdim import SiteNetFeaturizer
+
+pytest.importorskip("ase", reason="needs the extra 'ase'")
+
 from tests.helpers.structure_files import files, sample
 
 
