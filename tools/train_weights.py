@@ -110,45 +110,45 @@ def parse(argv):
 
 
 def load(args):
-    """Crystals to train on and held out, without failures and repetitions, and what is to be said of each source.
+    """Training and held-out crystals without failures and duplicates, and an entry of metadata for each source.
 
-    All are stores in the work folder, memory-mapped.
+    The crystals are in stores in the work folder, memory-mapped.
     """
-    parts, told = [], []
+    parts, entries = [], []
     for path in args.data:
         X, ids, entry = featurized(path, args)
         parts.append((X, ids))
-        told.append(entry)
+        entries.append(entry)
     first = first_occurrences(parts)
     n_repeated = sum(np.sum(~mask & ~X.failed) for mask, (X, _) in zip(first, parts, strict=True))
-    print(f"{n_repeated} crystals left out: they repeat the id or the content of another", flush=True)
+    print(f"{n_repeated} duplicates left out (same id or same content)", flush=True)
     chosen = {"train": [], "held-out": []}
-    for entry, mask, (X, _) in zip(told, first, parts, strict=True):
+    for entry, mask, (X, _) in zip(entries, first, parts, strict=True):
         rows = np.flatnonzero(mask)
         entry["n_used"] = len(rows)
         split = [formula_split(block, test_size=args.held_out, salt=args.salt) for block in blocks(X, rows)]
         held_out = np.concatenate([np.zeros(0, dtype=bool), *split])
-        for name, mine in (("train", rows[~held_out]), ("held-out", rows[held_out])):
-            chosen[name].append((X, mine))
-    key = key_of([args.held_out, args.salt, args.max_sites, [entry["sha256"] for entry in told]])
-    return *(stored(args.work / f"{name}-{key}", partial(write_store, some)) for name, some in chosen.items()), told
+        for name, subset in (("train", rows[~held_out]), ("held-out", rows[held_out])):
+            chosen[name].append((X, subset))
+    key = key_of([args.held_out, args.salt, args.max_sites, [entry["sha256"] for entry in entries]])
+    return *(stored(args.work / f"{name}-{key}", partial(write_store, some)) for name, some in chosen.items()), entries
 
 
 def featurized(path, args):
-    """Crystals of a source, the ids of its materials if it has them, and what is to be said of it."""
+    """Crystals of a source, the ids of its materials if it has them, and its entry of metadata."""
     source, digest = open_source(path, without_test=True), fingerprint(path)
     n_rows = "" if source.n_rows is None else f"{source.n_rows} crystals, "
     print(f"{source.name}: {n_rows}{source.n_test} test rows left out", flush=True)
     featurizer = SiteNetFeaturizer(max_sites=args.max_sites, n_jobs=args.jobs, on_error="warn", verbose=1)
     store = args.work / f"{source.name}-{key_of([args.max_sites, digest])}"
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* could not be featurized")  # said below
+        warnings.filterwarnings("ignore", ".* could not be featurized")  # listed below
         X = stored(store, lambda path: featurizer.transform_to_disk(source, path, chunk_size=args.chunk_size))
     failures = pd.read_csv(store / "failures.csv", dtype=str, keep_default_na=False)
-    for row, own, why in failures[["row", "id", "reason"]].head(3).itertuples(index=False):
-        print(f"  cannot be used: {own or f'row {row}'}: {why}")
+    for row, row_id, why in failures[["row", "id", "reason"]].head(3).itertuples(index=False):
+        print(f"  failed: {row_id or f'row {row}'}: {why}")
     if X.errors_:
-        print(f"  {len(X.errors_)} in all cannot be used")
+        print(f"  {len(X.errors_)} rows failed in all")
     ids = None
     if source.has_ids:
         ids = pd.read_csv(store / "ids.csv", dtype=str, keep_default_na=False)["id"].tolist()
@@ -163,14 +163,14 @@ def featurized(path, args):
 
 
 def stored(path, make):
-    """The store that ``make`` writes, or has written in an earlier run."""
+    """The store that ``make`` writes, or that an earlier run wrote."""
     if not path.exists():
         make(path)
     return Crystals.load(path, mmap_mode="r")
 
 
 def key_of(what):
-    """A few letters that are others for other settings."""
+    """A short hash of some settings."""
     return hashlib.sha256(json.dumps([what, __version__]).encode()).hexdigest()[:12]
 
 
@@ -184,7 +184,7 @@ def fingerprint(path):
 
 
 def command(args):
-    """The command that makes these weights again, without where the files are."""
+    """The command that reproduces these weights, without folders."""
     words = ["python", "tools/train_weights.py", *(path.name for path in args.data)]
     for name in ("epochs", "seed", "max_sites", "held_out", "salt"):
         value = getattr(args, name)

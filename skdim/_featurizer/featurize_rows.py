@@ -85,7 +85,7 @@ def _featurize(raw, row, options, warnings):
         disordered=options["disordered"],
         oxidation_states=options["oxidation_states"] == "species",
         strict_cif=options["strict_cif"],
-        remarks=warnings,
+        warning_list=warnings,
     )
     numbers = site_numbers(structure)
     if options["oxidation_states"] is None:

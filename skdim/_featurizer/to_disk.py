@@ -21,7 +21,7 @@ from .._shared.index import index_of
 from .._shared.progress import progress
 from .._structures.errors import StructureError
 from .._structures.row_fingerprint import row_content
-from .._structures.source_rows import UNLOADED, Text
+from .._structures.source_rows import RAW_TYPES, Text
 from .._structures.sources.open_source import open_source
 from .chunk_journal import ChunkJournal
 
@@ -170,7 +170,7 @@ def _digest(ids, raws):
     """Hash of some rows."""
     digest = hashlib.sha256()
     for row_id, raw in zip(ids, raws, strict=True):
-        if isinstance(raw, UNLOADED):
+        if isinstance(raw, RAW_TYPES):
             parts = [part if isinstance(part, str) else np.asarray(part).tobytes() for part in raw]
             whole = hashlib.sha256(type(raw).__name__.encode())
             for part in parts:

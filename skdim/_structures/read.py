@@ -25,7 +25,7 @@ from .source_rows import FlatStructure, Text, Unreadable
 _HEAD = 2**14
 
 
-def read_structure(raw, row, *, disordered="raise", oxidation_states=False, strict_cif=False, remarks=None):
+def read_structure(raw, row, *, disordered="raise", oxidation_states=False, strict_cif=False, warning_list=None):
     """Read one row into an ordered pymatgen Structure and check its elements, cell and coordinates.
 
     Sites keep their order and none is added or removed, so that results for each site can be mapped back onto the
@@ -45,7 +45,7 @@ def read_structure(raw, row, *, disordered="raise", oxidation_states=False, stri
         Whether oxidation states are used. If not, a site shared by one element in several states is an ordered one.
     strict_cif : bool, default=False
         Raise an error if a CIF contradicts itself: formula, Z, weight, density, volume or multiplicities.
-    remarks : list, default=None
+    warning_list : list, default=None
         Warnings are appended to it as (row, formula, text, name) instead of being raised.
 
     Returns
@@ -69,10 +69,10 @@ def read_structure(raw, row, *, disordered="raise", oxidation_states=False, stri
         raise StructureError(row, formula_of(content), str(error), name) from error.__cause__
     if notes := notes + more:
         reason = "; ".join(notes)
-        if remarks is None:
+        if warning_list is None:
             warnings.warn(str(StructureError(row, formula_of(structure), reason, name)), stacklevel=2)
         else:
-            remarks.append((row, formula_of(structure), reason, name))
+            warning_list.append((row, formula_of(structure), reason, name))
     return structure
 
 

@@ -56,5 +56,5 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-#: The kinds of rows that are not structures yet.
-UNLOADED = (FlatStructure, Text, Unreadable)
+#: Types of rows that are not structures yet.
+RAW_TYPES = (FlatStructure, Text, Unreadable)

@@ -80,17 +80,17 @@ def load_model(path, *, trust=False):
         describe_model(path)  # raises clear errors
         skops = _skops()
         try:
-            found = set(skops.get_untrusted_types(file=path))
+            types = set(skops.get_untrusted_types(file=path))
         except Exception as error:
             raise ValueError(f"{path} is damaged ({error})") from error
-        if unknown := sorted(found.difference(trusted_types())):
+        if unknown := sorted(types.difference(trusted_types())):
             raise ValueError(f"{path} was not loaded: it holds {', '.join(unknown)}, which no model of skdim contains")
     elif not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     elif not trust:
         raise ValueError(f"{path} was not loaded: it is a pickle, and loading a pickle can run any code")
     try:
-        model = joblib.load(path) if path.suffix == ".joblib" else skops.load(path, trusted=sorted(found))
+        model = joblib.load(path) if path.suffix == ".joblib" else skops.load(path, trusted=sorted(types))
     except Exception as error:
         raise ValueError(f"{path} is damaged, or was written with other versions ({error})") from error
     if not hasattr(model, "skdim_info_"):

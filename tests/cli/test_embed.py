@@ -22,12 +22,12 @@ def test_embed_in_a_separate_process(cifs, shipped, tmp_path):
         "embed: 5 of 5 crystals",
         "vectors.csv: 5 crystals, 192 numbers each",
     ]
-    found = pd.read_csv(tmp_path / "vectors.csv", index_col="id")
+    vectors = pd.read_csv(tmp_path / "vectors.csv", index_col="id")
     files = [str(cifs / f"s{k}.cif") for k in range(5)]
-    assert found.index.tolist() == files
-    assert found.columns.tolist() == shipped.get_feature_names_out().tolist()
+    assert vectors.index.tolist() == files
+    assert vectors.columns.tolist() == shipped.get_feature_names_out().tolist()
     expected = shipped.transform(SiteNetFeaturizer().transform(files))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
     assert left(tmp_path) == ["vectors.csv"]
 
 
@@ -40,9 +40,9 @@ def test_failed_rows_keep_their_place(run, cifs, structures, tmp_path):
     code, out, err = run("embed", folder, "-o", tmp_path / "v.csv")
     assert (code, out) == (1, "")
     assert "1 of 2 structures failed:\n  row 0, a.cif: " in err
-    found = pd.read_csv(tmp_path / "v.csv", index_col="id")
-    assert found.index.tolist() == ["a.cif", "b.cif"]
-    assert found.isna().all(axis=1).tolist() == [True, False]
+    vectors = pd.read_csv(tmp_path / "v.csv", index_col="id")
+    assert vectors.index.tolist() == ["a.cif", "b.cif"]
+    assert vectors.isna().all(axis=1).tolist() == [True, False]
     failures = pd.read_csv(tmp_path / "v.csv.failures.csv")
     assert failures["id"].tolist() == ["a.cif"]
     assert failures["reason"][0] in err
@@ -103,9 +103,9 @@ def test_parquet_npy_and_site_tables(run, cifs, structures, shipped, tmp_path):
         )[0]
         == 0
     )
-    found = pd.read_parquet(tmp_path / "v.parquet")
-    assert found["id"].tolist() == [str(cifs / "s3.cif"), f"{tmp_path}/more.zip/z.cif"]
-    assert found.shape == (2, 65)
+    vectors = pd.read_parquet(tmp_path / "v.parquet")
+    assert vectors["id"].tolist() == [str(cifs / "s3.cif"), f"{tmp_path}/more.zip/z.cif"]
+    assert vectors.shape == (2, 65)
     assert run("embed", cifs, "-o", tmp_path / "v.npy")[0] == 0
     X = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
     np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), shipped.transform(X))

@@ -31,13 +31,13 @@ def test_evaluate(run, table, shipped, y, tmp_path, monkeypatch):
     assert code == 0
     assert len(fits) == 3 * 4, "no fit is done twice"
     assert "evaluate: 4 of 4 folds" in err
-    found = pd.read_csv(tmp_path / "e.csv")
+    results = pd.read_csv(tmp_path / "e.csv")
     keep = np.arange(30) != 3
     X = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])[keep]
     arms = {name: make_arm(name, shipped) for name in ("mean", "composition", "representation")}
     expected = cross_validate_arms(arms, X, y[:30][keep], n_splits=2, n_draws=2)
-    np.testing.assert_allclose(found["mae"], expected["mae"], rtol=1e-5)
-    for arm, mae in found.groupby("arm")["mae"]:
+    np.testing.assert_allclose(results["mae"], expected["mae"], rtol=1e-5)
+    for arm, mae in results.groupby("arm")["mae"]:
         assert f"  {arm:16s}{mae.median():9.4f} (" in out
     assert "better than composition in" in out
     assert left(tmp_path) == ["e.csv"]

@@ -30,9 +30,9 @@ def test_featurize_resumes_after_a_kill(run, table, tmp_path, monkeypatch):
     code, _, err = run(*words)
     assert code == 0
     assert "resuming an earlier run" in err
-    found = Crystals.load(tmp_path / "store", verify=True)
+    crystals = Crystals.load(tmp_path / "store", verify=True)
     expected = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])
-    np.testing.assert_array_equal(found.distance, expected.distance)
+    np.testing.assert_array_equal(crystals.distance, expected.distance)
     assert left(tmp_path) == ["store"]
     # Other commands accept it instead of structures.
     assert run("embed", tmp_path / "store", "-o", tmp_path / "v.csv")[0] == 0
@@ -62,8 +62,8 @@ def test_pretrain_resumes_after_an_interrupt(run, cifs, tmp_path):
     weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "broken")]
     assert weights[0] == weights[1]
     expected = DeepInfoMaxEmbedder(max_epochs=40, random_state=3).fit(Crystals.load(store))
-    found = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "broken")
-    np.testing.assert_array_equal(found.transform(Crystals.load(store)), expected.transform(Crystals.load(store)))
+    embedder = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "broken")
+    np.testing.assert_array_equal(embedder.transform(Crystals.load(store)), expected.transform(Crystals.load(store)))
     code, out, _ = run("info", tmp_path / "broken")
     assert code == 0
     assert "pre-trained on 10 crystals for 40 epochs" in out

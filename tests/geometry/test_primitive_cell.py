@@ -48,9 +48,9 @@ def test_noise_below_symprec_is_averaged_and_larger_noise_is_kept():
     noise = rng.uniform(-1, 1, size=(16, 3))
     noise *= 4e-4 / np.linalg.norm(noise, axis=1).max()
     noisy = Structure(rock_salt.lattice, rock_salt.species, rock_salt.cart_coords + noise, coords_are_cartesian=True)
-    found = cell_of(noisy)
-    assert len(found.kinds) == 2
-    distance = supercell_distances(found, 2, grow=False)[0, 1]
+    cell = cell_of(noisy)
+    assert len(cell.kinds) == 2
+    distance = supercell_distances(cell, 2, grow=False)[0, 1]
     sodium = numbers_of(noisy) == 11
     shift = (noise[~sodium].mean(axis=0) - noise[sodium].mean(axis=0)).tolist()
     assert distance == pytest.approx(2.82, abs=np.linalg.norm(shift))

@@ -179,8 +179,8 @@ def check_vectors(structures, embedder):
     assert np.array_equal(np.isnan(vectors).all(axis=1), X.failed)
     assert np.isfinite(vectors[~X.failed]).all(), "a vector of a crystal is not finite"
     scale = np.abs(vectors[~X.failed]).max(initial=1)
-    for found in (embedder.transform(whole), embedder.transform(X[::-1])[::-1]):
-        off = np.abs(found - vectors)[~X.failed].max(initial=0)
+    for same in (embedder.transform(whole), embedder.transform(X[::-1])[::-1]):
+        off = np.abs(same - vectors)[~X.failed].max(initial=0)
         assert off <= 1e-4 * scale, f"vectors differ by {off:.2g}"
     return int((~X.failed).sum())
 

@@ -48,7 +48,7 @@ def ray():
 
 @pytest.fixture(params=["dask", "ray"])
 def backend(request):
-    """Where the work is done."""
+    """A joblib backend of another package."""
     return request.getfixturevalue(request.param)
 
 
@@ -60,23 +60,23 @@ def pipeline():
 
 def test_backends_give_the_same_crystals(backend, structures, X):
     with joblib.parallel_config(backend=backend):
-        found = SiteNetFeaturizer(n_jobs=2).transform(structures)
-    assert_same_crystals(found, X)
+        parallel = SiteNetFeaturizer(n_jobs=2).transform(structures)
+    assert_same_crystals(parallel, X)
 
 
 def test_featurizer_uses_the_workers_of_the_context(backend, structures, X):
     with joblib.parallel_config(backend=backend, n_jobs=2):
-        found = SiteNetFeaturizer().transform(structures)
-    assert_same_crystals(found, X)
+        parallel = SiteNetFeaturizer().transform(structures)
+    assert_same_crystals(parallel, X)
 
 
-# Python 3.12 and newer warn of a fork beside threads; here it is what is asked for.
+# Python 3.12 and newer warn of a fork in a process with threads, which is intended here.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
 def test_joblib_backends_give_the_same_crystals(name, structures, X):
     with joblib.parallel_config(backend=name):
-        found = SiteNetFeaturizer(n_jobs=2).transform(structures)
-    assert_same_crystals(found, X)
+        parallel = SiteNetFeaturizer(n_jobs=2).transform(structures)
+    assert_same_crystals(parallel, X)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -95,24 +95,26 @@ def test_warnings_come_from_all_workers(name, structures):
         pytest.warns(UserWarning, match="row . .*: it holds 2 structures, of which the first is used") as caught,
     ):
         SiteNetFeaturizer(n_jobs=2).transform([both, cifs[3], both])
-    remarks = [warning for warning in caught if warning.category is UserWarning]  # newer Pythons warn of forks too
-    assert [str(warning.message)[:5] for warning in remarks] == ["row 0", "row 2"]
-    assert {warning.filename for warning in remarks} == {__file__}
+    user_warnings = [
+        warning for warning in caught if warning.category is UserWarning
+    ]  # newer Pythons warn of forks too
+    assert [str(warning.message)[:5] for warning in user_warnings] == ["row 0", "row 2"]
+    assert {warning.filename for warning in user_warnings} == {__file__}
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["threading", "multiprocessing"])
 def test_joblib_backends_give_the_same_baseline_features(name, structures):
     with joblib.parallel_config(backend=name):
-        found = XRDPattern(n_jobs=2).transform(structures[:6])
-    assert_array_equal(found, XRDPattern().transform(structures[:6]))
+        parallel = XRDPattern(n_jobs=2).transform(structures[:6])
+    assert_array_equal(parallel, XRDPattern().transform(structures[:6]))
 
 
 def test_backends_give_the_same_cross_validation_scores(backend, pipeline, structures, y):
     serial = cross_validate(pipeline, structures, y, cv=2)
     with joblib.parallel_config(backend=backend):
-        found = cross_validate(pipeline, structures, y, cv=2, n_jobs=2)
-    assert_array_equal(found["test_score"], serial["test_score"])
+        parallel = cross_validate(pipeline, structures, y, cv=2, n_jobs=2)
+    assert_array_equal(parallel["test_score"], serial["test_score"])
 
 
 def test_backends_give_the_same_search_scores(backend, pipeline, structures, y):
@@ -136,6 +138,6 @@ def test_parts_embedded_by_workers_equal_the_whole(backend, X, tmp_path):
     with joblib.parallel_config(backend=backend):
         sent = Parallel(n_jobs=2)(delayed(embedder.transform)(X[rows]) for rows in parts)
         read = Parallel(n_jobs=2)(delayed(embed_stored)(embedder, tmp_path / "crystals", rows) for rows in parts)
-    # Other rows beside it in a batch change a row's last digit.
-    for found in (sent, read):
-        assert_allclose(np.concatenate(found), embedder.transform(X), rtol=1e-5, atol=1e-6)
+    # The last digit of a row depends on the other rows of its batch.
+    for parallel in (sent, read):
+        assert_allclose(np.concatenate(parallel), embedder.transform(X), rtol=1e-5, atol=1e-6)

@@ -135,10 +135,10 @@ def test_frozen_steps_in_cross_validation_on_structures(structures, X, y, embedd
 
 def test_a_whole_pipeline_is_fitted_in_each_fold(structures, y):
     pipe = make_pipeline(SiteNetFeaturizer(), DeepInfoMaxEmbedder(**SMALL, max_epochs=1), StandardScaler(), Ridge())
-    found = cross_val_predict(pipe, structures, y, cv=KFold(3))
+    predictions = cross_val_predict(pipe, structures, y, cv=KFold(3))
     train, test = next(KFold(3).split(structures))
     by_hand = clone(pipe).fit([structures[k] for k in train], y[train]).predict([structures[k] for k in test])
-    assert_allclose(found[test], by_hand, rtol=1e-6)
+    assert_allclose(predictions[test], by_hand, rtol=1e-6)
     supervised = make_pipeline(SiteNetFeaturizer(), SiteNetRegressor(**SMALL, max_epochs=1))
     assert cross_val_predict(supervised, structures, y, cv=GroupKFold(3), groups=np.arange(40) % 5).shape == (40,)
 
@@ -252,8 +252,9 @@ def test_learning_curve_gives_the_scores_of_the_vectors(X, y, structures, embedd
     assert list(sizes) == [5, 15]
     assert np.isfinite(scores).all()
     pipe = make_pipeline(SiteNetFeaturizer(), FrozenEstimator(embedder), Ridge())
-    found = learning_curve(pipe, structures, y, train_sizes=[5, 15], cv=2)[2]
-    assert_allclose(found, learning_curve(Ridge(), embedder.transform(X), y, train_sizes=[5, 15], cv=2)[2], rtol=1e-3)
+    test_scores = learning_curve(pipe, structures, y, train_sizes=[5, 15], cv=2)[2]
+    expected = learning_curve(Ridge(), embedder.transform(X), y, train_sizes=[5, 15], cv=2)[2]
+    assert_allclose(test_scores, expected, rtol=1e-3)
 
 
 def test_a_search_warns_of_fits_that_failed(X, y):

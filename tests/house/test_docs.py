@@ -64,18 +64,18 @@ def own_methods(name, cls):
 
 def on_the_reference_page():
     """Names that docs/reference.md lists, in its order."""
-    found, module = [], None
+    names, module = [], None
     for line in (ROOT / "docs" / "reference.md").read_text(encoding="utf-8").splitlines():
         if match := re.match(r"\.\. currentmodule:: (\S+)", line):
             module = match[1]
         elif match := re.match(r"   (\w+)$|\.\. py:data:: (\w+)", line):
-            found.append(f"{module}.{match[1] or match[2]}")
-    return found
+            names.append(f"{module}.{match[1] or match[2]}")
+    return names
 
 
 def test_reference_page_lists_every_public_name_once():
-    found = on_the_reference_page()
-    assert sorted(found) == sorted(name for module in MODULES for name in public_names(module))
+    names = on_the_reference_page()
+    assert sorted(names) == sorted(name for module in MODULES for name in public_names(module))
 
 
 def faults(name, ignored):
@@ -165,9 +165,9 @@ COMMANDS = {
 @pytest.mark.parametrize("program", sorted({program for program, _ in COMMANDS}))
 def test_commands_on_pages_have_the_options(program):
     words = program.replace("skdim", "python -m skdim").split()[1:]
-    told = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=300)
-    assert told.returncode == 0, told.stderr
-    there = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", told.stdout))
+    result = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert result.returncode == 0, result.stderr
+    there = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", result.stdout))
     for name, options in COMMANDS:
         assert name != program or options <= there
 

@@ -61,11 +61,11 @@ def test_every_import_of_an_optional_package_may_be_skipped():
 
 def test_reasons_name_the_extra():
     names = extras()
-    found = [
+    calls = [
         (path.name, package, reason)
         for path in (ROOT / "tests").rglob("*.py")
         for package, reason in skips(ast.parse(path.read_text(encoding="utf-8")))
         if package in names
     ]
-    assert len(found) > 20
-    assert [entry for entry in found if entry[2] != f"needs the extra {names[entry[1]]!r}"] == []
+    assert len(calls) > 20
+    assert [entry for entry in calls if entry[2] != f"needs the extra {names[entry[1]]!r}"] == []

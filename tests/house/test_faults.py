@@ -253,22 +253,22 @@ def test_files_are_written_without_fcntl(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-def save_together(X, path, together, said):
+def save_together(X, path, together, outcomes):
     """Waits for the others, saves, and says what came of it."""
     together.wait()
     try:
         X.save(path)
-        said.put("saved")
+        outcomes.put("saved")
     except FileExistsError:
-        said.put("exists")
+        outcomes.put("exists")
 
 
 @posix
 def test_one_of_three_processes_saves_under_one_name(X, tmp_path):
-    said, together = processes.context().Queue(), processes.context().Barrier(3)
-    running = [processes.start(save_together, X, tmp_path / "store", together, said) for _ in range(3)]
+    outcomes, together = processes.context().Queue(), processes.context().Barrier(3)
+    running = [processes.start(save_together, X, tmp_path / "store", together, outcomes) for _ in range(3)]
     for process in running:
         process.join()
-    assert sorted(said.get(timeout=60) for _ in running) == ["exists", "exists", "saved"]
+    assert sorted(outcomes.get(timeout=60) for _ in running) == ["exists", "exists", "saved"]
     assert Crystals.load(tmp_path / "store", verify=True).formulas == X.formulas
     assert [file.name for file in tmp_path.iterdir()] == ["store"]

@@ -100,9 +100,9 @@ def test_unfinished_stores_are_resumed(golden, texts, tmp_path, monkeypatch):
 def test_weights_are_loaded(golden, expected):
     embedder = DeepInfoMaxEmbedder.from_pretrained(golden / "weights", device="cpu")
     vectors = embedder.transform(Crystals.load(golden / "crystals"))
-    found = [None if np.isnan(row).any() else row for row in vectors]
-    assert [row is None for row in found] == [row is None for row in expected["vectors"]]
-    assert_allclose(found[:6], expected["vectors"][:6], rtol=1e-4, atol=1e-5)
+    rows = [None if np.isnan(row).any() else row for row in vectors]
+    assert [row is None for row in rows] == [row is None for row in expected["vectors"]]
+    assert_allclose(rows[:6], expected["vectors"][:6], rtol=1e-4, atol=1e-5)
     assert embedder.pretrained_info_["metadata"] == {"licence": "none needed"}
 
 

@@ -75,17 +75,17 @@ def imports_of(name, top_level_only=False):
     """Dotted names that a module imports, with what it takes from them."""
     package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
     tree = tree_of(name)
-    found = []
+    imports = []
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [(alias.name, None) for alias in node.names]
+            imports += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1] if package else []
                 base = ".".join(["skdim", *filter(None, [*above, base])])
-            found += [(base, alias.name) for alias in node.names]
-    return found
+            imports += [(base, alias.name) for alias in node.names]
+    return imports
 
 
 def inner(name, **options):
@@ -239,8 +239,8 @@ def test_private_attributes_of_others_are_listed():
                 continue
             bases = [base for base in kind.__mro__ if base.__module__.partition(".")[0] not in ("skdim", "builtins")]
             foreign |= {name for name in vars(kind) if private(name) and any(name in vars(base) for base in bases)}
-    found = {name for name in foreign - STANDARD if not name.startswith(GENERATED)}
-    assert found == set(PRIVATE_ATTRIBUTES), sorted(found ^ set(PRIVATE_ATTRIBUTES))
+    private_names = {name for name in foreign - STANDARD if not name.startswith(GENERATED)}
+    assert private_names == set(PRIVATE_ATTRIBUTES), sorted(private_names ^ set(PRIVATE_ATTRIBUTES))
 
 
 def test_names_of_the_package():

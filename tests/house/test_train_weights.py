@@ -1,4 +1,4 @@
-"""tools/train_weights.py from tables and CIFs to weights, also when it is killed on the way."""
+"""tools/train_weights.py from tables and CIFs to weights, also after kills."""
 
 import json
 import os
@@ -44,12 +44,12 @@ def run_and_die(what, n, arguments):
 
 @pytest.fixture
 def sources(structures, tmp_path):
-    """A table with ids and test rows; one that repeats some of them, and a crystal that fails; a folder of CIFs."""
+    """A table with ids and test rows, a table with duplicates, and a folder of CIFs, one of which fails."""
     split = ["test" if k in (3, 4) else "train" for k in range(30)]
     table_of(structures[:30], id=[f"mp-{k}" for k in range(30)], split=split).to_parquet(tmp_path / "a.parquet")
     table_of(structures[20:35], id=[f"mp-{k}" for k in range(20, 35)]).to_parquet(tmp_path / "b.parquet")
     write_cifs(structures[35:], tmp_path / "cifs", first=35)
-    (tmp_path / "cifs" / "spoilt.cif").write_text("data_x\n_cell_length_a 3\n")
+    (tmp_path / "cifs" / "invalid.cif").write_text("data_x\n_cell_length_a 3\n")
     return [tmp_path / name for name in ("a.parquet", "b.parquet", "cifs")]
 
 
@@ -77,8 +77,8 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
     run(sources, tmp_path)
     out = capsys.readouterr().out
     assert "a.parquet: 28 crystals, 2 test rows left out" in out
-    assert "cannot be used: spoilt.cif" in out
-    assert "10 crystals left out: they repeat" in out
+    assert "failed: invalid.cif" in out
+    assert "10 duplicates left out" in out
     embedder = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights", device="cpu")
     info = embedder.pretrained_info_["metadata"]
     assert f"held-out loss: {info['held_out_loss']:.4f} pre-trained, {info['untrained_held_out_loss']:.4f} un" in out
@@ -90,13 +90,13 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
         ("cifs", 5),
     ]
     assert info["licence"] == "CC0"
-    assert str(tmp_path) not in json.dumps(embedder.pretrained_info_), "where the files were is nobody's business"
+    assert str(tmp_path) not in json.dumps(embedder.pretrained_info_), "metadata must not contain folders"
     used = X[[k for k in range(35) if k not in (3, 4)]]
     held_out = formula_split(used, test_size=0.3)
     assert 0 < held_out.sum() <= info["n_held_out"]
 
 
-@pytest.mark.slow(reason="four runs, each in a process of its own")
+@pytest.mark.slow(reason="four runs, each in a new process")
 def test_a_run_killed_three_times_gives_the_same_weights(sources, tmp_path, X):
     run(sources, tmp_path / "whole")
     broken = arguments(sources, tmp_path / "broken")
@@ -116,7 +116,7 @@ def test_a_run_killed_three_times_gives_the_same_weights(sources, tmp_path, X):
 
 @pytest.fixture
 def interruptible():
-    """Python's own answer to Ctrl-C, which a process that was started in the background may lack."""
+    """Python's default handler of Ctrl-C, which a process started in the background may lack."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

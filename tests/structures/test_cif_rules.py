@@ -393,7 +393,7 @@ def test_split_positions_stay_apart():
 
 
 @pytest.mark.parametrize(
-    ("said", "match"),
+    ("claims", "match"),
     [
         ("_chemical_formula_sum 'Na Cl'\n_cell_formula_units_Z 4", None),
         ("_chemical_formula_sum 'Na4 Cl4'\n_cell_formula_units_Z 4", None),
@@ -415,8 +415,8 @@ def test_split_positions_stay_apart():
         ("_cell_volume 187.4", "cell volume of 187.4 cubic angstrom, and its edges and angles 179.4"),
     ],
 )
-def test_contradictions_are_warnings_or_errors(said, match):
-    text = cif(SALT, head=symbol("F m -3 m") + said, cell=CUBIC)
+def test_contradictions_are_warnings_or_errors(claims, match):
+    text = cif(SALT, head=symbol("F m -3 m") + claims, cell=CUBIC)
     warnings = read_cif(text, "the CIF text")[1]
     if match is None:
         assert warnings == []

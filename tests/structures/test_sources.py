@@ -33,7 +33,7 @@ def read(source, **options):
     rows = list(source.read())
     assert source.n_rows in (None, len(rows))
     assert source.has_names == (rows[0][0] is not None)
-    return source, [own for own, _ in rows], [raw for _, raw in rows]
+    return source, [row_id for row_id, _ in rows], [raw for _, raw in rows]
 
 
 def assert_rows(raws, expected):
@@ -177,7 +177,7 @@ def test_several_files_and_folders(structures, X, tmp_path):
     assert SiteNetFeaturizer().transform([raw for _, raw in rows]).formulas == X[:4].formulas
     assert source.n_rows is None, "a folder is not counted"
     assert open_sources([paths[0], paths[2]]).n_rows == 3
-    assert [own for own, _ in open_sources([str(paths[0])]).read()] == [f"{base}/a.cif"]
+    assert [row_id for row_id, _ in open_sources([str(paths[0])]).read()] == [f"{base}/a.cif"]
 
 
 # ---- CIFs ----

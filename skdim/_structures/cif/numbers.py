@@ -42,14 +42,14 @@ def number(text):
         None where the text is anything else.
     """
     text = text.strip()
-    found = _NUMBER.fullmatch(text)
-    if found:
-        value = float(found[1])
-        decimals = len(found[2] or found[3] or "") - int(found[4] or 0)
-        return Number(value, 10.0**-decimals, found[5] is not None) if math.isfinite(value) else None
-    found = _FRACTION.fullmatch(text)
-    if found and int(found[3]):
-        return Number(int(found[1] + found[2]) / int(found[3]), 0.0, False)
+    match = _NUMBER.fullmatch(text)
+    if match:
+        value = float(match[1])
+        decimals = len(match[2] or match[3] or "") - int(match[4] or 0)
+        return Number(value, 10.0**-decimals, match[5] is not None) if math.isfinite(value) else None
+    match = _FRACTION.fullmatch(text)
+    if match and int(match[3]):
+        return Number(int(match[1] + match[2]) / int(match[3]), 0.0, False)
     return None
 
 

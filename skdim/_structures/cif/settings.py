@@ -125,10 +125,10 @@ def _take_apart(symbol):
     bare = re.sub(r"(?<=\d)\((\d)\)", r"\1", bare)  # P 2(1)/n
     bare = _CELL_CHOICE.sub("", bare)
     choice = None
-    found = _CHOICE.search(bare)
+    match = _CHOICE.search(bare)
     # "R 3 2" and "P 2 2 2" end with a digit that is no choice: they have no colon.
-    if found and (found[1].lower() in "hrsz" or not re.fullmatch(r"\s+[12]", found[0])):
-        bare, choice = bare[: found.start()], _CHOICES[found[1].lower()]
+    if match and (match[1].lower() in "hrsz" or not re.fullmatch(r"\s+[12]", match[0])):
+        bare, choice = bare[: match.start()], _CHOICES[match[1].lower()]
     elif bare[-1:] in ("S", "Z"):
         bare, choice = bare[:-1], _CHOICES[bare[-1].lower()]
     return re.sub(r"\s+", " ", bare).strip(), choice
@@ -140,8 +140,8 @@ def _entry_of(bare):
 
 def _monoclinic(bare):
     """P 21/b and the like, of which the table has only the full symbols: the unique axis is c, or a."""
-    found = re.fullmatch(r"([ABCFIP])\s*(21?/?[a-em-n]?|[a-em-n])", bare)
-    return f"{found[1]} 1 1 {found[2]}" if found else bare
+    match = re.fullmatch(r"([ABCFIP])\s*(21?/?[a-em-n]?|[a-em-n])", bare)
+    return f"{match[1]} 1 1 {match[2]}" if match else bare
 
 
 def _squeezed(symbol):

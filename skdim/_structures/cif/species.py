@@ -67,15 +67,15 @@ def kind_of_type(text, elements, upper_case):
     UnknownKind
     """
     text = text.strip()
-    found = _TYPE.fullmatch(text)
+    match = _TYPE.fullmatch(text)
     letters = re.sub("[^a-z]", "", text.lower())
-    if letters in _NO_ATOMS and (found is None or found[2].capitalize() not in ELEMENTS):
+    if letters in _NO_ATOMS and (match is None or match[2].capitalize() not in ELEMENTS):
         return Kind("")
-    if found is None:
+    if match is None:
         if text.lower() in _GROUPS or re.fullmatch(r"(?:[A-Z][a-z]?\d*){2,}", text):
             raise UnknownKind(f"its type '{text}' is a group: list its atoms one by one")
         raise UnknownKind(f"its type '{text}' is not an element: write a symbol such as Na, Na+ or 23Na")
-    mass, letters, before, sign_after, sign_before, after = found.groups()
+    mass, letters, before, sign_after, sign_before, after = match.groups()
     symbol = _symbol(letters, elements, f"its type '{text}'", set(letters), upper_case)
     if symbol is None:
         if letters.lower() in _GROUPS or set(letters.upper()) <= ELEMENTS:
@@ -101,10 +101,10 @@ def kind_of_type(text, elements, upper_case):
 def kind_of_label(text, elements):
     """Read ``_atom_site_label`` where there is no type symbol; see :func:`kind_of_type`."""
     remedy = "add _atom_site_type_symbol"
-    found = _LABEL.fullmatch(text.strip())
-    if found is None:
+    match = _LABEL.fullmatch(text.strip())
+    if match is None:
         raise UnknownKind(f"its label does not begin with the symbol of an element: {remedy}")
-    letters = found[1]
+    letters = match[1]
     if any(other.capitalize() in ELEMENTS for other in _MIXED.findall(text)):
         raise UnknownKind("its label is that of several elements: write a row for each, with its occupancy")
     if letters.lower() in _GROUPS or text.strip().lower() in _GROUPS:

@@ -168,10 +168,10 @@ def tags_of(block):
 
 def _syntax(message):
     """The parser's message with the number of the line."""
-    found = re.match(r"string:(\d+)(?::\d+\(\d+\))?(?: in [^:]*)?: (.*)", message, re.DOTALL)
-    if not found:
+    match = re.match(r"string:(\d+)(?::\d+\(\d+\))?(?: in [^:]*)?: (.*)", message, re.DOTALL)
+    if not match:
         return f"it is not valid CIF ({message})"
-    return f"line {found[1]} after the start of its data block is not valid CIF ({found[2]}); correct or remove it"
+    return f"line {match[1]} after the start of its data block is not valid CIF ({match[2]}); correct or remove it"
 
 
 def _as_ascii(text):

@@ -94,13 +94,13 @@ def no_names(table):
 def _agreeing(rows_of, key, names, name_of=str):
     """Rows whose names agree with the key, apart from leading folders that only one of them has."""
     parts = _parts(key)
-    found = []
+    rows = []
     for row in rows_of.get(parts[-1], []):
         others = _parts(name_of(names[row]))
         n = min(len(parts), len(others))
         if parts[-n:] == others[-n:]:
-            found.append(row)
-    return found
+            rows.append(row)
+    return rows
 
 
 def _parts(name):
