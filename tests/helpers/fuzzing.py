@@ -1,7 +1,7 @@
-"""Every reader of the package against mutated inputs: it reads them, or raises what its documentation says.
+"""Fuzzing of all readers of the package: each reads a mutated input, or raises a documented error.
 
-Each function of ``READERS`` is given a folder and returns (mutate, read): ``mutate(rng)`` makes the next input, and
-``read(input)`` reads it and uses what was read. An exception that is not in ``DOCUMENTED`` is a fault.
+Each function of ``READERS`` takes a folder and returns (mutate, read): ``mutate(rng)`` makes the next input, and
+``read(input)`` reads it and uses the result. An exception that is not in ``DOCUMENTED`` counts as a fault.
 """
 
 import contextlib
@@ -92,10 +92,10 @@ def _featurize(raw):
 
 
 def cif_texts(material, folder):
-    """CIF texts, as rows: plain and symmetrised ones, and the kinds of tests/structures/cifs."""
+    """CIF texts as rows: without and with symmetry, and the files of tests/structures/cifs."""
     structures = material[0]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of spglib, to pymatgen
+        warnings.simplefilter("ignore")  # spglib warns pymatgen
         symmetrised = [str(CifWriter(s, symprec=0.1)) for s in structures]
     seeds = [PLAIN_CIF, *(s.to(fmt="cif") for s in structures), *symmetrised]
     seeds += [path.read_text(encoding="utf-8") for path in sorted(CIFS.glob("*.cif"))]
@@ -169,7 +169,7 @@ def store_arrays(material, folder):
 
 
 def _use(store, embedder=None, mmap_mode=None):
-    """Load, and do what a user does next."""
+    """Load a store and use it as a user would."""
     error = None
     try:
         X = Crystals.load(store)
@@ -177,24 +177,24 @@ def _use(store, embedder=None, mmap_mode=None):
         error = refused
         X = None
     if X is not None:
-        _look_at(X)
+        _inspect(X)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             CompositionStatistics().fit_transform(X[~X.failed])
             if embedder is not None:
                 vectors = embedder.transform(X.with_site_features(embedder.site_features_))
                 if not np.isfinite(vectors[~X.failed]).all():
-                    raise AssertionError("what was accepted embeds as NaN")
+                    raise AssertionError("a row without an error has a vector of NaN")
     if mmap_mode is not None and embedder is not None:
-        # What is only mapped is not checked when it is opened, but before compiled loops read it.
+        # A memory-mapped store is not checked on loading, but before the compiled loops read it.
         mapped = Crystals.load(store, mmap_mode=mmap_mode)
-        with contextlib.suppress(IndexError):  # offsets that lead nowhere
+        with contextlib.suppress(IndexError):  # offsets out of range
             embedder.transform(mapped.with_site_features(embedder.site_features_))
     if error is not None:
         raise error
 
 
-def _look_at(X):
+def _inspect(X):
     return repr(X), X.formulas, X.n_sites.sum(), X[::-1].shape, X[len(X) // 2 :].errors_
 
 
@@ -263,7 +263,7 @@ READERS = {
 
 
 def outcome_of(read, mutated):
-    """ "read", "refused" or "fault", and the error that is one."""
+    """Return "read", "refused" or "fault", and the exception of a fault."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -272,6 +272,6 @@ def outcome_of(read, mutated):
             return "refused", None
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # also a panic of compiled code, which is no Exception
+        except BaseException as error:  # also panics of compiled code, which are not Exceptions
             return "fault", error
     return "read", None

@@ -1,4 +1,4 @@
-"""The readers of whole files against mutated inputs; tests/helpers/fuzzing.py has those of rows and folders."""
+"""Fuzzing of the readers of files; tests/helpers/fuzzing.py has those of rows and folders."""
 
 import io
 import json
@@ -28,14 +28,14 @@ def checkpoints(material, folder):
         model.fit(X)  # a run that is complete returns at once
 
     def mutate(rng):
-        # Half of them with the right checksum of what was changed.
+        # Half of them with a valid checksum.
         return mutated_bytes(rng, whole) if rng.random() < 0.5 else _with_member(rng, whole, "data.pkl")
 
     return mutate, read
 
 
 def _with_member(rng, archive, ending):
-    """A zip file with another content of one member."""
+    """A zip file with one member mutated."""
     changed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(changed, "w") as new:
         for name in old.namelist():
@@ -66,7 +66,7 @@ def results_files(material, folder):
 
 
 def json_tables(material, folder):
-    """Tables of crystals that were fetched."""
+    """Downloaded tables of crystals."""
     rows = [[s.as_dict(), float(k)] for k, s in enumerate(material[0][:4])]
     table = {"index": [0, 1, 2, 3], "columns": ["structure", "energy"], "data": rows}
 

@@ -1,4 +1,4 @@
-"""The readers of the formats other than CIF, and of compressed files and tar archives, against mutated inputs."""
+"""Fuzzing of the readers of formats other than CIF, of compressed files and of tar archives."""
 
 import bz2
 import gzip
@@ -14,14 +14,14 @@ from tests.helpers.structure_files import dicts, files, sample, trajectories
 
 
 def _contents(folder, *names):
-    """Files of one and of two crystals whose names begin like these."""
+    """Contents of sample files, with one or two crystals each, whose names start with one of ``names``."""
     (folder / "written").mkdir(exist_ok=True)
     every = [files(sample(), folder / "written"), trajectories(sample(), sample(), folder / "written")]
     return [content for some in every for name, content in some.items() if name.startswith(names)]
 
 
 def _read(folder, content):
-    """As a row, whose first crystal is read, and as a source, of which all are."""
+    """As a row, of which the first crystal is read, and as a source, of which all are."""
     path = folder / "mutated"
     path.write_bytes(content)
     SiteNetFeaturizer(disordered="majority", on_error="warn").transform([path])
@@ -103,7 +103,7 @@ def tar_archives(material, folder):
             seeds.append(file.getvalue())
 
     def mutate(rng):
-        # Half of them not compressed: a changed byte in the others is an error of the compression.
+        # Half of them uncompressed: in a compressed one, nearly every mutation only breaks the compression.
         return mutated_bytes(rng, seeds[0] if rng.random() < 0.5 else seeds[int(rng.integers(1, 4))])
 
     def read(content):

@@ -1,4 +1,4 @@
-"""An http server on this machine that answers as told, well or badly."""
+"""A local HTTP server with scripted responses, valid or faulty."""
 
 import contextlib
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(contextlib.AbstractContextManager):
-    """Answers each request with the next of ``answers``, and the last one again and again.
+    """Answers each request with the next of ``answers``, and repeats the last one.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Server(contextlib.AbstractContextManager):
     answers : list of callables
         Each takes the request's handler.
     requests : list of (str, dict)
-        Path and headers (names in lower case) of those that came.
+        Path and headers (names in lower case) of each request received.
     """
 
     def __init__(self, *answers, tls=None):
@@ -35,7 +35,7 @@ class Server(contextlib.AbstractContextManager):
                 with server._lock:
                     server.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
                     answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
-                with contextlib.suppress(OSError):  # the other side had enough
+                with contextlib.suppress(OSError):  # the client closed the connection
                     answer(self)
 
             def log_message(self, *args):
@@ -47,7 +47,7 @@ class Server(contextlib.AbstractContextManager):
             # The handshake waits for the thread of the connection.
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"http{'' if tls is None else 's'}://127.0.0.1:{self._http.server_address[1]}"
-        # Asked often whether to end: the tests are many.
+        # A short interval, so that shutdown is fast.
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def __exit__(self, *exception):
@@ -57,7 +57,7 @@ class Server(contextlib.AbstractContextManager):
 
     @property
     def ranges(self):
-        """What was asked for: None for the whole."""
+        """The Range header of each request, or None."""
         return [headers.get("range") for _, headers in self.requests]
 
 
@@ -69,7 +69,7 @@ def begin(handler, status, **headers):
 
 
 def whole(content, **headers):
-    """The content, also to one who asks for a part of it."""
+    """The whole content, also if a range is requested."""
 
     def answer(handler):
         begin(handler, 200, **{"Content_Length": len(content), **headers})
@@ -79,7 +79,7 @@ def whole(content, **headers):
 
 
 def rest(content, etag=None, *, heeds_if_range=True):
-    """The content as a good server gives it: the range that is asked for, where the file is still the same."""
+    """A correct server: the requested range if the file has not changed, else the whole content."""
     tag = {} if etag is None else {"ETag": etag}
 
     def answer(handler):
@@ -97,7 +97,7 @@ def rest(content, etag=None, *, heeds_if_range=True):
 
 
 def broken(content, size, **headers):
-    """The first bytes of the content, and then the end of the connection."""
+    """The first bytes of the content, then the connection is closed."""
 
     def answer(handler):
         begin(handler, 200, Content_Length=len(content), **headers)
@@ -107,7 +107,7 @@ def broken(content, size, **headers):
 
 
 def stalling(content, size, **headers):
-    """The first bytes of the content, and then nothing."""
+    """The first bytes of the content, then nothing; the connection stays open."""
 
     def answer(handler):
         begin(handler, 200, Content_Length=len(content), **headers)
@@ -118,7 +118,7 @@ def stalling(content, size, **headers):
 
 
 def dripping(text):
-    """Byte after byte, each well before a time-out, for ever."""
+    """One byte at a time, each well before the time-out, without end."""
 
     def answer(handler):
         handler.wfile.write(text)
@@ -134,7 +134,7 @@ def silent(handler):
 
 
 def endless(text):
-    """As fast as it can, for ever."""
+    """As fast as possible, without end."""
 
     def answer(handler):
         handler.wfile.write(text)

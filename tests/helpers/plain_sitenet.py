@@ -1,8 +1,8 @@
-"""Site-Net and the positive part of its local Deep InfoMax loss, written again without any optimization.
+"""Reference implementation of Site-Net and of the positive term of its local Deep InfoMax loss, not optimized.
 
 One crystal at a time, dense: every primitive site i with every supercell site j, bond vectors [x_i, x_j, e_ij] and all
 layer normalizations computed in full, nothing merged or split. It shares with skdim the weights, the choice of the
-supercell and the elemental table; sites and distances are from pymatgen. Slow, to be read together with the paper.
+supercell and the elemental table; sites and distances are from pymatgen. Slow; to be read together with the paper.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ def dense_crystal(structure, max_sites=50, site_features=PAPER_SITE_FEATURES):
     m = len(cell.kinds)
     bases = reduced_bases(cell.lattice)
     steps = supercell_steps(bases[0], m, max_sites)
-    # The lattice's symmetry makes several supercells equally good; take the one that skdim takes.
+    # By symmetry of the lattice several supercells are equivalent: use the one of skdim.
     chosen = np.sort(supercell_distances(cell, max_sites), axis=1)
     candidates = [_supercell_distances(cell, basis, steps) for basis in bases]
     best = min(candidates, key=lambda distances: np.abs(np.sort(distances, axis=1) - chosen).max())
@@ -95,7 +95,7 @@ def _bonds(x_i, x_j, e_ij):
 
 
 def local_vectors(state, crystal, n_blocks, n_heads, log_coulomb=False):
-    """Outputs of all attention blocks side by side, or the bottleneck's output if there is one, (M, width)."""
+    """Concatenated outputs of all attention blocks, or the output of the bottleneck if there is one, (M, width)."""
     x, column_x = crystal.features, crystal.column_features
     if "element.weight" in state:
         x = torch.cat([x, state["element.weight"][crystal.numbers]], dim=1)
@@ -108,7 +108,7 @@ def local_vectors(state, crystal, n_blocks, n_heads, log_coulomb=False):
     outputs = []
     for k in range(n_blocks):
         x, e = _attention_block(state, f"blocks.{k}", x, column_x, e, n_heads, last=k == n_blocks - 1)
-        # Copies of a primitive site have its state.
+        # All copies of a primitive site have the same state.
         column_x = x.repeat(column_x.shape[0] // len(x), 1)
         outputs.append(x)
     joined = torch.cat(outputs, dim=1)

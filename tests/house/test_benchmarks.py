@@ -1,4 +1,4 @@
-"""The dense implementation computes what skdim does, and the benchmarks run."""
+"""The dense implementation gives the embeddings of skdim, and every benchmark runs."""
 
 import json
 
@@ -42,7 +42,7 @@ def test_the_dense_step_trains_every_weight(loader):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-def test_padding_changes_nothing(loader):
+def test_padding_does_not_change_vectors(loader):
     model = dense.DenseDeepInfoMax()
     with torch.no_grad():
         together = dense_transform(model, loader)
@@ -51,7 +51,7 @@ def test_padding_changes_nothing(loader):
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
 
 
-NEW_PROCESSES = pytest.mark.slow(reason="measures new processes, which import torch and scikit-learn")
+NEW_PROCESSES = pytest.mark.slow(reason="starts processes that import torch and scikit-learn")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_every_benchmark_runs(name, tmp_path, capsys):
     assert any(result["met"] is not None for result in results)
 
 
-def test_all_run_where_none_is_named(tmp_path, capsys, monkeypatch):
+def test_all_benchmarks_run_by_default(tmp_path, capsys, monkeypatch):
     for name, (title, _) in BENCHMARKS.items():
         monkeypatch.setitem(BENCHMARKS, name, (title, lambda quick, name=name: [Result(f"of {name}", 1.0, "s")]))
     path = tmp_path / "results.json"
@@ -82,13 +82,13 @@ def test_all_run_where_none_is_named(tmp_path, capsys, monkeypatch):
     assert all(title in shown for title, _ in BENCHMARKS.values())
 
 
-def test_unknown_names_are_refused_with_the_known_ones(capsys):
+def test_an_unknown_name_raises_and_lists_the_known_names(capsys):
     with pytest.raises(SystemExit):
         main(["sped"])
     assert ", ".join(BENCHMARKS) in capsys.readouterr().err
 
 
-def test_requirements_show_in_the_table():
+def test_the_table_shows_requirements():
     good, bad = Result("a", 5.0, "times", (">=", 5)), Result("b", 3.0, "MB", ("<=", 2))
     assert good.met
     assert not bad.met

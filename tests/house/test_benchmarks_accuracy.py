@@ -1,4 +1,4 @@
-"""The accuracy benchmark runs on a table, goes on after a kill, and says what it measured."""
+"""The accuracy benchmark runs on a table, resumes from finished fits, and writes a report."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ N = 60
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A table of labelled crystals, and weights to start from."""
+    """A table of labelled crystals, and pre-trained weights."""
     folder = tmp_path_factory.mktemp("accuracy")
     structures, y = make_crystals(N, random_state=0)
     columns = {
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _small_forests(monkeypatch):
-    """Ten trees instead of 300: what they predict is not looked at here."""
+    """Ten trees instead of 300: their predictions are not tested here."""
     for module, forest in ((_arm_heads, ExtraTreesRegressor), (arms, RandomForestRegressor)):
         monkeypatch.setattr(module, forest.__name__, lambda n, forest=forest, **params: forest(10, **params))
 
@@ -70,7 +70,7 @@ def test_simple_arms_and_report(folder):
     assert set(frame["seed"]) == {0, 1}
     assert frame.groupby(["arm", "seed", "n_labels"]).size().unstack().drop_duplicates().to_numpy().tolist() == [[2, 1]]
     assert {"mean", "composition, trees", "Magpie, forest", "X-ray pattern, forest"} <= set(frame["arm"])
-    # Seeds have label draws of their own, and all arms the same.
+    # Label draws differ between seeds; all arms of a seed share them.
     mean = frame[frame["arm"] == "mean"].groupby("seed")["mae"].first()
     assert mean[0] != mean[1]
     before = {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
@@ -108,7 +108,7 @@ def test_slow_features_are_computed_once(folder, monkeypatch):
     assert np.isnan(np.delete(first, wanted, axis=0)).all()
     expected = XRDPattern(n_bins=5).transform([table.rows[row].load() for row in wanted])
     np.testing.assert_allclose(first[wanted], expected, rtol=1e-6)
-    monkeypatch.setattr(XRDPattern, "transform", lambda self, X: pytest.fail("they are there"))
+    monkeypatch.setattr(XRDPattern, "transform", lambda self, X: pytest.fail("computed twice"))
     again = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)
     np.testing.assert_array_equal(again, first)
 

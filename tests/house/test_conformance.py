@@ -1,8 +1,8 @@
 """scikit-learn's estimator checks on all estimators.
 
-``check_estimator`` tries only one thing on an estimator whose tags say that X is not a table. So each estimator gets
-here a subclass that takes numeric tables and makes a crystal of each row; all of scikit-learn's checks run on it. A
-subclass, not a wrapper: parameters, random state, attributes, clones and pickles are those of the estimator itself.
+``check_estimator`` skips nearly all checks if the tags of an estimator exclude numeric tables. Therefore each estimator
+has a subclass here that converts each row of a numeric table into a crystal; all of scikit-learn's checks run on it. A
+subclass, unlike a wrapper, has the parameters, attributes, clones and pickles of the estimator itself.
 """
 
 import inspect
@@ -46,7 +46,7 @@ ANIONS = ["H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I"]
 
 
 def crystal_of(row):
-    """A triclinic AB; two of the mixed numbers choose the elements, the others set the cell and the second site."""
+    """A triclinic crystal AB; mixtures of the row's numbers set its elements, cell and second site."""
     place = np.arange(1, len(row) + 1)
     mixed = [np.cos(k * place) @ row / np.sqrt(len(row)) for k in range(1, 10)]
     share = 0.5 + np.arctan(mixed) / np.pi  # from 0 to 1, however large the numbers
@@ -61,7 +61,7 @@ def featurized(row):
 
 
 class OnRows(BaseEstimator):
-    """Checks tables as scikit-learn's own estimators do, and sets n_features_in_ and feature_names_in_."""
+    """Validates tables as scikit-learn's estimators do, and sets n_features_in_ and feature_names_in_."""
 
     def structures(self, X, **options):
         return [crystal_of(row) for row in validate_data(self, X, dtype=np.float64, **options)]
@@ -87,7 +87,7 @@ class RowsFeaturizer(OnRows, SiteNetFeaturizer):
         return super().fit(self.structures(X), y)
 
     def transform(self, X):
-        """The Crystals as a table of as many columns as get_feature_names_out names: one."""
+        """One column, as get_feature_names_out has one name."""
         X = super().transform(self.structures(X, reset=False))
         pairs = X.pair_offsets[X.class_offsets]
         return np.add.reduceat(X.distance * X.count, pairs[:-1])[:, None]
@@ -136,8 +136,8 @@ class RowsRegressor(OnRows, SiteNetRegressor):
 # -- scikit-learn's checks ---------------------------------------------------------------------------------------------
 
 SINGLE_PRECISION = (
-    "asks for 7 digits; the networks compute in single precision, where a product's last bit depends on the place of "
-    "its row in the batch. test_rows_do_not_depend_on_the_other_rows asks for what single precision can give"
+    "requires 7 digits; the networks compute in single precision, where the last bit of a product depends on the "
+    "position of its row in the batch. test_rows_do_not_depend_on_the_other_rows has a tolerance for single precision"
 )
 EXPECTED_FAILURES = {
     RowsEmbedder: {"check_methods_sample_order_invariance": SINGLE_PRECISION},
@@ -145,8 +145,8 @@ EXPECTED_FAILURES = {
         "check_methods_sample_order_invariance": SINGLE_PRECISION,
         "check_methods_subset_invariance": SINGLE_PRECISION,
         "check_sample_weight_equivalence_on_dense_data": (
-            "asks for 7 digits; the sums over repeated rows and over weighted rows round differently in single "
-            "precision. test_weights_stand_for_repeated_rows asks for what single precision can give"
+            "requires 7 digits; sums over repeated rows and over weighted rows round differently in single precision. "
+            "test_weights_equal_repeated_rows has a tolerance for single precision"
         ),
     },
 }
@@ -160,8 +160,8 @@ def test_every_check_of_sklearn(estimator, check):
     check(estimator)
 
 
-def test_no_check_is_silenced_by_tags():
-    """The tags of the subclasses must not silence checks, as those of the estimators do."""
+def test_tags_do_not_disable_checks():
+    """The tags of the subclasses must not disable checks, as those of the estimators do."""
     for kind in (RowsFeaturizer, RowsComposition, RowsStructure):
         assert len(list(estimator_checks_generator(kind()))) >= 40
     for kind, least in ((RowsEmbedder, 40), (RowsRegressor, 50)):
@@ -189,8 +189,8 @@ def test_rows_do_not_depend_on_the_other_rows(estimator, table):
     assert_allclose(np.concatenate([compute(X[[k]]) for k in range(len(X))]), whole, rtol=1e-6, atol=1e-3 * spread)
 
 
-def test_weights_stand_for_repeated_rows(table):
-    """In one batch, so that neither the order of the rows nor their number decides which of them meet."""
+def test_weights_equal_repeated_rows(table):
+    """In one batch, so that batches do not depend on the order and number of rows."""
     X, y = table
     weight = np.random.default_rng(2).integers(0, 4, size=len(X))
     model = RowsRegressor(**{**TINY, "max_epochs": 10}, batch_sites=10_000, learning_rate_init=1e-2, random_state=0)
@@ -218,7 +218,7 @@ def test_check_estimator(estimator):
 
 
 def assert_conventions(estimator):
-    """The checks of scikit-learn's that need no table."""
+    """Those of scikit-learn's checks that need no table."""
     for check in (
         estimator_checks.check_parameters_default_constructible,
         estimator_checks.check_no_attributes_set_in_init,
@@ -264,7 +264,7 @@ def test_parameters_are_keyword_only_and_documented(estimator):
     assert [name for head in heads for name in head.split(", ")] == [p.name for p in parameters]
 
 
-def test_shown_in_text_and_in_notebooks(estimator):
+def test_repr_and_html_repr(estimator):
     name = type(estimator).__name__
     assert repr(estimator) == f"{name}()"
     parameter, value = ("verbose", 2) if "verbose" in estimator.get_params() else ("site_features", ["row"])
@@ -287,7 +287,7 @@ def test_tags():
 
 
 @pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor])
-def test_anything_but_crystals_is_refused(kind, table):
+def test_fit_refuses_anything_but_crystals(kind, table):
     X, y = table
     for wrong in (X, [crystal_of(row) for row in X], None):
         with pytest.raises(TypeError, match="add a SiteNetFeaturizer before it"):

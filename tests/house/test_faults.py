@@ -1,6 +1,6 @@
-"""Disks that are full, folders that are not ours, kills, workers that die, and two that write one thing.
+"""Full disks, read-only folders, kills, workers that die, and concurrent writes.
 
-Those of downloads, of the results file, of checkpoints and of transform_to_disk stand with their modules' tests.
+Faults of downloads, results files, checkpoints and transform_to_disk are tested with their modules.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ EPOCH = {**SMALL, "max_epochs": 1}
 
 @contextlib.contextmanager
 def disk_full(n_bytes):
-    """No file may grow beyond so many bytes: the write that would fails, after part of it is written."""
+    """Limit the size of files: a write beyond the limit fails after part of it is written."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
     try:
@@ -42,8 +42,8 @@ def disk_full(n_bytes):
 
 
 @contextlib.contextmanager
-def not_ours(folder):
-    """Nothing may be written into the folder: also not by root, who here is nobody for a while."""
+def read_only(folder):
+    """Make a folder read-only, also for root, who becomes the user nobody."""
     is_root = os.geteuid() == 0
     folder.chmod(0o555)
     if is_root:
@@ -69,7 +69,7 @@ def results(path, n_repeats=3):
     )
 
 
-#: What writes a new file or folder "out" in a folder: name -> function of (embedder, X, structures, path).
+#: Name of each writer of a file or folder -> function of (embedder, X, structures, path).
 WRITERS = {
     "Crystals.save": lambda embedder, X, structures, path: X.save(path),
     "save_pretrained": lambda embedder, X, structures, path: embedder.save_pretrained(path),
@@ -84,10 +84,10 @@ def test_a_full_disk_leaves_no_incomplete_file(name, embedder, X, structures, tm
     path = tmp_path / "out"
     with disk_full(2000), pytest.raises(OSError, match="too large"):
         WRITERS[name](embedder, X, structures, path)
-    assert not path.exists(), "a file that is not whole must not have the name"
+    assert not path.exists(), "an incomplete file must not have the final name"
     WRITERS[name](embedder, X, structures, path)
     assert path.exists()
-    assert [file.name for file in tmp_path.iterdir()] == ["out"], "what failed has left nothing"
+    assert [file.name for file in tmp_path.iterdir()] == ["out"], "the failed write must not leave files"
 
 
 @posix
@@ -108,42 +108,42 @@ def test_a_full_disk_keeps_the_last_checkpoint(X, tmp_path):
         patch.setattr(Path, "write_bytes", write_bytes)
         with pytest.raises(OSError, match="No space left"):
             longer.fit(X)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["b.pt"], "that of the first epoch"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["b.pt"], "the checkpoint of the first epoch"
     np.testing.assert_array_equal(longer.fit(X).transform(X), whole.transform(X))
 
 
 @posix
-def test_a_full_disk_keeps_the_results_before(tmp_path):
+def test_a_full_disk_keeps_earlier_results(tmp_path):
     path = tmp_path / "results.jsonl"
     results(path)
     before = path.read_bytes()
     with disk_full(len(before) + 20), pytest.raises(OSError, match="too large"):
         results(path, 6)
     assert path.read_bytes().startswith(before)
-    assert len(read_results(path)) == 3, "half a line does not count"
+    assert len(read_results(path)) == 3, "an incomplete line must be ignored"
     assert len(results(path, 6)) == 6
 
 
 @posix
 @pytest.mark.parametrize("name", WRITERS)
-def test_without_permission_nothing_is_left(name, embedder, X, structures, tmp_path):
+def test_a_write_without_permission_leaves_no_file(name, embedder, X, structures, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
-    with not_ours(folder), pytest.raises(PermissionError) as error:
+    with read_only(folder), pytest.raises(PermissionError) as error:
         WRITERS[name](embedder, X, structures, folder / "out")
-    assert str(folder) in str(error.value), "the message names the place"
+    assert str(folder) in str(error.value), "the message must name the folder"
     assert list(folder.iterdir()) == []
 
 
 @posix
-def test_files_without_permission_are_named(X, structures, embedder, tmp_path):
+def test_errors_name_files_without_read_permission(X, structures, embedder, tmp_path):
     X.save(tmp_path / "store")
     embedder.save_pretrained(tmp_path / "weights")
     (tmp_path / "a.cif").write_text(structures[0].to(fmt="cif"))
     (tmp_path / "a.cif").chmod(0)
     for name in ("store/header.json", "weights/config.json"):
         (tmp_path / name).chmod(0)
-    with not_ours(tmp_path):
+    with read_only(tmp_path):
         with pytest.raises((ValueError, PermissionError), match="store"):
             Crystals.load(tmp_path / "store")
         with pytest.raises((ValueError, PermissionError), match="weights"):
@@ -153,7 +153,7 @@ def test_files_without_permission_are_named(X, structures, embedder, tmp_path):
 
 
 def write_and_die(name, embedder, X, structures, path):
-    """Kills its process where what it has written is to be given its name."""
+    """Write, and kill the process just before the rename to the final name."""
 
     def die(*args):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -174,7 +174,7 @@ def test_a_save_killed_before_its_rename_leaves_no_folder(name, embedder, X, str
 
 @posix
 def test_a_kill_while_a_file_is_replaced_keeps_the_old_file(tmp_path):
-    """The file of before stays whole, whenever the kill comes."""
+    """Before the first byte, in the middle and after the last byte."""
     path = tmp_path / "file"
     path.write_text("old")
     for moment in ("begin", "half", "all"):
@@ -192,7 +192,7 @@ def test_a_kill_while_a_file_is_replaced_keeps_the_old_file(tmp_path):
 
 
 class Deadly(str):
-    """A row that ends the process into which it is sent, as a fault of compiled code would."""
+    """A row that kills the worker that unpickles it, as a crash of compiled code would."""
 
     def __reduce__(self):
         return (signal.raise_signal, (signal.SIGKILL,))
@@ -205,7 +205,7 @@ def test_a_worker_that_dies_raises_and_the_run_can_be_resumed(structures, X, tmp
         featurizer.transform(rows)
     with pytest.raises(BrokenProcessPool, match=r"terminated|un-serialize"):
         featurizer.transform_to_disk(iter(rows), tmp_path / "store", chunk_size=4)
-    # The next call has new workers, and what was on the disk before is gone on with.
+    # The next call has new workers and resumes from the chunks on disk.
     np.testing.assert_array_equal(featurizer.transform(structures[:12]).distance, X[:12].distance)
     rows[6] = structures[0]
     made = featurizer.transform_to_disk(iter(rows), tmp_path / "store", chunk_size=4)
@@ -213,7 +213,7 @@ def test_a_worker_that_dies_raises_and_the_run_can_be_resumed(structures, X, tmp
 
 
 def test_the_second_save_under_one_name_is_refused(X, tmp_path):
-    """One is first; the other is told, and the one store is whole."""
+    """The second save raises, and the store of the first is complete."""
     with pytest.raises(FileExistsError, match="by another process"), _files.new_folder(tmp_path / "store"):
         X.save(tmp_path / "store")
     assert Crystals.load(tmp_path / "store", verify=True).formulas == X.formulas
@@ -221,7 +221,7 @@ def test_the_second_save_under_one_name_is_refused(X, tmp_path):
 
 
 def test_a_failed_rename_raises_and_leaves_nothing(X, tmp_path, monkeypatch):
-    """For another reason than that its place is taken: the reason is told, and nothing is left."""
+    """If the reason is another one than an existing folder."""
 
     def refuse(self, target):
         raise PermissionError(13, "Permission denied")
@@ -233,7 +233,7 @@ def test_a_failed_rename_raises_and_leaves_nothing(X, tmp_path, monkeypatch):
 
 
 def test_files_are_written_without_fcntl(tmp_path, monkeypatch):
-    """Windows: what locks files is imported without it, and works."""
+    """On Windows: the module of file locks can be imported and used without fcntl."""
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "fcntl", None)
         spec = importlib.util.spec_from_file_location("locks_on_windows", _locks.__file__)
@@ -254,7 +254,7 @@ def test_files_are_written_without_fcntl(tmp_path, monkeypatch):
 
 
 def save_together(X, path, together, outcomes):
-    """Waits for the others, saves, and says what came of it."""
+    """Wait for the other processes, save, and report the outcome."""
     together.wait()
     try:
         X.save(path)

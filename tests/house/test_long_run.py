@@ -1,4 +1,4 @@
-"""tools/long_run.py: what an input does to the process that reads it is counted, and the run goes on behind it."""
+"""tools/long_run.py counts inputs that crash or hang the process that reads them, and continues after them."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ import long_run
 def reader(folder, done, n, count):
     def check(k):
         if k == 3:
-            re.match("(a+)+$", "a" * 60 + "b")  # does not end, and no signal of Python's interrupts it
+            re.match("(a+)+$", "a" * 60 + "b")  # never ends, and no Python signal handler can interrupt it
         if k == 5:
             ctypes.string_at(0)
         if k == 6:
@@ -45,7 +45,7 @@ def _run(n, state):
 def test_hangs_and_crashes_are_counted(tmp_path):
     done, entry = _run(2, tmp_path / "state.json")
     assert (done.returncode, entry["done"], entry["n_faults"]) == (0, 2, 0)
-    done, entry = _run(10, tmp_path / "state.json")  # goes on
+    done, entry = _run(10, tmp_path / "state.json")  # resumes
     assert done.returncode == 1
     assert entry["done"] == 10
     assert entry["outcomes"] == {"read": 2, "refused": 4, "fault": 4}
@@ -55,4 +55,4 @@ def test_hangs_and_crashes_are_counted(tmp_path):
     assert "SIGSEGV" in ends["input 5"]
     assert "MemoryError" in ends["input 6"]
     assert "KeyError" in ends["input 7"]
-    assert "in match" in done.stderr  # the place where it hung
+    assert "in match" in done.stderr  # the stack where it hung

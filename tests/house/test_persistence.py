@@ -1,4 +1,4 @@
-"""Pickles give the same numbers elsewhere, and seeds give the same numbers again."""
+"""Pickles give the same numbers in other processes; seeds make results reproducible."""
 
 import pickle
 import random
@@ -47,8 +47,8 @@ import sys
 import joblib
 import numpy as np
 estimator, X, expected = joblib.load(sys.argv[1])
-found = estimator.predict(X) if hasattr(estimator, "predict") else estimator.transform(X)
-np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+output = estimator.predict(X) if hasattr(estimator, "predict") else estimator.transform(X)
+np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-6)
 """
 
 
@@ -73,8 +73,8 @@ def test_pickles_of_fitted_estimators_give_the_same_output(fitted, structures, X
     assert_array_equal(featurizer.transform(structures).distance, X.distance)
 
 
-def test_numbers_of_numpy(kind, X, y):
-    """As a search over np.logspace, or scipy.stats.loguniform, has tried them."""
+def test_parameters_may_be_numpy_scalars(kind, X, y):
+    """As from a search over np.logspace or scipy.stats.loguniform."""
     rates = {"learning_rate_init": np.float64(1e-3), "weight_decay": np.float32(0.25)}
     model = kind(**SMALL, **rates, max_epochs=1, warm_start=True).fit(X, y)
     copy = pickle.loads(pickle.dumps(model))
@@ -94,7 +94,7 @@ def test_a_pickle_holds_no_training_data(kind, structures):
 
 
 def test_a_pickle_of_a_pickle_resumes_like_the_first(kind, X, y):
-    """Also where it was not trained in between, and so has made no optimiser of the state that it was given."""
+    """Also if it was not trained in between, and has not yet created an optimizer from the loaded state."""
     first = kind(**SMALL, max_epochs=2, warm_start=True).fit(X, y)
     once = pickle.loads(pickle.dumps(first))
     twice = pickle.loads(pickle.dumps(once))
@@ -113,7 +113,7 @@ def test_a_state_from_a_gpu_loads_without_one(fitted, X):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU to load it on")
     copy = pickle.loads(pickle.dumps(fitted))
-    copy.net_.device = "cuda"  # as a net that was trained there says of itself
+    copy.net_.device = "cuda"  # as in a net trained on a GPU
     data = pickle.dumps(copy)
     with pytest.warns(DeviceWarning):
         loaded = pickle.loads(data)
@@ -147,7 +147,7 @@ def test_random_state_instances_and_none(kind, X, y):
     model = kind(**SMALL, max_epochs=1)
     once, again = (clone(model).set_params(random_state=np.random.RandomState(7)).fit(X, y) for _ in range(2))
     assert_array_equal(output(once, X), output(again, X))
-    # As everywhere in scikit-learn an instance goes on from call to call.
+    # As in all of scikit-learn, a RandomState instance continues its stream from call to call.
     shared = model.set_params(random_state=np.random.RandomState(7))
     assert not np.allclose(output(shared.fit(X, y), X), output(shared.fit(X, y), X))
     assert np.isfinite(output(model.set_params(random_state=None).fit(X, y), X)).all()
@@ -169,23 +169,23 @@ def test_results_do_not_depend_on_the_global_random_state(kind, X, y):
     assert_array_equal(*outputs)
 
 
-class LookAt(Callback):
-    """Notes the threads in a list that copies share."""
+class RecordThreads(Callback):
+    """Append the number of threads to a list, which copies of the callback share."""
 
-    def __init__(self, seen):
-        self.seen = seen
+    def __init__(self, n_threads):
+        self.n_threads = n_threads
 
     def __deepcopy__(self, memo):
         return self
 
     def on_batch_begin(self, net, **kwargs):
-        # The compiled loops have threads of their own, and torch has one then.
-        self.seen.append(max(torch.get_num_threads(), fused.n_threads()))
+        # The compiled loops start their threads themselves; torch has one thread meanwhile.
+        self.n_threads.append(max(torch.get_num_threads(), fused.n_threads()))
 
 
 # The first test with n_jobs=2 waits for joblib's two processes, each of which imports torch and scikit-learn.
 def test_processes_do_not_change_scores(kind, X, y):
-    """To the bit, whatever torch is set to: matrix products round by the number of threads, so the fit sets its own."""
+    """To the bit, for any setting of torch: rounding depends on the number of threads, so fit sets it."""
     model = kind(**SMALL, max_epochs=2)
     threads = torch.get_num_threads()
     try:
@@ -199,10 +199,9 @@ def test_processes_do_not_change_scores(kind, X, y):
 
 @pytest.mark.parametrize(("n_jobs", "threads"), [(None, 1), (2, 2), (-1, joblib.cpu_count())])
 def test_n_jobs_are_threads(kind, X, y, n_jobs, threads):
-    seen = []
-
-    kind(**SMALL, max_epochs=1, n_jobs=n_jobs, callbacks=[LookAt(seen)]).fit(X, y)
-    assert set(seen) == {threads}
+    n_threads = []
+    kind(**SMALL, max_epochs=1, n_jobs=n_jobs, callbacks=[RecordThreads(n_threads)]).fit(X, y)
+    assert set(n_threads) == {threads}
 
 
 def test_python_threads_can_fit_at_the_same_time(kind, X, y):

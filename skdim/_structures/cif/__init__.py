@@ -2,8 +2,8 @@
 
 ``text`` finds the data blocks and the values of the data names, ``numbers`` and ``species`` read these, ``atoms`` the
 atom rows. ``operations`` checks lists of symmetry operations, ``settings`` knows the space groups by name, and
-``symmetry`` decides what a file means. ``expand`` applies the operations, ``claims`` holds the result against what the
-file says of itself, and ``reader`` does one after the other. gemmi parses the CIF syntax and knows the space groups.
+``symmetry`` chooses between them. ``expand`` applies the operations, ``claims`` compares the result with the formula,
+density and so on of the file, and ``reader`` runs all steps. gemmi parses the CIF syntax and knows the space groups.
 """
 
 from .reader import read_cif, split_cif

@@ -10,9 +10,9 @@ from .numbers import Number, coordinate, number
 from .species import Kind, UnknownKind, kind_of_label, kind_of_type, writes_capitals
 
 _AXES = "xyz"
-#: All coordinates of hydrogen atoms that were not located, in some databases.
+#: Some databases write this for all coordinates of hydrogen atoms that were not located.
 _UNKNOWN = Number(-1.0, 1.0, False)
-#: Cells from the origin. Fractional coordinates end far below: such numbers are in angstrom, or wrong.
+#: Largest fractional coordinate: larger numbers are in angstrom, or wrong.
 _MOST_CELLS = 1000
 
 

@@ -1,4 +1,4 @@
-"""What a file says of its crystal: formula, Z, weight, density, multiplicities; compared with what was made."""
+"""Formula, Z, weight, density and volume as a CIF gives them, compared with the crystal as read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DENSITY = 1.66053907
 
 
 class Claims(NamedTuple):
-    """What the file gives; None where it does not.
+    """Values that the file gives; None for the others.
 
     Attributes
     ----------
@@ -48,9 +48,9 @@ class Verdict(NamedTuple):
     Attributes
     ----------
     mismatches : list of str
-        Each has both numbers.
+        Messages, each with both values.
     has_counts : bool
-        Whether the file says how many atoms there are, and this agrees.
+        Whether the file determines the number of atoms, and it agrees.
     has_formula : bool
         Whether the ratios of the formula agree.
     """
@@ -61,7 +61,7 @@ class Verdict(NamedTuple):
 
 
 def read_claims(tags):
-    """Read them; what is not understood is no claim."""
+    """Read the claims; values that cannot be parsed are ignored."""
 
     def value(name):
         text = tags.first(name)[1]
@@ -83,7 +83,7 @@ def read_claims(tags):
 def parse_formula(text):
     """Counts of a formula such as ``Mg O`` or ``C12 H22 O11``, with the most decimals that a count has.
 
-    None where it is anything else. Deuterium counts as hydrogen.
+    ``(None, 0)`` if the text is anything else. Deuterium counts as hydrogen.
     """
     if not text:
         return None, 0
@@ -106,7 +106,7 @@ def parse_formula(text):
 
 
 def compare(claims, made, mass, volume):
-    """Compare a crystal with what its file says.
+    """Compare a crystal with the claims of its file.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def formula_text(counts):
 
 
 def _masses(claims, formula_mass, mass):
-    """What the formula weight may be: of the formula as it is, of its isotopes, or of its reduced form."""
+    """Possible formula weights: of the formula as given, with its isotopes, or in reduced form."""
     yield formula_mass
     if claims.z:
         yield mass / claims.z
@@ -202,7 +202,7 @@ def _is_whole_cell(claims):
 
 
 def _units(claims, made):
-    """How many formulas the atoms are; None where their ratios differ."""
+    """Number of formula units; None if the ratios of the elements differ."""
     if claims.formula.keys() != made.keys():
         return None
     n = sum(made.values()) / sum(claims.formula.values())

@@ -11,13 +11,13 @@ from ..limits import MAX_SITES, OCCUPANCY_TOL
 
 #: Angstrom. Atoms this close are at one site.
 _SAME = 0.01
-#: Angstrom. Closer than any digits that a file gives.
+#: Angstrom. Below the precision of any coordinates in files.
 _EXACT = 1e-5
-#: Angstrom. Images of full atoms, and of others, are not further apart by rounding, however few digits there are.
+#: Angstrom. Largest distance between images of one atom due to rounding, for full atoms and for others.
 _MOST_ROUNDED, _MOST_ROUNDED_PARTLY = 0.3, 0.1
-#: Angstrom. A full atom and its image this close are one atom, near a special position, whatever the digits.
+#: Angstrom. A full atom and its image this close are one atom, near a special position, for any number of digits.
 _ONE_ATOM = 0.1
-#: Sites that are compared with each other at once; more are searched in a tree.
+#: Up to this many sites, all pairs are compared; more are searched with a k-d tree.
 _FEW = 300
 #: Rows that may share a site.
 _MOST_SHARED = 32
@@ -32,11 +32,11 @@ class Cell:
     coords : ndarray of shape (n_sites, 3)
         Fractional, from 0 to 1.
     rows : list of list of int
-        Which atom rows are at each site.
+        Atom rows at each site.
     orbit_sizes : list of int
-        Different images of each atom row.
+        Number of different images of each atom row.
     counts : list of int
-        Sites at which each atom row is: all of its images, or none if it repeats another row.
+        Number of sites of each atom row: all of its images, or 0 if it repeats another row.
     warnings : list of str
     """
 
@@ -113,7 +113,7 @@ def _too_many(atoms, group):
 
 
 def _limits(atoms, lattice):
-    """How close an image of each atom may be and still be the atom itself."""
+    """Distance up to which an image of each atom counts as the atom itself."""
     edges = np.sqrt(np.square(lattice).sum(axis=1))
     rounding = 2.5 * np.sqrt(np.square(np.array([atom.units for atom in atoms]) * edges).sum(axis=1))
     full = np.array([atom.occupancy > 0.5 + OCCUPANCY_TOL for atom in atoms])
@@ -134,7 +134,7 @@ def _special(atom, position, group, lattice, limit):
 
 
 def _different(atom, group, fixing, limit):
-    """One operation for each different image, of an atom that the operations ``fixing`` leave where it is."""
+    """One operation for each different image of an atom that the operations ``fixing`` leave unmoved."""
     different = group.cosets(tuple(fixing.tolist()))
     if len(different) * len(fixing) != len(group):
         raise ReadError(
@@ -153,7 +153,7 @@ def _warn_if_moved(atom, before, after, lattice, warnings):
 
 
 def _merge(coords, owners, sizes, atoms, lattice, warnings):
-    """Sites at one place become one site, of several rows; rows that repeat another one are left out."""
+    """Merge sites at one position into one site of several rows; rows that repeat another row are left out."""
     pairs = _close_pairs(coords, sizes, lattice)
     rows = [[owner] for owner in owners.tolist()]
     if not len(pairs):
@@ -197,8 +197,8 @@ def _merge(coords, owners, sizes, atoms, lattice, warnings):
 
 
 def _close_pairs(coords, sizes, lattice):
-    """Pairs of sites at one place, of different rows."""
-    # Orbits are the same, or apart: the first site of each row tells.
+    """Pairs of sites of different rows at one position."""
+    # Two orbits are equal or disjoint: it is enough to compare the first site of each row.
     firsts = np.cumsum([0, *sizes[:-1]])
     inverse = np.linalg.inv(lattice)
     reach = _SAME * np.sqrt(np.square(inverse).sum(axis=0))

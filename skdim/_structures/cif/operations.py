@@ -16,7 +16,7 @@ _MOST = 1000
 #: Relative change of the cell's metric that rounded edges and angles explain.
 _METRIC_TOL = 0.01
 _TERM = re.compile(r"([+-]?)(?:(\d*)\*?([xyz])|(\d+)/(\d+)|(\d*\.?\d+|\d+\.))")
-#: What decimals of translations are rounded from.
+#: Denominators of the fractions that decimals of translations are rounded from.
 _DENOMINATORS = 24, 5, 7, 9, 10, 11, 13, 14, 15, 16
 
 
@@ -28,7 +28,7 @@ class Group:
     operations : list of (tuple of 9 int, tuple of 3 Fraction)
         Rotations, row by row, and translations; repetitions are left out.
     names : list of str
-        How each is written, for messages.
+        Their texts, for messages.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Group:
         self.translations = shifts / denominator
         #: All different rotations.
         self._kinds = np.unique(self.rotations, axis=0).astype(float)
-        #: From a metric to those that the rotations make of it, both as 9 numbers.
+        #: The action of each rotation on a metric of 9 numbers.
         both = np.einsum("gji,gkl->giljk", self._kinds, self._kinds)
         self._metric_map = both.reshape(len(self._kinds), 9, 9)
         self._matrices = self.rotations.reshape(-1, 3).T.astype(float)
@@ -98,11 +98,11 @@ class Group:
         return products
 
     def images(self, positions):
-        """Where each operation moves each of some positions: (n, 3) -> (n, n_operations, 3)."""
+        """Images of positions under all operations: (n, 3) -> (n, n_operations, 3)."""
         return (positions @ self._matrices).reshape(len(positions), -1, 3) + self.translations
 
     def cosets(self, fixing):
-        """One operation for each place to which the group moves a point that the operations ``fixing`` leave alone."""
+        """One operation for each different image of a point that the operations ``fixing`` leave unmoved."""
         if fixing not in self._cosets:
             self._cosets[fixing] = np.unique(self.products[:, fixing].min(axis=1))
         return self._cosets[fixing]
@@ -117,7 +117,7 @@ class Group:
             )
 
     def changes_metric(self, lattice):
-        """Position of an operation that changes the cell's metric, or None."""
+        """Index of an operation that changes the metric of the cell, or None."""
         metric = lattice @ lattice.T
         edges = np.sqrt(metric.diagonal())
         change = np.abs(self._metric_map @ metric.ravel() - metric.ravel()) / (edges[:, None] * edges).ravel()
@@ -134,7 +134,7 @@ class Group:
 
 def _codes(rotations):
     flat = rotations.reshape(*rotations.shape[:-2], 9)
-    # Of products that are not in the list entries may be larger: these get a number that none has.
+    # Products that are not in the list may have larger entries: they get a code that no operation has.
     codes = (flat + 8) @ 17 ** np.arange(9, dtype=np.int64)
     return np.where((np.abs(flat) > 8).any(axis=-1), -1, codes)
 
@@ -160,7 +160,7 @@ def listed_group(texts):
 
 @lru_cache(maxsize=256)
 def magnetic_group(operations, centrings):
-    """The group that moves nuclei, of the operations of a magnetic space group; time reversal is left out."""
+    """The group of a magnetic space group without time reversal, as it acts on the nuclei."""
     centred = [parse(text, is_magnetic=True) for text in centrings or ("x,y,z,+1",)]
     listed = [parse(text, is_magnetic=True) for text in operations]
     # A centring is a translation: it is added.

@@ -1,4 +1,4 @@
-"""One data block of a CIF -> a pymatgen Structure, with all that a user should know of how it was read."""
+"""One data block of a CIF -> a pymatgen Structure, and warnings about how it was read."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .settings import Setting
 from .symmetry import symmetry_of
 from .text import crystal_blocks, tags_of
 
-#: Share of the sum of two covalent radii that no bond falls below.
+#: Bonds are longer than this fraction of the sum of the two covalent radii.
 _SHORTEST_BOND = 0.6
 _LONGEST_MESSAGE = 2000
 #: Angstrom. Sites of two crystals that are this close are the same.
 _SAME_PLACE = 0.02
-#: Sites up to which the distances of a crystal may decide between settings.
+#: Settings are compared by distances only in crystals with at most this many sites.
 _MOST_COMPARED = 1000
 
 
 class Crystal(NamedTuple):
-    """A crystal in one of the settings that a file may mean."""
+    """A crystal in one of the possible settings of a file."""
 
     setting: Setting
     cell: object
@@ -52,7 +52,7 @@ def read_cif(text, name, *, strict=False):
     structure : Structure
         Its sites are in the order of the atom rows.
     warnings : list of str
-        What a user should know of how it was read.
+        About how the CIF was read.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def _cell_value(tags, name, default):
 
 
 def _crystals(settings, atoms, claims, matrix):
-    """The crystal in each setting; those settings that the atoms contradict are left out, if any remains."""
+    """The crystal in each setting that agrees with the atoms; if none does, the first error is raised."""
     crystals, errors = [], []
     volume = abs(np.linalg.det(matrix))
     for setting in settings:
@@ -170,7 +170,7 @@ def _crystals(settings, atoms, claims, matrix):
 
 
 def _choose(crystals, symmetry, atoms, matrix):
-    """The crystal that agrees with the file, and has sane distances, if this is one only."""
+    """Choose the crystal that agrees with the file and has plausible distances; raise if there are several."""
     if len(crystals) == 1:
         return crystals[0]
     agreeing = [c for c in crystals if c.verdict.has_counts]
@@ -178,7 +178,7 @@ def _choose(crystals, symmetry, atoms, matrix):
         return _listed_or_named(crystals, agreeing, symmetry, atoms, matrix)
     left = agreeing or [c for c in crystals if not c.verdict.mismatches]
     if len(left) > 1:
-        left = [c for c in left if _is_sane(c, atoms, matrix)]
+        left = [c for c in left if _is_plausible(c, atoms, matrix)]
     left = left or crystals
     if all(_is_same(left[0], other, atoms, matrix) for other in left[1:]):
         return left[0]
@@ -190,7 +190,7 @@ def _choose(crystals, symmetry, atoms, matrix):
 
 
 def _listed_or_named(crystals, agreeing, symmetry, atoms, matrix):
-    """Settle a list of operations that is not of the space group that the file names."""
+    """Decide between listed operations and a named space group of another size."""
     listed, *named = crystals
     if listed in agreeing or listed.setting.name != symmetry.settings[0].name:
         return listed
@@ -208,8 +208,8 @@ def _listed_or_named(crystals, agreeing, symmetry, atoms, matrix):
     return listed
 
 
-def _is_sane(crystal, atoms, matrix):
-    """Whether no two full atoms are nearer than bonded atoms are."""
+def _is_plausible(crystal, atoms, matrix):
+    """Whether no two full atoms are closer than bonded atoms."""
     full = [k for k, rows in enumerate(crystal.cell.rows) if sum(atoms[row].occupancy for row in rows) > 0.9]
     if len(full) > _MOST_COMPARED or not full:
         return True
@@ -232,7 +232,7 @@ def _radius(symbol):
 
 
 def _is_same(one, other, atoms, matrix):
-    """Whether two crystals are the same sites, apart from a shift of the origin."""
+    """Whether two crystals have the same sites, apart from a shift of the origin."""
     n = len(one.cell.rows)
     if len(other.cell.rows) != n or one.counts.keys() != other.counts.keys() or n > _MOST_COMPARED:
         return False

@@ -1,4 +1,4 @@
-"""Space groups by name: which settings a Hall symbol, a Hermann-Mauguin symbol or a number may mean."""
+"""Space groups by name: the possible settings of a Hall symbol, a Hermann-Mauguin symbol or a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHOICE = re.compile(
     re.IGNORECASE,
 )
 _CELL_CHOICE = re.compile(r"\s*:\s*-?[abc][123]?$|\s*:\s*(?:cab|bca|ba-c|a-cb|-cba)$", re.IGNORECASE)
-#: Characters of a symbol.
+#: Maximum length of a symbol.
 _LONGEST = 100
 #: Names of the choices: S and Z are written by ICSD.
 _CHOICES = {"1": "1", "2": "2", "s": "1", "z": "2", "h": "H", "r": "R"}
@@ -40,7 +40,7 @@ def hall_group(symbol):
     Raises
     ------
     ReadError
-        If the symbol is none.
+        If the symbol is invalid.
     """
     if len(symbol) > _LONGEST:
         raise ReadError(f"its Hall symbol '{symbol[:60]}...' is not one: correct it")
@@ -53,7 +53,7 @@ def hall_group(symbol):
 
 @lru_cache(maxsize=512)
 def settings_of_symbol(symbol, code):
-    """The settings that a Hermann-Mauguin symbol may mean.
+    """The possible settings of a Hermann-Mauguin symbol.
 
     Parameters
     ----------
@@ -65,16 +65,16 @@ def settings_of_symbol(symbol, code):
     Returns
     -------
     list of list of Setting
-        The first of these lists with a setting that fits the cell is meant.
+        The preferred settings first: the first list with a setting that fits the cell applies.
 
     Raises
     ------
     ReadError
-        If the symbol is none.
+        If the symbol is not known.
     """
     if len(symbol) > _LONGEST:
         raise ReadError(f"its space group symbol '{symbol[:60]}...' is not known: list the symmetry operations")
-    bare, choice = _take_apart(symbol)
+    bare, choice = _split_symbol(symbol)
     if choice is None and _entry_of(bare) is None and bare[-2:] in (" 1", " 2"):
         bare, choice = bare[:-2], bare[-1]
     choice = choice or _CHOICES.get((code or "").strip().lower())
@@ -114,19 +114,19 @@ def settings_of_number(number):
 
 
 def number_of_symbol(symbol):
-    """Number of the space group of a symbol that is known."""
-    bare = _take_apart(symbol)[0]
+    """Number of the space group of a known symbol."""
+    bare = _split_symbol(symbol)[0]
     return (_entry_of(bare) or _entry_of(bare[:-2])).number
 
 
-def _take_apart(symbol):
-    """A symbol in the form of the table, and the choice of origin or axes that follows it."""
+def _split_symbol(symbol):
+    """Split a symbol into the form of the table and the choice of origin or axes."""
     bare = _COMMENT.sub("", symbol).strip().replace("_", "")
     bare = re.sub(r"(?<=\d)\((\d)\)", r"\1", bare)  # P 2(1)/n
     bare = _CELL_CHOICE.sub("", bare)
     choice = None
     match = _CHOICE.search(bare)
-    # "R 3 2" and "P 2 2 2" end with a digit that is no choice: they have no colon.
+    # "R 3 2" and "P 2 2 2" end with a digit that is not a choice: they have no colon.
     if match and (match[1].lower() in "hrsz" or not re.fullmatch(r"\s+[12]", match[0])):
         bare, choice = bare[: match.start()], _CHOICES[match[1].lower()]
     elif bare[-1:] in ("S", "Z"):

@@ -1,4 +1,4 @@
-"""Elements, isotopes and charges of atoms, from type symbols and labels; what is no element is named."""
+"""Elements, isotopes and charges of atoms, from type symbols and labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import gemmi
 
 ELEMENTS = frozenset(gemmi.Element(number).name for number in range(1, 119))
-#: What stands for nothing: vacancies, dummy and ghost atoms, centroids, peaks of the difference map.
+#: Symbols of what is not an atom: vacancies, dummy and ghost atoms, centroids, peaks of the difference map.
 _NO_ATOMS = frozenset(
     ["va", "vac", "vacancy", "x", "xx", "du", "dum", "dummy", "bq", "gh", "q", "cg", "cnt", "cent", "centroid"]
 )
@@ -24,12 +24,12 @@ _LABEL = re.compile(r"([A-Za-z]+)(?:[^A-Za-z].*)?", re.DOTALL)
 
 
 class Kind(NamedTuple):
-    """What an atom is.
+    """Element, charge and isotope of an atom.
 
     Attributes
     ----------
     symbol : str
-        Of the element; "" where the row stands for no atom.
+        Of the element; "" if the row is not an atom.
     charge : float or None
     isotope : int or None
     is_exact : bool
@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 
 
 class UnknownKind(ValueError):
-    """What is wrong with a symbol, and what to do."""
+    """A symbol or label that cannot be read; the message says how to correct it."""
 
 
 @lru_cache(maxsize=4096)
@@ -127,7 +127,7 @@ def kind_of_label(text, elements):
 
 
 def _symbol(letters, elements, what, parts, upper_case):
-    """The element (or D) that some letters are; None where they are none.
+    """The element (or D) with these letters as its symbol; None if there is none.
 
     Two capitals, as in CO or CA1, may also be the elements of ``parts``: the formula or the other symbols decide.
     """

@@ -12,13 +12,13 @@ from .text import HALL_NAMES, MAGNETIC_GROUP_NAMES, MAGNETIC_NAMES, NUMBER_NAMES
 
 
 class Symmetry(NamedTuple):
-    """What a file says of its symmetry.
+    """The symmetry as a file gives it.
 
     Attributes
     ----------
     settings : list of Setting
-        All that it may mean. Of listed operations the first is these, and others follow where the symbol or the number
-        is of a group of another size.
+        All possible settings. Listed operations come first, followed by the settings of the symbol or number if its
+        group has another size.
     is_listed : bool
         Whether operations are listed.
     source : str
@@ -47,7 +47,7 @@ def symmetry_of(tags, lattice):
     Raises
     ------
     ReadError
-        If operations are no group, or do not fit the cell; or if nothing that the file names fits it.
+        If the operations are not a group, or no operations or named setting of the file fit the cell.
     """
     magnetic = tags.operations(MAGNETIC_NAMES[0])
     if magnetic:
@@ -87,7 +87,7 @@ def _names(tags):
 
 @lru_cache(maxsize=512)
 def _sizes(hall, symbol, number, code):
-    """How many operations the space group has that a file names, in each setting."""
+    """Numbers of operations of the named space group in its possible settings."""
     try:
         return {len(setting.group) for settings in _candidates(hall, symbol, number, code)[0] for setting in settings}
     except ReadError:
@@ -95,7 +95,7 @@ def _sizes(hall, symbol, number, code):
 
 
 def _named(lattice, hall, symbol, number, code):
-    """The settings that symbols and the number may mean and that fit the cell, and what names them."""
+    """Settings of the symbols and the number that fit the cell, and the symbol or number for messages."""
     tiers, source = _candidates(hall, symbol, number, code)
     for settings in tiers:
         fitting = [setting for setting in settings if setting.group.changes_metric(lattice) is None]
@@ -108,7 +108,7 @@ def _named(lattice, hall, symbol, number, code):
 
 @lru_cache(maxsize=512)
 def _candidates(hall, symbol, number, code):
-    """Lists of settings, of which the first with one that fits the cell is meant, and what names them."""
+    """Lists of settings, the preferred ones first, and the symbol or number for messages."""
     if hall is not None:
         setting = hall_group(hall)
         _check_agreement(setting, symbol, code)

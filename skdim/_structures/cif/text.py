@@ -143,7 +143,7 @@ def tags_of(block):
     Parameters
     ----------
     block : str
-        Of ``crystal_blocks``.
+        From ``crystal_blocks``.
 
     Returns
     -------
@@ -218,7 +218,7 @@ class Tags:
         return None if entry is None else [_text(value) for value in entry[1]]
 
     def first(self, *names):
-        """The first name that has a value, and this value; or two None."""
+        """The first name that has a value, and the value; ``(None, None)`` if there is none."""
         for name in names:
             for value in self.column(name) or ():
                 if value is not None and value.strip():
