@@ -1,1 +1,1 @@
-"""What skdim promises about speed and memory, measured: ``python -m benchmarks --help``."""
+"""Benchmarks of the requirements on speed and memory: ``python -m benchmarks --help``."""

@@ -135,12 +135,12 @@ def site_mean(values, batch):
 
 
 def random_sites(batch, crystals):
-    """A site of each of these crystals, drawn at random."""
+    """A random site of each of these crystals."""
     return batch.starts[crystals] + (torch.rand(len(crystals)) * batch.sizes[crystals]).long()
 
 
 def engineered(batch, other):
-    """False batches, and the crystal (R,) that each of their sites is false for.
+    """Batches of negatives, and the crystal (R,) for which each of their sites is a negative.
 
     The batch with the species of other crystals, the geometries of others with its species, and shuffled columns.
     """

@@ -1,4 +1,4 @@
-"""Featurizing: rate on one core and in processes, time of the steps, and of pymatgen for the steps that it has."""
+"""Featurizing: rate on one core and in processes, and the times of the steps, compared with pymatgen where possible."""
 
 import time
 from statistics import median

@@ -69,7 +69,7 @@ def _with_pymatgen(text):
 
 
 def _folder_seconds(texts):
-    """Seconds of one process and of two, the processes being there already."""
+    """Seconds of one process and of two, with the processes running already."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "cifs").mkdir()

@@ -1,4 +1,4 @@
-"""A labelled table of crystals: rows to draw labels from, fixed test rows, and features that cost time."""
+"""A labelled table of crystals: training rows, fixed test rows, and cached features."""
 
 import hashlib
 import warnings
@@ -33,7 +33,7 @@ class Table:
 
 
 def load(path, targets, work, n_test, jobs):
-    """Read a Parquet table with columns lattice, species, frac_coords, split, and the targets; featurize what fits."""
+    """Read a Parquet table with columns lattice, species, frac_coords, split and targets; featurize small cells."""
     frame = pd.read_parquet(path)
     frame = frame[frame["species"].map(len) <= MAX_SITES].reset_index(drop=True)
     columns = (frame[name] for name in ("lattice", "species", "frac_coords"))
@@ -60,10 +60,10 @@ def labelled(table, target):
 
 
 def features_of(table, wanted, name, transformer, work, jobs):
-    """A matrix with the features of the wanted rows, NaN in all others; what is done stays in the work folder."""
+    """A matrix with the features of the wanted rows, NaN in all others; features are cached in the work folder."""
     folder = work / "features"
     folder.mkdir(parents=True, exist_ok=True)
-    # Wherever else a row is wanted, it is in the same chunk.
+    # Chunks are fixed ranges of rows, independent of which rows are wanted.
     chunks = [np.intersect1d(wanted, np.arange(k, k + _CHUNK)) for k in range(0, len(table.rows), _CHUNK)]
     paths = [folder / f"{table.name}-{name}-{k:04d}.npz" for k in range(len(chunks))]
     jobs = Parallel(effective_n_jobs(jobs), return_as="generator")(

@@ -8,7 +8,7 @@ import pandas as pd
 from .._crystals.checks import check_crystals
 from ._attention_pairs import bin_edges, binned_quantiles, density, read_attention, weighted_quantiles
 from ._fitted import find_step
-from ._style import COLORS, GREY, MARKERS, as_panels, hex_colors, legend_beside, make_panels, pyplot
+from ._style import COLORS, GREY, MARKERS, as_panels, hex_colors, legend_at_right, make_panels, pyplot
 
 KINDS = ("points", "median", "density")
 #: Size of a panel, in inches.
@@ -182,8 +182,8 @@ class AttentionDistanceDisplay:
         panels = list(table.groupby(["block", "head"]))
         n_columns = max(table.groupby("block")["head"].nunique())
         if ax is None:
-            beside = _LEGEND if legend else 0
-            self.axes_ = make_panels(len(panels), n_columns, _WIDTH, _HEIGHT, beside, sharex=True, sharey=True)
+            legend_width = _LEGEND if legend else 0
+            self.axes_ = make_panels(len(panels), n_columns, _WIDTH, _HEIGHT, legend_width, sharex=True, sharey=True)
         else:
             self.axes_ = as_panels(ax, len(panels))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
@@ -207,7 +207,7 @@ class AttentionDistanceDisplay:
         if kind == "density":
             self._share_colors(legend)
         elif legend:
-            legend_beside(self.axes_[n_columns - 1 if ax is None else -1])
+            legend_at_right(self.axes_[n_columns - 1 if ax is None else -1])
         return self
 
     def _draw_points(self, axes, rows, table, edges, styles, cmap):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ._fitted import find_step
-from ._style import as_panels, legend_beside, make_panels, pyplot
+from ._style import as_panels, legend_at_right, make_panels, pyplot
 
 #: Parts of the loss in the order of their panels, and their labels; other parts follow.
 _NAMES = {
@@ -149,7 +149,7 @@ class PretrainingHistoryDisplay:
             self.best_epoch_ = int(table.loc[table["valid_loss"].idxmin(), "epoch"])
         if ax is None:
             n_columns = -(-len(parts) // -(-len(parts) // n_columns))
-            self.axes_ = make_panels(len(parts), n_columns, _WIDTH, _HEIGHT, beside=_LEGEND)
+            self.axes_ = make_panels(len(parts), n_columns, _WIDTH, _HEIGHT, legend_width=_LEGEND)
         else:
             self.axes_ = as_panels(ax, len(parts))
         self.ax_, self.figure_, self.lines_ = self.axes_[0], self.axes_[0].figure, {}
@@ -160,7 +160,7 @@ class PretrainingHistoryDisplay:
             axes.grid(axis="y", color="0.9", linewidth=0.8)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        legend_beside(self.axes_[n_columns - 1 if ax is None else -1])
+        legend_at_right(self.axes_[n_columns - 1 if ax is None else -1])
         return self
 
     def _draw(self, axes, table, part):

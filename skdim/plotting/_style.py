@@ -30,14 +30,14 @@ def hex_colors(colors):
     return [color if isinstance(color, str) else to_hex(color, keep_alpha=True) for color in colors]
 
 
-def make_panels(n_panels, n_columns, width, height, beside=0.0, **options):
+def make_panels(n_panels, n_columns, width, height, legend_width=0.0, **options):
     """Create axes of ``width`` x ``height`` inches in rows of ``n_columns``; list of length n_panels.
 
-    ``beside`` is the width in inches of a legend at the right.
+    ``legend_width`` is the width in inches of a legend at the right.
     """
     columns = min(n_panels, n_columns)
     rows = -(-n_panels // columns)
-    size = (width * columns + beside, height * rows)
+    size = (width * columns + legend_width, height * rows)
     figure, axes = pyplot().subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
     for unused in axes.ravel()[n_panels:]:
         figure.delaxes(unused)
@@ -52,6 +52,6 @@ def as_panels(ax, n_panels):
     return axes
 
 
-def legend_beside(axes):
+def legend_at_right(axes):
     """Add a legend to the right of axes."""
     return axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

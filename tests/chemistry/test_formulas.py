@@ -24,7 +24,7 @@ def test_known_formulas(amounts, formula, alphabetical):
     assert reduced_formula(amounts, alphabetical=True) == alphabetical
 
 
-def test_formulas_are_the_composition_that_they_were_made_of(formation_crystals):
+def test_formulas_give_the_composition(formation_crystals):
     for structure in formation_crystals:
         amounts = structure.composition.get_el_amt_dict()
         for alphabetical in (False, True):

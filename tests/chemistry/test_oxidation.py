@@ -93,7 +93,7 @@ def test_guess_keeps_complete_states_and_replaces_partial_ones(guesser):
 def test_guesses_are_cached(guesser, monkeypatch):
     oxidation_states(make_crystal("NaCl"), "guess")
     oxidation_states(make_crystal("Na3Cl"), "guess")
-    monkeypatch.setattr(guesser, "_ask", lambda *args: pytest.fail("the child was asked again"))
+    monkeypatch.setattr(guesser, "_ask", lambda *args: pytest.fail("a second request to the child"))
     np.testing.assert_array_equal(oxidation_states(make_crystal("Na2Cl2"), "guess"), [1, 1, -1, -1])
     np.testing.assert_array_equal(oxidation_states(make_crystal("Na3Cl"), "guess"), 0)
 

@@ -1,4 +1,4 @@
-"""Which crystals stand in the data more than once."""
+"""Crystals that occur more than once."""
 
 from skdim import Crystals, SiteNetFeaturizer
 from skdim._crystals.columns import COLUMNS

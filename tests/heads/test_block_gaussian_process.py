@@ -22,7 +22,7 @@ from skdim import BlockGaussianProcessRegressor
 from skdim._heads.block_kernel import BlockKernel
 
 BLOCKS = {"first": slice(0, 3), "second": slice(3, 8)}
-#: A column of another block is as if it did not exist.
+#: Length scale for columns of other blocks, which then have no effect.
 FAR = 1e12
 
 

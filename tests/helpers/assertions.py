@@ -16,7 +16,7 @@ SUPERCELLS = ([[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 0], [0, 0, 3
 
 
 def assert_same_crystals(actual, expected, atol=0):
-    """Every column has the same values and dtype, and so have settings and errors; distances may differ by ``atol``."""
+    """Check that columns (values and dtypes), settings and errors are equal; distances may differ by ``atol``."""
     for name, dtype in COLUMNS.items():
         ours, theirs = getattr(actual, name), getattr(expected, name)
         assert ours.dtype == theirs.dtype == dtype, name

@@ -1,4 +1,4 @@
-"""Random mutations of bytes, texts and JSON: the input of a broken disk, a broken program or an attacker."""
+"""Random mutations of bytes, texts and JSON, as from a faulty disk, a faulty program or an attacker."""
 
 import json
 import re
@@ -167,7 +167,7 @@ def mutated_text(rng, text):
 
 
 def mutated_values(rng, text):
-    """Exchange values of a CIF for others; its syntax stays valid, so that what they mean is put to the test."""
+    """Replace values of a CIF; its syntax stays valid, so that the values are tested, not the parser."""
     values = list(re.finditer(r"'[^'\n]*'(?=\s)|(?<=\s)[^\s_'\"#;$\[\]][^\s'\"]*(?=\s)", text))
     values = [value for value in values if not value[0].lower().startswith(("loop_", "data_"))]
     chosen = rng.choice(len(values), size=min(len(values), int(rng.geometric(0.5))), replace=False) if values else []
@@ -182,7 +182,7 @@ def mutated_values(rng, text):
 
 
 def mutated_json(rng, value):
-    """A copy with some values replaced, removed, moved or added; or broken text. Returns bytes."""
+    """JSON as bytes, with some values replaced, removed, moved or added; or invalid JSON."""
     value = json.loads(json.dumps(value))
     for _ in range(int(rng.geometric(0.6))):
         places = list(_places(value))

@@ -52,5 +52,5 @@ def run(function, *args):
 
 
 def run_killed(function, *args):
-    """Run a function that kills its process on the way."""
+    """Run a function that kills its process."""
     assert run(function, *args) == -signal.SIGKILL

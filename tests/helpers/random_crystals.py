@@ -1,4 +1,4 @@
-"""Random structures, and what must hold for every one of them: the properties that hypothesis looks for breaches of."""
+"""Random structures, and the properties that must hold for each; hypothesis searches for counterexamples."""
 
 import warnings
 
@@ -37,7 +37,7 @@ def _lattice(kind, lengths, angles):
     if kind == "needle":
         return np.diag([a, b, 40 * c])
     cosines = np.cos(np.radians(angles))
-    # Three angles need not make a cell; a metric that is none is bent towards right angles until it is.
+    # Not all triples of angles are possible: move them towards right angles until the metric is valid.
     while np.linalg.det(gram := _gram(cosines)) < 1e-3:
         cosines = cosines * 0.9
     return np.linalg.cholesky(gram) * np.array(lengths)[:, None]
@@ -53,7 +53,7 @@ _KINDS = ["cubic", "face-centred", "body-centred", "tetragonal", "orthorhombic",
 
 @st.composite
 def structures(draw):
-    """A Structure that need not be a sensible one: sites may coincide, cells may be flat, skewed or repeated."""
+    """A Structure that may be unphysical: sites may coincide, cells may be flat, skewed or repeated."""
     kind = draw(st.sampled_from([*_KINDS, "triclinic", "triclinic"]))
     lattice = _lattice(kind, [draw(_length) for _ in range(3)], [draw(_angle) for _ in range(3)])
     n = draw(st.integers(1, 6))
@@ -72,7 +72,7 @@ def structures(draw):
 
 @st.composite
 def rewritings(draw):
-    """Another way to write a structure down: a function of one."""
+    """A function that rewrites a structure as an equivalent one."""
     basis = np.eye(3, dtype=int)
     for _ in range(draw(st.integers(0, 3))):
         i, j = draw(st.sampled_from([(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)]))
@@ -97,7 +97,7 @@ def rewritings(draw):
 
 @st.composite
 def wild_structures(draw):
-    """A Structure with numbers that no crystal has: flat and endless cells, coordinates that are none."""
+    """A Structure with numbers that no crystal has: flat and huge cells, coordinates that are not finite."""
     wild = st.sampled_from([0.0, 1e-300, 1e-8, 0.01, 0.5, 3.0, 5.0, 90.0, 1e4, 1e8, 1e150, 1e308, np.inf, np.nan, -4.0])
     if draw(st.booleans()):
         lattice = _lattice("triclinic", [draw(_length) for _ in range(3)], [draw(_angle) for _ in range(3)])
@@ -118,7 +118,7 @@ def wild_structures(draw):
 
 
 def featurized(rows, **settings):
-    """A Crystals; every warning but that of failed rows is an error."""
+    """Featurize; every warning other than that of failed rows is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".* structures could not be featurized")
@@ -126,7 +126,7 @@ def featurized(rows, **settings):
 
 
 def check_structure(structure, rewrite):
-    """Every property of one structure; returns whether it could be featurized.
+    """Check every property of one structure; return whether it could be featurized.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def check_structure(structure, rewrite):
 
 
 def check_wild(structure, supercell):
-    """A structure of any numbers is featurized or refused; returns whether it was."""
+    """Check that a structure with any numbers is featurized or refused; return which."""
     X = featurized([structure], supercell=supercell)
     if X.errors_:
         assert X.errors_[0].startswith("row 0"), X.errors_
@@ -171,7 +171,7 @@ def check_wild(structure, supercell):
 
 
 def check_vectors(structures, embedder):
-    """An embedding of featurized rows is finite, and does not depend on compression or on what else is embedded."""
+    """Check that vectors are finite and do not depend on compression or on the order of the rows."""
     settings = {"distance_tol": 1e-6}
     X = featurized(structures, **settings)
     whole = featurized(structures, **settings, compress=False)

@@ -1,4 +1,4 @@
-"""Work spread over processes and machines by joblib: dask's and ray's workers give what one process gives."""
+"""joblib backends for processes and machines: workers of dask and ray give the results of one process."""
 
 import warnings
 
@@ -82,7 +82,7 @@ def test_joblib_backends_give_the_same_crystals(name, structures, X):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.parametrize("name", ["threading", "multiprocessing", "loky"])
 def test_warnings_come_from_all_workers(name, structures):
-    """As warnings of the caller; and reading, which catches those of pymatgen, leaves no filter behind."""
+    """With the caller as their location; and reading, which catches pymatgen's warnings, restores the filters."""
     cifs = [structure.to(fmt="cif") for structure in structures]
     before = list(warnings.filters)
     for _ in range(3):
@@ -131,7 +131,7 @@ def embed_stored(embedder, path, rows):
 
 
 def test_parts_embedded_by_workers_equal_the_whole(backend, X, tmp_path):
-    """As docs/scaling.md shows it: crystals sent to the workers, or read by them from a disk that they share."""
+    """As in docs/scaling.md: crystals are sent to the workers, or read by them from a shared disk."""
     embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X)
     X.save(tmp_path / "crystals")
     parts = list(gen_even_slices(len(X), 4))

@@ -1,4 +1,4 @@
-"""What a person gets who hands over something that cannot be used: the row, the formula, what is wrong, what to do."""
+"""Errors for invalid input name the row, the formula, the problem and a remedy."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The site, the public names and the docstrings hold together; the code on the pages runs."""
+"""The pages, the public names and the docstrings are consistent; the code on the pages runs."""
 
 import ast
 import builtins
@@ -44,7 +44,7 @@ def public_names(module):
 
 
 def documented():
-    """Public names that have a docstring of their own: classes and functions."""
+    """Public classes and functions, which have docstrings."""
     for module in MODULES:
         for name in public_names(module):
             made = getattr(importlib.import_module(module), name.rpartition(".")[2])
@@ -53,7 +53,7 @@ def documented():
 
 
 def own_methods(name, cls):
-    """Public methods and properties of a class that skdim defines, not scikit-learn."""
+    """Public methods and properties of a class that are defined by skdim, not scikit-learn."""
     for method, _ in inspect.getmembers(cls):
         owner = next((base for base in cls.__mro__ if method in vars(base)), None)
         if not method.startswith("_") and owner is not None and owner.__module__.startswith("skdim"):
@@ -107,7 +107,7 @@ def blocks(page, language):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_on_pages(page):
-    """Blocks with prompts run, one after the other; blocks without are at least Python."""
+    """Blocks with prompts are run in order; blocks without must be valid Python."""
     for line, text in blocks(page, "python"):
         try:
             ast.parse(text)
@@ -130,7 +130,7 @@ YOURS = {"structures", "new_structures", "y", "X", "embedder", "model", "pipelin
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_on_pages_imports_what_it_uses(page):
-    """A block that is copied runs, after those above it, with nothing but the reader's own structures and labels."""
+    """Each block runs after those above it, given only structures and labels of the reader."""
     known = set(dir(builtins)) | YOURS
     text = page.read_text("utf-8")
     for source in re.findall(r"^```(?:python|pycon)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
@@ -183,7 +183,7 @@ def test_files_and_benchmarks_that_pages_name_exist():
 
 
 def test_the_site_needs_no_network():
-    """MathJax comes from a server: formulas are written as text."""
+    """MathJax is loaded from a server, so formulas must be plain text."""
     assert "mathjax" not in (ROOT / "docs" / "conf.py").read_text("utf-8")
     for file in [*(ROOT / "skdim").rglob("*.py"), *(ROOT / "examples").glob("*.py")]:
         assert not re.search(r":math:|\.\. math::", file.read_text("utf-8")), file.name

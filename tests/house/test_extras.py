@@ -1,4 +1,4 @@
-"""Tests of what needs an optional package are skipped without it, and the reason names the extra that brings it."""
+"""Tests that need an optional package are skipped without it, and the reason names the extra."""
 
 import ast
 import re

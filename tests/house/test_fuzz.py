@@ -1,4 +1,4 @@
-"""Readers of files that someone else made: they read them or refuse them, in bounded time and memory."""
+"""Readers of untrusted files read or refuse them in bounded time and memory."""
 
 import copy
 import re
@@ -56,7 +56,7 @@ from skdim import SiteNetFeaturizer
 from skdim._structures.errors import StructureError
 SiteNetFeaturizer().transform([sys.argv[2]])  # what is imported at first use
 begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-limit = 2**32  # of address space: what is asked for beyond it is refused
+limit = 2**32  # of address space: allocations beyond it fail
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
     SiteNetFeaturizer().transform([Path(sys.argv[1])])
@@ -67,7 +67,7 @@ print(time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_
 
 
 def test_a_cif_of_a_gigabyte_is_refused_in_little_memory(tmp_path):
-    """Refused for less than its size in memory; the file is mostly a hole, and takes no room on the disk."""
+    """Refused with less memory than its size; the file is sparse, so it takes no space on the disk."""
     path = tmp_path / "big.cif"
     with open(path, "wb") as file:
         file.write(fuzzing.PLAIN_CIF.encode())
@@ -90,7 +90,7 @@ def refusal(raw):
 
 @pytest.mark.parametrize("kind", ["structure", "flat", "dict", "atoms", "CIF"])
 def test_a_cell_of_a_million_atoms_is_refused(kind):
-    """Refused before any array of all sites against all, or an object a site, is made."""
+    """Refused before arrays of all pairs of sites or objects for each site are allocated."""
     n = 10**6
     rng = np.random.default_rng(0)
     if kind == "structure":
@@ -110,7 +110,7 @@ def test_a_cell_of_a_million_atoms_is_refused(kind):
 
 
 def test_large_cells_are_searched_in_little_memory():
-    """A supercell of 4096 sites: the arrays of all against all are never whole."""
+    """A supercell of 4096 sites: arrays of all pairs are never held as a whole."""
     big = Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5] * 3]).make_supercell([16, 16, 8])
     expected = SiteNetFeaturizer().transform([Structure(Lattice.cubic(4.1), ["Cs", "Cl"], [[0, 0, 0], [0.5] * 3])])
     tracemalloc.start()
@@ -150,7 +150,7 @@ def test_flat_cells_are_refused(angle, edge):
     ],
 )
 def test_texts_made_to_take_long_are_read_or_refused_fast(filling, match):
-    """Each would keep the regular expressions of a CIF reader busy for hours."""
+    """Each could take a CIF reader with regular expressions hours."""
     start = time.process_time()
     text = fuzzing.PLAIN_CIF.replace("_symmetry_space", filling + "\n_symmetry_space", 1)
     if match == "NaCl":
@@ -170,7 +170,7 @@ def test_many_symmetry_operations_times_atoms_are_refused():
 
 
 def test_archives_write_no_files_and_inflate_within_bounds(tmp_path, structures):
-    """Names that climb out of a folder are names, and what inflates without end is cut off."""
+    """Member names with parent folders are only names, and decompression is limited."""
     path = tmp_path / "in" / "a.zip"
     path.parent.mkdir()
     text = structures[0].to(fmt="cif")
@@ -211,7 +211,7 @@ def test_chunks_end_early_where_texts_are_large(tmp_path, structures, monkeypatc
 
 
 def test_dicts_create_no_objects_of_named_classes(structures):
-    """Properties of sites may name any class; none is made, and the dict stays as it is."""
+    """Site properties may name any class; no instance is created, and the dict is not changed."""
     raw = structures[0].as_dict()
     evil = {"@module": "tests.house.test_fuzz", "@class": "Evil", "value": 1}
     raw["properties"] = {"evil": evil}
@@ -232,7 +232,7 @@ class Evil:
 
 
 def test_indices_beyond_their_arrays_are_refused(material, tmp_path):
-    """What is mapped is not checked when it is opened: batches of it are, before compiled loops read them."""
+    """A memory-mapped store is not checked on loading; each batch is, before the compiled loops read it."""
     _, _, embedder, X = material
     for column, value in (("neighbour", 60_000), ("pair_offsets", 2**40), ("class_offsets", -5), ("distance", np.nan)):
         X.save(tmp_path / column)
@@ -245,7 +245,7 @@ def test_indices_beyond_their_arrays_are_refused(material, tmp_path):
             embedder.transform(Crystals.load(tmp_path / column, mmap_mode="r"))
 
 
-# ---- faults that fuzzing has found ----
+# ---- faults found by fuzzing ----
 
 
 def test_huge_cells_and_coordinates_are_refused():
@@ -255,7 +255,7 @@ def test_huge_cells_and_coordinates_are_refused():
 
 
 def test_panics_of_compiled_code_are_errors():
-    """They are no Exceptions: one bad row would end a run with on_error='warn'."""
+    """Panics are not Exceptions: one bad row would end a run with on_error='warn'."""
 
     class PanicException(BaseException):
         pass

@@ -1,4 +1,4 @@
-"""Files that earlier releases wrote are read by this one, with the same content. tools/build_golden.py writes them.
+"""Files of earlier releases are read with the same content. tools/build_golden.py writes them.
 
 A release that cannot read older files must have a new schema version, and an error that says what to do.
 """
@@ -76,7 +76,7 @@ def test_featurizing_gives_the_same_crystals(golden, texts):
 
 
 def test_unfinished_stores_are_resumed(golden, texts, tmp_path, monkeypatch):
-    """By the release that began them; others refuse, and say which one."""
+    """By the release that started the run; other releases raise an error that names it."""
     shutil.copytree(golden / "unfinished", tmp_path / ".store.partial")
     featurized, parts = [], SiteNetFeaturizer._parts
 
@@ -117,7 +117,7 @@ def test_vectors_files_have_the_same_columns(golden, expected):
 
 
 class Epochs(Callback):
-    """Epochs that are trained, in a list that copies share."""
+    """Appends each epoch trained to a list, which copies of the callback share."""
 
     def __init__(self):
         self.trained = []

@@ -1,4 +1,4 @@
-"""The representation belongs to the crystal, not to the way in which it was written down."""
+"""The representation depends on the crystal only, not on the choice of cell or the order of sites."""
 
 import numpy as np
 import pytest

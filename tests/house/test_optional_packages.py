@@ -1,4 +1,4 @@
-"""skdim is imported whichever optional packages are missing."""
+"""skdim can be imported without any of its optional packages."""
 
 import re
 import subprocess

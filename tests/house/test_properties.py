@@ -1,4 +1,4 @@
-"""What holds for every structure that can be written down; tools/long_run.py looks at many more of them."""
+"""Properties of random structures; tools/long_run.py tests many more."""
 
 import itertools
 
@@ -17,8 +17,8 @@ settings.load_profile("skdim")
 
 # 2 000 structures, as docs/trust.md says: in parts, which processes can share.
 @pytest.mark.parametrize("part", range(4))
-def test_compression_and_rewriting_change_nothing(part):
-    """Compression and the way it is written down change nothing; no warning, no crash, values in their range."""
+def test_crystals_do_not_depend_on_compression_and_rewriting(part):
+    """Invariant to compression and rewriting; no warning, no crash, values within their limits."""
     used = []
 
     @seed(part)
@@ -29,7 +29,7 @@ def test_compression_and_rewriting_change_nothing(part):
 
     check()
     assert len(used) >= 500
-    assert sum(used) > 300, "most must be featurized, or nothing is looked at"
+    assert sum(used) > 300, "most must be featurized, or nothing is tested"
 
 
 @settings(max_examples=400)
@@ -40,7 +40,7 @@ def test_wild_numbers_are_featurized_or_refused(structure, supercell):
 
 @pytest.mark.filterwarnings("ignore:X was featurized with max_sites")
 def test_vectors_are_finite_and_independent_of_batch_and_compression(embedder):
-    """Finite, the same with and without compression, and in any company."""
+    """Finite, and independent of compression and of the order of the rows."""
     used = itertools.count()
 
     @settings(max_examples=12)

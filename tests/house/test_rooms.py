@@ -40,7 +40,7 @@ DATA = ["_shared", "_chemistry", "_geometry", "_structures", "_crystals", "datas
 GEOMETRY_PACKAGES = {"_geometry.primitive_cell": {"numpy", "moyopy"}, "_geometry.lattice": {"numpy", "moyopy"}}
 #: Private modules of other packages, and why; the list may only get shorter.
 PRIVATE_MODULES = {
-    # Parameter constraints have no public home in scikit-learn; writing them anew would lose its messages and checks.
+    # Parameter constraints have no public home in scikit-learn; reimplementing them would lose its messages and checks.
     "sklearn.utils._param_validation",
 }
 #: Private attributes of other packages' objects, and why; the list may only get shorter.
@@ -72,7 +72,7 @@ def tree_of(name):
 
 
 def imports_of(name, top_level_only=False):
-    """Dotted names that a module imports, with what it takes from them."""
+    """Modules that a module imports, each with the name imported from it or None."""
     package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
     tree = tree_of(name)
     imports = []
@@ -167,7 +167,7 @@ def test_a_room_imports_only_the_rooms_of_its_law(name):
 
 
 def test_no_module_imports_what_comes_after_it():
-    """No circle, not even one that an import inside a function would close."""
+    """No circular imports, also counting imports inside functions."""
     before = {name: inner(name) - {name} for name in IN_ROOMS}
     before = {name: {module for module in needed if module in before} for name, needed in before.items()}
     for name in list(before):  # a package's __init__ that lists its modules is no part of them
@@ -183,8 +183,8 @@ def test_geometry_knows_only_numpy_and_the_library_that_finds_cells(name):
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in DATA])
-def test_data_knows_no_networks(name):
-    # _shared.fingerprint asks sys.modules for torch: it never imports it.
+def test_rooms_of_data_import_no_networks(name):
+    # _shared.fingerprint looks up torch in sys.modules and never imports it.
     for module in reached(name):
         assert not outer(module) & {"torch", "skorch"}, module
 
@@ -213,7 +213,7 @@ def private(name):
 
 
 def test_private_attributes_of_others_are_listed():
-    """Attributes that skdim uses and nowhere defines, and those that its classes define over a foreign base's."""
+    """Attributes that skdim uses without defining them, and those that override attributes of other packages."""
     used, defined = {}, set()
     for module in MODULES:
         for node in ast.walk(tree_of(module)):
@@ -223,7 +223,7 @@ def test_private_attributes_of_others_are_listed():
                 else:
                     used.setdefault(node.attr, module)
             elif isinstance(node, ast.Constant) and str(node.value).startswith("_sklearn"):
-                used.setdefault(node.value, module)  # an attribute that is asked for by its name
+                used.setdefault(node.value, module)  # an attribute accessed by its name
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 defined.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -257,7 +257,7 @@ def test_type_checkers_see_every_public_name():
 
 
 def test_estimators_are_made_without_torch_and_pymatgen():
-    """They take seconds to import; also tags, which scikit-learn asks for when it draws a pipeline, need neither."""
+    """They take seconds to import; tags, which scikit-learn reads to display a pipeline, do not need them either."""
     script = """
 import sys
 import skdim

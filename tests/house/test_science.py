@@ -1,4 +1,4 @@
-"""What the package is for: pre-training learns something held-out crystals share, and labels get more out of it."""
+"""Pre-training generalizes to held-out crystals, and improves predictions from few labels."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ EPOCHS = 7
 
 @pytest.fixture(scope="module")
 def formation_energy(formation_data):
-    """All test crystals, and every other one to train on: with a third of them the margins become thin."""
+    """All test crystals, and half of the training crystals; with a third the margins would be small."""
     data = formation_data
     train = np.flatnonzero(data.split == "train")[::2]
     rows = np.sort(np.concatenate([train, np.flatnonzero(data.split == "test")]))

@@ -76,7 +76,7 @@ def test_loaded_estimators_give_the_same_output(name, fitted, structures, X):
 
 
 def test_trusted_types_are_those_that_the_estimators_need(fitted):
-    """Not one more: what is trusted without need is a risk."""
+    """And no others, as each trusted type is a risk."""
     assert set().union(*map(types_of, fitted.values())) == set(skdim.trusted_types())
     assert skdim.trusted_types() == sorted(set(skdim.trusted_types()))
 

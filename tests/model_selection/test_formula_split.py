@@ -48,7 +48,7 @@ def test_groups_of_structures_and_of_crystals_agree():
     assert groups.max() + 1 == len({s.composition.reduced_formula for s in structures})
 
 
-def test_structures_are_told_from_other_rows():
+def test_structures_are_distinguished_from_other_rows():
     assert holds_structures(["data_x\n_cell_length_a 3"])
     for row in (
         "folder/MgO.CIF",

@@ -121,7 +121,7 @@ def test_later_calls_add_models_sizes_and_repeats(table, path):
     assert len(summarize(read_results(path))) == 6
 
 
-def test_vectors_do_not_depend_on_the_fits_that_are_left(X, y, tmp_path):
+def test_vectors_do_not_depend_on_the_remaining_fits(X, y, tmp_path):
     """Batches of a network must not change with the draws that are left."""
     embedder = FrozenEstimator(DeepInfoMaxEmbedder(max_epochs=0, **SMALL).fit(X))
     arms = {"vectors": make_pipeline(embedder, Ridge())}

@@ -247,7 +247,7 @@ def test_info_nce_is_the_log_probability_of_the_positive():
     torch.testing.assert_close(info_nce(scores, target), expected)
 
 
-def test_neighbours_in_the_same_crystal_and_equal_neighbours_are_no_negatives(monkeypatch):
+def test_neighbours_in_the_same_crystal_and_equal_neighbours_are_not_negatives(monkeypatch):
     """Na at 1.50 and at 1.53 angstrom in different crystals are equal neighbours, Na at 1.60 is not."""
     three = toy_batch([[11, 11], [11], [11, 8]], [[1, 1], [1], [1, 1]], n_pairs=1)
     three.distance = torch.tensor([1.5, 3.0, 1.53, 1.6, 1.5])

@@ -227,7 +227,7 @@ def test_the_bundled_set_has_few_duplicates(formation_crystals):
     assert len(batch.duplicates.unique()) == len(formation_crystals)
 
 
-def test_duplicates_are_no_negatives_of_each_other(doubled):
+def test_duplicates_are_not_negatives_of_each_other(doubled):
     same = {0, 2, 4}
     for seed in range(40):
         other = draw.other_crystal(doubled, generator(seed)).tolist()

@@ -1,4 +1,4 @@
-"""Reading CIFs: what is warned of, and what cannot be read."""
+"""Reading CIFs: warnings and errors."""
 
 import contextlib
 import re
@@ -42,7 +42,7 @@ def test_unreadable_cif_text_knows_its_formula():
         read_structure(cif_of(pair()).replace("_atom_site_fract_x", "_atom_site_foo"), 4)
 
 
-def test_directory_is_no_cif(tmp_path):
+def test_a_folder_is_not_a_cif(tmp_path):
     with pytest.raises(StructureError, match=r"row 1, .*: cannot open the file \((Is a directory|Permission)"):
         read_structure(tmp_path, 1)
 
@@ -86,7 +86,7 @@ def test_files_of_other_systems(end, tmp_path):
                 assert sorted_numbers(read_structure(raw, 0)) == [17, 55]
 
 
-def test_blocks_without_atoms_are_passed_over_in_silence():
+def test_blocks_without_atoms_are_skipped_without_a_warning():
     head = "data_global\n_journal_name_full 'A Journal'\n"
     assert sorted_numbers(read_structure(head + cif_of(pair()), 0)) == [17, 55]
 

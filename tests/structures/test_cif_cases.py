@@ -42,7 +42,7 @@ CASES = {
 
 
 def read(raw, **options):
-    """A structure, and all that was warned of."""
+    """A structure, and its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         structure = read_structure(raw, 3, **options)

@@ -82,7 +82,7 @@ def test_other_types_are_refused(text):
     assert "atom 'A1': its type " in refusal([f"A1 {text} .1 .2 .3"])
 
 
-def test_capitals_are_told_by_the_formula_or_by_other_symbols():
+def test_formula_or_other_symbols_decide_about_capitals():
     assert read(["C1 CO .1 .2 .3", "S1 S 0 0 0"], head=P1 + "_chemical_formula_sum 'Co S'")[0] == "Co1 S1"
     assert read(["C1 CO .1 .2 .3", "C2 CL 0 0 0"])[0] == "Co1 Cl1"
     assert "is a group" in refusal(["C1 OH .1 .2 .3", "C2 CL 0 0 0"])
@@ -218,7 +218,7 @@ def test_an_atom_written_twice_is_counted_once():
         (["x,y,z", "-x,,-z"], "is not understood at ''"),
     ],
 )
-def test_lists_that_are_no_group_of_the_cell_are_refused(operations, match):
+def test_operations_that_are_not_a_group_of_the_cell_are_refused(operations, match):
     assert re.search(match, refusal(["Na1 Na .1 .2 .3"], operations=operations, head=""))
 
 
@@ -291,7 +291,7 @@ def test_origins(way):
         assert "gives C8 (formula C1, Z = 8), and C16 was read" in warned
 
 
-def test_origins_that_are_not_said():
+def test_unspecified_origins():
     """ICSD's letters, the code of the setting, a Hall symbol, or Z; else an error that names the choices."""
     atoms, z = ["C1 C .125 .125 .125"], "_chemical_formula_sum C\n_cell_formula_units_Z 8\n"
     for head in (
@@ -383,13 +383,13 @@ def test_rounded_special_positions(position, moved):
 
 
 def test_split_positions_stay_apart():
-    """Half atoms on both sides of a mirror are no rounded ones."""
+    """Half-occupied atoms on both sides of a mirror are not one rounded atom."""
     columns = TYPED + " occupancy"
     structure, warned = read_cif(cif(["H1 H 0 .0213 0 .5"], head=symbol("P m"), columns=columns), "the CIF text")
     assert (len(structure), warned) == (2, [])
 
 
-# What the file says of its crystal
+# Formula, Z, weight, density and volume
 
 
 @pytest.mark.parametrize(
@@ -460,7 +460,7 @@ def test_values_that_are_given_twice():
         ((5, 6, 7, 60, 60, 170), "are not those of a cell"),
     ],
 )
-def test_cells_that_are_none(cell, match):
+def test_invalid_cells_are_refused(cell, match):
     assert match in refusal(SALT, cell=cell)
 
 
@@ -476,7 +476,7 @@ def test_other_blocks_do_not_matter():
 
 
 def test_every_row_is_used_or_named():
-    """Random rows of all kinds: those in the structure and those in messages are all that there are."""
+    """Random rows of all kinds: each is in the structure or in a message."""
     types = ["Na", "O2-", "D", "7Li", "Va", "X", "Cl", "Fe3+"]
     for seed in range(50):
         rng = np.random.default_rng(seed)

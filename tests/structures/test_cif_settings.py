@@ -29,7 +29,7 @@ def random_lattice(rng, rotations):
 
 
 def special_position(rng, rotations, translations):
-    """A random point that at least one operation leaves where it is; None where this is not found."""
+    """A random point that at least one operation leaves unmoved; None if no such point is found."""
     for _ in range(40):
         k = rng.integers(1, len(rotations))
         matrix, shift = rotations[k], translations[k] + rng.integers(-1, 2, size=3)

@@ -112,7 +112,7 @@ def test_a_trajectory_that_is_cut_off(folder, tmp_path):
 
 
 def test_what_is_skipped_is_counted_and_named(contents, folder):
-    """The case of a folder of six that gave one structure."""
+    """Every readable file is a row; the others are named in one warning."""
     put(folder, a__cif=contents["a.cif"], d__vasp=contents["a.vasp"], e__json=contents["pymatgen.json"])
     put(folder, b__cif__gz=gzip.compress(contents["a.cif"]), c__mcif=contents["a.mcif"], notes__txt=b"no crystal\n")
     put(folder, more__txt=b"\x00\x01", labels__csv=b"id,y\n", config__json=b'{"a": 1}', damaged__cif=b"nothing")
@@ -230,7 +230,7 @@ def test_what_a_file_inflates_to_is_bounded(compress, contents, folder):
 def test_large_files_of_unknown_formats_are_not_read(folder, monkeypatch):
     """Only their beginning."""
     with (folder / "WAVECAR").open("wb") as file:
-        file.truncate(2**40)  # a hole, which takes no room
+        file.truncate(2**40)  # sparse: takes no space on the disk
     assert "1 without a suffix (unknown format: WAVECAR)" in read(folder)[2]
 
 
@@ -241,7 +241,7 @@ def test_members_of_tar_archives_are_read_forward_only(contents, folder, monkeyp
     rewinds = []
     monkeypatch.setattr(gzip._GzipReader, "_rewind", lambda self: rewinds.append(self))
     assert len(read(folder / "a.tar.gz")[0]) == 600
-    assert len(rewinds) <= 2  # to find out what it is
+    assert len(rewinds) <= 2  # to detect the format
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are bytes on POSIX only")

@@ -76,7 +76,7 @@ def test_all_files_are_tried(contents, pairs):
 
 @pytest.mark.parametrize("name", FILES)
 def test_each_format_gives_the_crystal(name, contents, tmp_path):
-    """As a path, whatever the name, and as a text."""
+    """As a path, with any file name, and as a text."""
     for path in (tmp_path / name, tmp_path / "unnamed"):
         path.write_bytes(contents[name])
         assert_same_crystal(read_structure(path, 0), sample())
@@ -192,7 +192,7 @@ def test_texts_that_are_refused(text, match):
         ({"cartesian_site_positions": [[0, 0, 0]] * 3 + [[None, 0, 0]]}, "coordinates of site 3 are not finite"),
     ],
 )
-def test_optimade_that_is_refused(changes, match):
+def test_invalid_optimade_entries_are_refused(changes, match):
     entry = optimade(sample())
     entry["attributes"] |= changes
     with pytest.raises(StructureError, match=match):

@@ -170,7 +170,7 @@ def test_inputs_are_unchanged():
 def test_oxidation_states_survive():
     structure = pair("Cs+", "Cl-")
     cif = cif_of(structure)
-    if "_atom_type_oxidation_number" not in cif:  # pymatgen's writer has not always left it out
+    if "_atom_type_oxidation_number" not in cif:  # some versions of pymatgen write it
         table = "loop_\n _atom_type_symbol\n _atom_type_oxidation_number\n  Cs+ 1\n  Cl- -1\n"
         cif = cif.replace("loop_\n _atom_site_type", f"{table}loop_\n _atom_site_type")
     oxidised = {"CIF": cif, "ASE": AseAtomsAdaptor.get_atoms(structure), "dict": structure.as_dict()}
@@ -238,14 +238,14 @@ def test_occupancies_close_to_one_are_rounded():
 
 
 def test_disorder_in_ase_atoms_is_detected(tmp_path):
-    # ase.io gives the majority species and keeps the truth in info.
+    # ase.io gives the majority species, and the occupancies in info.
     path = tmp_path / "mixed.cif"
     path.write_text(cif_of(pair({"Na": 0.6, "K": 0.4}, "Cl")))
     atoms = ase.io.read(path)
     with pytest.raises(StructureError, match="site 0 is disordered"):
         read_structure(atoms, 0)
     np.testing.assert_array_equal(site_numbers(read_structure(atoms, 0, disordered="majority")), [11, 17])
-    atoms.symbols[0] = "Cs"  # the user settled it
+    atoms.symbols[0] = "Cs"  # chosen by the user
     np.testing.assert_array_equal(site_numbers(read_structure(atoms, 0)), [55, 17])
 
 
@@ -322,7 +322,7 @@ BAD = {
     "nanometres": (pair(a=0.41), r"row 7 \(CsCl\): its cell has a volume of 0\.0689 .*in angstrom\?"),
     "dummy": (pair("X", "Cl"), r"row 7 .*: site 0 is 'X', which is no element"),
     "dummy species": (pair(DummySpecies("Xv", 1), "Cl"), "row 7.*site 0 is 'Xv', which is no element"),
-    # pymatgen has not always known where rutherfordium stands in a formula.
+    # Some pymatgen versions cannot sort rutherfordium in a formula.
     "heavy": (pair("Rf", "Cl"), r"row 7 \((ClRf|RfCl)\): site 0 is Rf \(Z = 104\); elements are known up to Z = 103"),
     "heavy share": (pair("Na", {"Cl": 0.5, "Og": 0.5}), r"row 7 .*: site 1 is Og \(Z = 118\)"),
     "nothing there": (pair({}, "Cl"), "row 7 .*: site 0 is empty"),

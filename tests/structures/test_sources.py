@@ -71,7 +71,7 @@ def test_tables_of_whole_structures(structures, X, tmp_path):
     assert SiteNetFeaturizer().transform(raws).formulas == X[:5].formulas
     pd.DataFrame({"structure": [json.dumps(s.as_dict()) for s in structures[:5]]}).to_parquet(path)
     assert_rows(read(path)[2], X[:5])
-    # A dict may be a column of its own kind, as pyarrow makes it of dicts.
+    # Dicts may be a struct column, into which pyarrow converts them.
     dicts = [{key: value for key, value in s.as_dict().items() if key != "properties"} for s in structures[:5]]
     for content in dicts:
         for site in content["sites"]:

@@ -142,7 +142,7 @@ def test_joblib_workers_take_turns(tmp_path):
 
 @pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor])
 def test_estimators_work_on_the_device_of_their_turn(kind, X, y, monkeypatch):
-    """Another name of the CPU stands for the GPU of a worker."""
+    """With another name of the CPU in place of the GPU of a worker."""
     taken = []
 
     @contextlib.contextmanager

@@ -72,7 +72,7 @@ def work(X, folder):
     # The global random states of the processes differ, and their seeds would too.
     result["unseeded"] = fitted(default, X, random_state=None)
 
-    # A file that only the first process can see, as on a machine of its own.
+    # A file that only the first process can read, as with processes on different machines.
     path = folder / "run.pt" if rank == 0 else folder / "nowhere" / "run.pt"
     with contextlib.suppress(Stop):
         fitted(default, X, checkpoint=path, callbacks=StopAfterTwo())

@@ -267,7 +267,7 @@ def test_a_warm_start_can_continue_after_an_interrupt_or_an_error(kind, error, X
     assert np.isfinite(model.history_[:, "train_loss"]).all()
 
 
-def test_early_stopping_among_the_callbacks_is_no_interrupt(kind, X, y):
+def test_early_stopping_among_the_callbacks_is_not_an_interrupt(kind, X, y):
     stop = EarlyStopping(monitor="train_loss", patience=2, threshold=0.9, threshold_mode="rel")
     model = kind(**SMALL, max_epochs=30, callbacks=[stop]).fit(X, y)
     assert model.n_iter_ == 3
