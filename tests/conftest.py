@@ -3,8 +3,8 @@
 import os
 import sys
 
-# Parallel test processes with one thread per core each would be ten times slower. OpenBLAS reads this variable when NumPy
-# is imported, here and in the processes that tests start.
+# Parallel test processes with one thread per core each would be ten times slower. OpenBLAS reads this variable when
+# NumPy is imported, here and in the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
