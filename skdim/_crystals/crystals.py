@@ -167,7 +167,7 @@ class Crystals:
         )
 
     def _fingerprint_parts(self):
-        # Without the index, on which no result depends.
+        # Without the index, which does not affect results.
         return [{name: getattr(self, name) for name in COLUMNS}, self.site_features, self.settings, self.errors_]
 
     @classmethod

@@ -115,8 +115,8 @@ def net_maker(embedder, site_features, seed, crystals=None, rows=None, source=No
         settings["n_properties"] = 0 if table is None else len(table.names)
     prepare = None
     if crystals is not None and (source is not None or embedder.descriptor_weight or table is not None):
-        some = copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)])
-        prepare = partial(_prepare, crystals=some, source=source, table=table)
+        sample = copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)])
+        prepare = partial(_prepare, crystals=sample, source=source, table=table)
     return partial(
         make_crystal_net, DeepInfoMax, InfoMaxCriterion, settings, seed=seed, min_crystals=2, prepare=prepare
     )

@@ -172,11 +172,11 @@ def _digest(ids, raws):
     for row_id, raw in zip(ids, raws, strict=True):
         if isinstance(raw, RAW_TYPES):
             parts = [part if isinstance(part, str) else np.asarray(part).tobytes() for part in raw]
-            whole = hashlib.sha256(type(raw).__name__.encode())
+            row_digest = hashlib.sha256(type(raw).__name__.encode())
             for part in parts:
                 part = part.encode(errors="surrogatepass") if isinstance(part, str) else part
-                whole.update(len(part).to_bytes(8, "big") + part)
-            content = whole.hexdigest()
+                row_digest.update(len(part).to_bytes(8, "big") + part)
+            content = row_digest.hexdigest()
         else:
             content = fingerprint(row_content(raw))
         digest.update(json.dumps([row_id, content]).encode() + b"\n")

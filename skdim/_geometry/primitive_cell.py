@@ -194,12 +194,12 @@ def _orbits(cell, translation, order, symprec):
         square[cell.kinds[rows, None] != cell.kinds[None]] = np.inf
         image_of[rows] = square.argmin(axis=1)
         nearest[rows] = square.min(axis=1)
-    every = np.arange(len(image_of))
-    orbits = [every]
+    sites = np.arange(len(image_of))
+    orbits = [sites]
     for _ in range(order):
         orbits.append(image_of[orbits[-1]])
     # In the search, both a site and its image can be off by symprec.
-    if (nearest > (2 * symprec) ** 2).any() or not np.array_equal(orbits[-1], every):
+    if (nearest > (2 * symprec) ** 2).any() or not np.array_equal(orbits[-1], sites):
         raise GeometryError(
             "its translations map only some of its sites onto each other: choose another symprec, or pass "
             "supercell='none' to use the cell as given"

@@ -27,8 +27,8 @@ def structure_of_atoms(atoms):
         raise ReadError(f"the Atoms is periodic along {axes} only; give it a three-dimensional cell and pbc=True")
     if np.linalg.det(atoms.cell[:]) == 0:
         raise ReadError("the cell of the Atoms has no volume; set atoms.cell to three independent vectors")
-    for odd in np.flatnonzero((atoms.numbers < 1) | (atoms.numbers > 118)):
-        raise ReadError(f"site {odd} has the atomic number {atoms.numbers[odd]}, which is no element")
+    for index in np.flatnonzero((atoms.numbers < 1) | (atoms.numbers > 118)):
+        raise ReadError(f"site {index} has the atomic number {atoms.numbers[index]}, which is not an element")
 
     species: list[Any] = [Element.from_Z(int(number)) for number in atoms.numbers]
     if atoms.has("oxi_states"):  # written by pymatgen's AseAtomsAdaptor

@@ -66,7 +66,7 @@ def ordered_structure(structure, disordered, oxidation_states):
         shares = site.species
         for species in shares:
             if isinstance(species, DummySpecies):
-                raise ReadError(f"site {index} is {species.symbol!r}, which is no element")
+                raise ReadError(f"site {index} is {species.symbol!r}, which is not an element")
             if species.Z > _MAX_Z:
                 raise ReadError(f"site {index} is {species} (Z = {species.Z}); elements are known up to Z = {_MAX_Z}")
         if len(shares) != 1 or shares.num_atoms != 1:

@@ -55,9 +55,9 @@ def as_rows(X):
         if isinstance(table, nw.DataFrame):
             names = table.columns
             if len(names) != 1:
-                some = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+                listed = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
                 raise ValueError(
-                    f"X is a DataFrame of {len(names)} columns ({some}); pass the one with the structures."
+                    f"X is a DataFrame of {len(names)} columns ({listed}); pass the one with the structures."
                 )
             table = table[:, 0]
         if table.dtype.is_numeric() or table.dtype == nw.Boolean:

@@ -59,7 +59,7 @@ def read_file(path):
 
 
 def decode(content):
-    """Decode the content of a text file: UTF-16 if a byte order mark says so, else UTF-8 with U+FFFD for errors."""
+    """Decode the content of a text file: UTF-16 if it has such a byte order mark, else UTF-8 with U+FFFD for errors."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
     return content.decode("utf-8-sig", errors="replace")

@@ -123,7 +123,7 @@ class Checkpoint(Callback):
             "best": best,
         }
         buffer = io.BytesIO()
-        torch.save(content, buffer)  # not to the file: torch's error for a full disk does not say so
+        torch.save(content, buffer)  # not to the file: torch's error would not mention a full disk
         with replaced_file(self.path) as file:
             file.write_bytes(buffer.getvalue())
 
@@ -220,14 +220,14 @@ def dataset_digest(dataset):
             column = getattr(block, name)
             # Lengths instead of offsets, which are relative to the start of a block.
             digest.update(np.ascontiguousarray(np.diff(column) if name.endswith("_offsets") else column).data)
-    whole = hashlib.sha256(repr(dataset.crystals.site_features).encode())
+    dataset_digest = hashlib.sha256(repr(dataset.crystals.site_features).encode())
     for digest in columns.values():
-        whole.update(digest.digest())
+        dataset_digest.update(digest.digest())
     for values in () if dataset.targets is None else dataset.targets.take(dataset.rows):
-        whole.update(np.ascontiguousarray(values.numpy()).data)
+        dataset_digest.update(np.ascontiguousarray(values.numpy()).data)
     if dataset.properties is not None:
-        whole.update(np.ascontiguousarray(dataset.properties[dataset.rows].numpy()).data)
-    return whole.hexdigest()
+        dataset_digest.update(np.ascontiguousarray(dataset.properties[dataset.rows].numpy()).data)
+    return dataset_digest.hexdigest()
 
 
 def weights_digest(module):

@@ -152,7 +152,7 @@ class CrystalNet(skorch.NeuralNet):
         return self.criterion_(y_pred, None if y_true is None else y_true.to(self.device))
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for more epochs. skorch's method returns as if training was complete after an interrupt."""
+        """Train for more epochs. After an interrupt, skorch's method would return as after a complete training."""
         self.notify("on_train_begin", X=X, y=y)
         try:
             self.fit_loop(X, y, **fit_params)

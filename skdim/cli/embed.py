@@ -97,11 +97,11 @@ def run(args):
         if args.sites:
             table, n_columns = sites_table(embedder, named)
             write_table(table, args.output)
-            n_rows, what = len(table), "sites"
+            n_rows, kind = len(table), "sites"
         else:
             ids = None if args.output.suffix == ".npy" else named.names
             embedder.transform_to_disk(named.X, args.output, ids=ids)
             n_rows, n_columns = len(named.X), len(embedder.get_feature_names_out())
-            what = "crystals" if not n_failed else f"rows ({n_failed} empty)"
-        say(f"{args.output}: {n_rows} {what}, {n_columns} numbers each")
+            kind = "crystals" if not n_failed else f"rows ({n_failed} empty)"
+        say(f"{args.output}: {n_rows} {kind}, {n_columns} numbers each")
     return SOME_FAILED if n_failed else DONE

@@ -71,8 +71,8 @@ def _warn_of_elements(model, named):
     known = model.skdim_info_.get("elements")
     new = [symbol for symbol in elements_of(named.X) if symbol not in known] if known else []
     if new:
-        some = ", ".join(new[:10]) + (", ..." if len(new) > 10 else "")
-        say(f"warning: the model was not fitted on crystals with {some}; predictions for them are less reliable")
+        listed = ", ".join(new[:10]) + (", ..." if len(new) > 10 else "")
+        say(f"warning: the model was not fitted on crystals with {listed}; predictions for them are less reliable")
 
 
 def _predictions(model, named, target):

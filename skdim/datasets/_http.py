@@ -87,12 +87,12 @@ def open_url(url, headers, *, timeout, max_bytes):
             return response
         # Do not read the content of other responses: it may be endless.
         response.close()
-        where = response.headers.get("Location")
-        if response.status not in (301, 302, 303, 307, 308) or where is None:
+        location = response.headers.get("Location")
+        if response.status not in (301, 302, 303, 307, 308) or location is None:
             problem = f"the server answered {response.status} {response.reason}"
             temporary = response.status >= 500 or response.status in _TEMPORARY
             raise Trouble(problem) if temporary else Refusal(problem)
-        url = _redirected(url, where)
+        url = _redirected(url, location)
     raise Refusal(f"the server redirects more than {_MAX_REDIRECTS} times")
 
 

@@ -36,20 +36,20 @@ def environments(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         Mean distance (angstrom); logarithm of the sum of d^-6; logarithm of the effective number of neighbours, the
         inverse of the sum of squared weights.
     """
-    # Pairs contain each site with itself, at distance 0; here it is no neighbour.
+    # Pairs contain each site with itself, at distance 0; here it is not a neighbour.
     distance = batch.distance.clamp(min=_SHORTEST)
-    one = torch.where(batch.distance > 0, distance**-_POWER, 0.0)
+    pair_weight = torch.where(batch.distance > 0, distance**-_POWER, 0.0)
     n = len(batch.numbers)
-    total = segment_total(batch.count * one, batch.row, n).clamp(min=1e-12)
-    one = one / total.index_select(0, batch.row)
-    weight = batch.count * one
+    total = segment_total(batch.count * pair_weight, batch.row, n).clamp(min=1e-12)
+    pair_weight = pair_weight / total.index_select(0, batch.row)
+    weight = batch.count * pair_weight
 
     def mean(values):
         return segment_sum(values, weight, batch.pair_offsets, batch.row)
 
     difference = batch.site_inputs.index_select(0, batch.neighbour)
     difference.sub_(batch.site_inputs.index_select(0, batch.row))
-    squares = segment_total(weight * one, batch.row, n)
+    squares = segment_total(weight * pair_weight, batch.row, n)
     geometry = torch.stack(
         [segment_total(weight * distance, batch.row, n), torch.log(total), -torch.log(squares.clamp(min=1e-12))], dim=1
     )

@@ -213,8 +213,8 @@ class DeepInfoMax(nn.Module):
         stacked = [queries]
         if "batch" in self.local_negatives and self.pairing == "crystals":
             # The neighbours of each site with the local vector of its partner: both scores from one hidden layer.
-            every = share.gather(queries, share.classes, len(batch.numbers))
-            stacked.append(every.index_select(0, draws.partner[share.classes]))
+            all_queries = share.gather(queries, share.classes, len(batch.numbers))
+            stacked.append(all_queries.index_select(0, draws.partner[share.classes]))
         scores = score.of_rows(part, *stacked)
         weights = self.neighbour_weights(part)
 
@@ -365,7 +365,7 @@ class DeepInfoMax(nn.Module):
         """Each site finds its crystal among the batch's, and each crystal tells its sites from wrong ones."""
         batch, part = share.batch, share.part
         crystal = batch.crystal[share.classes]
-        # Duplicates of its crystal are no candidates.
+        # Duplicates of its crystal are not candidates.
         same = batch.duplicates == batch.duplicates[crystal][:, None]
         same.scatter_(1, crystal[:, None], False)
         loss = mean_over_sites(share, info_nce((scores / self.temperature).masked_fill(same, -torch.inf), crystal))

@@ -50,7 +50,7 @@ BAD = {
         Structure(Lattice.orthorhombic(0.4, 5, 5), ["Na", "Cl"], CENTRED),
         r" \(NaCl\): site 0 \(Na\) and its periodic image are 0.4 angstrom apart",
     ),
-    "dummy element": (cell(DummySpecies("X")), r" \(.*\): site 0 is 'X', which is no element"),
+    "dummy element": (cell(DummySpecies("X")), r" \(.*\): site 0 is 'X', which is not an element"),
     "too heavy": (cell("Rf"), r" \(.*Rf.*\): site 0 is Rf \(Z = 104\); elements are known up to Z = 103"),
     "partly occupied": (
         cell({"Cs": 0.8}),

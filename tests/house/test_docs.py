@@ -28,7 +28,7 @@ MODULES = ["skdim"] + [
 #: Rules of numpydoc that the docstrings do not follow, and why.
 IGNORED = {
     "ES01": "no longer text where one sentence says it",
-    "SS05": "'Names of ...' is no verb in the third person",
+    "SS05": "'Names of ...' is not a verb in the third person",
     "PR04": "parameters that are handed on say where they are described",
     "PR07": "'X : Crystals of shape (n_crystals,)' says it all",
     "RT02": "returned things may have a name",

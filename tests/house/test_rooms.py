@@ -170,7 +170,7 @@ def test_no_module_imports_what_comes_after_it():
     """No circular imports, also counting imports inside functions."""
     before = {name: inner(name) - {name} for name in IN_ROOMS}
     before = {name: {module for module in needed if module in before} for name, needed in before.items()}
-    for name in list(before):  # a package's __init__ that lists its modules is no part of them
+    for name in list(before):  # ignore the __init__ of a package, which lists its modules
         before[name] -= {room_of(name)} if name != room_of(name) else set()
     while free := {name for name, needed in before.items() if not needed & before.keys()}:
         before = {name: needed for name, needed in before.items() if name not in free}

@@ -148,7 +148,7 @@ def test_the_texts_below_are_read_as_they_are():
         (poscar(symbols=""), r"the POSCAR does not name its elements \(VASP 4\): add a line"),
         (poscar(symbols="Na Cl O\n"), "names 3 elements and has 2 counts"),
         (poscar(counts="1 1 1\n"), "names 2 elements and has 3 counts"),
-        (poscar(symbols="Na Xx\n"), "site 1 is 'Xx', which is no element"),
+        (poscar(symbols="Na Xx\n"), "site 1 is 'Xx', which is not an element"),
         (poscar(sites="0 0 0\n"), "cannot be read as POSCAR"),
         (poscar(counts="1 99999\n"), "its cell has 100000 sites, and no more than 10000 are read"),
         (XYZ.replace("Lattice", "Cell"), r'the XYZ text has no cell: extended XYZ has it as Lattice="..."'),

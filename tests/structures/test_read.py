@@ -303,7 +303,7 @@ BAD = {
     "slab": (fcc111("Cu", (1, 1, 2), vacuum=5), r"row 7 \(Cu\): the Atoms is periodic along a, b only"),
     "cluster": (ase.Atoms("Cu"), r"row 7 \(Cu\): the Atoms is periodic along no axis only"),
     "no cell": (atoms_with(cell=None), r"row 7 \(CsCl\): the cell of the Atoms has no volume"),
-    "ase dummy": (atoms_with(numbers=[0, 17]), r"row 7.*: site 0 has the atomic number 0, which is no element"),
+    "ase dummy": (atoms_with(numbers=[0, 17]), r"row 7.*: site 0 has the atomic number 0, which is not an element"),
     "not periodic": (
         Structure(Lattice(np.eye(3) * 4, pbc=(True, True, False)), ["Cu"], [[0, 0, 0]]),
         r"row 7 \(Cu\): its lattice is not periodic in all three",
@@ -320,8 +320,8 @@ BAD = {
         r"row 7 \(Na\): its cell has a volume of 0 cubic angstrom for 1 site",
     ),
     "nanometres": (pair(a=0.41), r"row 7 \(CsCl\): its cell has a volume of 0\.0689 .*in angstrom\?"),
-    "dummy": (pair("X", "Cl"), r"row 7 .*: site 0 is 'X', which is no element"),
-    "dummy species": (pair(DummySpecies("Xv", 1), "Cl"), "row 7.*site 0 is 'Xv', which is no element"),
+    "dummy": (pair("X", "Cl"), r"row 7 .*: site 0 is 'X', which is not an element"),
+    "dummy species": (pair(DummySpecies("Xv", 1), "Cl"), "row 7.*site 0 is 'Xv', which is not an element"),
     # Some pymatgen versions cannot sort rutherfordium in a formula.
     "heavy": (pair("Rf", "Cl"), r"row 7 \((ClRf|RfCl)\): site 0 is Rf \(Z = 104\); elements are known up to Z = 103"),
     "heavy share": (pair("Na", {"Cl": 0.5, "Og": 0.5}), r"row 7 .*: site 1 is Og \(Z = 118\)"),

@@ -107,11 +107,9 @@ def read_atoms(tags, elements, oxidation_numbers):
             occupancy = _occupancy(name, occupancies[k])
             if occupancy > 0:
                 position, units = _position(name, values)
-                multiplicity = multiplicities[k]
-                whole = (
-                    int(multiplicity) if multiplicity and multiplicity.isdecimal() and len(multiplicity) < 6 else None
-                )
-                atoms.append(Atom(name, kind, position, units, occupancy, whole))
+                text = multiplicities[k]
+                multiplicity = int(text) if text and text.isdecimal() and len(text) < 6 else None
+                atoms.append(Atom(name, kind, position, units, occupancy, multiplicity))
                 continue
             reason = "atoms with an occupancy of 0"
         left_out.setdefault(reason, []).append(name)

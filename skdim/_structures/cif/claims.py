@@ -137,17 +137,17 @@ def compare(claims, made, mass, volume):
         has_counts = bool(claims.z) and any(_same(claims, made, n) for n in expected)
         if not (has_counts if claims.z else has_formula):
             if claims.z:
-                whole = {symbol: count * expected[0] for symbol, count in claims.formula.items()}
-                given = f"{formula_text(whole)} (formula {formula_text(claims.formula)}, Z = {claims.z})"
+                cell_counts = {symbol: count * expected[0] for symbol, count in claims.formula.items()}
+                given = f"{formula_text(cell_counts)} (formula {formula_text(claims.formula)}, Z = {claims.z})"
             else:
                 given = f"the formula {formula_text(claims.formula)}"
             mismatches.append(f"the file gives {given}, and {formula_text(made)} was read")
             return Verdict(mismatches, False, has_formula)
     if claims.weight is not None and claims.z and claims.formula is None:
         if not isclose(claims.weight * claims.z, mass, rel_tol=_WEIGHT_TOL):
-            whole = claims.weight * claims.z
+            weight = claims.weight * claims.z
             mismatches.append(
-                f"the file gives a weight of {claims.weight:g} and Z = {claims.z}, in all {whole:g}, and atoms of "
+                f"the file gives a weight of {claims.weight:g} and Z = {claims.z}, in all {weight:g}, and atoms of "
                 f"{mass:g} were read ({formula_text(made)})"
             )
             return Verdict(mismatches, False, has_formula)

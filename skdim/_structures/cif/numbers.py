@@ -62,8 +62,8 @@ def coordinate(text):
     """Read a fractional coordinate, as :func:`number`; 0.333 and the like, of at least three decimals, are thirds."""
     read = number(text)
     if read is not None and not read.refined and 0 < read.unit < 5e-3:
-        whole = read.value // 1
+        integer = read.value // 1
         for sixth in _SIXTHS:
-            if abs(read.value - whole - sixth) < read.unit:
-                return read._replace(value=whole + sixth)
+            if abs(read.value - integer - sixth) < read.unit:
+                return read._replace(value=integer + sixth)
     return read

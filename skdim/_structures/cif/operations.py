@@ -169,12 +169,12 @@ def magnetic_group(operations, centrings):
             raise ReadError(f"the magnetic centring '{text}' is not a translation: correct it")
     if len(listed) * len(centred) > _MOST:
         raise ReadError(f"it lists {len(listed) * len(centred)} symmetry operations, more than {_MOST}")
-    both = [
+    products = [
         ((rotation, tuple(a + b for a, b in zip(translation, shift, strict=True))), text)
         for _, shift in centred
         for (rotation, translation), text in zip(listed, operations, strict=True)
     ]
-    return Group([operation for operation, _ in both], [text for _, text in both])
+    return Group([operation for operation, _ in products], [text for _, text in products])
 
 
 @lru_cache(maxsize=4096)

@@ -34,10 +34,10 @@ def csv_columns(path):
 
 def name_columns(columns, most=8):
     """List the columns of a table for a message, with a hint if there is only one."""
-    some = ", ".join(columns[:most]) + (f", ... ({len(columns)} in all)" if len(columns) > most else "")
+    listed = ", ".join(columns[:most]) + (f", ... ({len(columns)} in all)" if len(columns) > most else "")
     if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
-        some += " as a single column: cells must be separated by commas, as pandas.DataFrame.to_csv does"
-    return some
+        listed += " as a single column: cells must be separated by commas, as pandas.DataFrame.to_csv does"
+    return listed
 
 
 def csv_rows(path, names):

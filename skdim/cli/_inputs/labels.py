@@ -135,8 +135,8 @@ def labelled_crystals(args, labels, work, featurizer):
     has_structure = rows >= 0
     if not has_structure[has_label].all():
         missing = labels["key"].to_numpy()[has_label & ~has_structure]
-        some = ", ".join(name or "no name" for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
-        say(f"{len(missing)} labelled rows have no structure ({some}) and are left out")
+        listed = ", ".join(name or "no name" for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        say(f"{len(missing)} labelled rows have no structure ({listed}) and are left out")
     used = np.flatnonzero(has_label & has_structure)
     if not len(used):
         raise ValueError(f"no row of {args.table} has both a label and a structure")

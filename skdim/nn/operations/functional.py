@@ -39,9 +39,9 @@ class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, weights, offsets, segment):
         ctx.save_for_backward(values, weights, segment)
-        every = torch.arange(len(values), device=values.device)
+        rows = torch.arange(len(values), device=values.device)
         return functional.embedding_bag(
-            every, values, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
+            rows, values, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
         )
 
     @staticmethod
