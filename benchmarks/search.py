@@ -43,18 +43,18 @@ def run(quick=False):
         best[len(best)] = fitted.cv_results_["mean_test_score"]
         return counted.call_count / n, seconds
 
-    whole = [("featurize", featurizer), *rest]
-    plain = search(Pipeline(whole))
+    steps = [("featurize", featurizer), *rest]
+    plain = search(Pipeline(steps))
     with tempfile.TemporaryDirectory() as folder:
-        remembered = search(Pipeline(whole, memory=folder))
+        cached = search(Pipeline(steps, memory=folder))
     once = search(Pipeline(rest), featurizer)
     assert once[0] > 0
     assert all(np.allclose(scores, best[0]) for scores in best.values())
     return [
         Result("pipeline on structures: featurized", plain[0], "times each"),
         Result("pipeline on structures", plain[1], "s"),
-        Result("the same with memory: featurized", remembered[0], "times each"),
-        Result("the same with memory", remembered[1], "s"),
+        Result("the same with memory: featurized", cached[0], "times each"),
+        Result("the same with memory", cached[1], "s"),
         Result("featurized before the search", once[0], "times each", ("<=", 1)),
         Result("featurized before the search", once[1], "s"),
     ]

@@ -57,11 +57,11 @@ def oxidation_states(structure, mode, time_limit=5.0):
         raise ValueError(f"time_limit must be positive, got {time_limit!r}")
     species = [next(iter(site.species)) for site in structure.sites]
     # Element has no oxi_state; that of a Species can be None or NaN.
-    states = [getattr(one, "oxi_state", None) for one in species]
+    states = [getattr(kind, "oxi_state", None) for kind in species]
     states = [None if state is None or not math.isfinite(state) else state for state in states]
     if mode == "guess" and None in states:
         # By atomic number: Fe2+ and Fe3+ are one element, and deuterium is hydrogen.
-        symbols = [SYMBOLS[one.Z] for one in species]
+        symbols = [SYMBOLS[kind.Z] for kind in species]
         formula = reduced_formula(Counter(symbols))
         guess = _guess(formula, time_limit) if len(set(symbols)) > 1 else {}
         states = [guess.get(symbol, 0.0) for symbol in symbols]

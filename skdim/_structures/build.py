@@ -55,7 +55,7 @@ def build_structure(lattice, species, coords, *, cartesian=False):
         raise ReadError("the lattice vectors are not finite, or not independent")
     if not len(species):
         raise ReadError("it has no sites")
-    return Structure(Lattice(lattice), [_species(one) for one in species], coords, coords_are_cartesian=cartesian)
+    return Structure(Lattice(lattice), [_species(each) for each in species], coords, coords_are_cartesian=cartesian)
 
 
 def element_symbol(label):

@@ -215,16 +215,16 @@ def weights_files(material, folder):
     """weights.safetensors of save_pretrained."""
     material[2].save_pretrained(folder / "weights")
     file = folder / "weights" / "weights.safetensors"
-    whole = file.read_bytes()
-    head = int.from_bytes(whole[:8], "little") + 8
+    valid = file.read_bytes()
+    head = int.from_bytes(valid[:8], "little") + 8
 
     def mutate(rng):
         if rng.random() < 0.5:
-            return mutated_bytes(rng, whole[:head], 1) + whole[head:]
+            return mutated_bytes(rng, valid[:head], 1) + valid[head:]
         if rng.random() < 0.5:
-            header = mutated_json(rng, json.loads(whole[8:head]))
-            return len(header).to_bytes(8, "little") + header + whole[head:]
-        return mutated_bytes(rng, whole)
+            header = mutated_json(rng, json.loads(valid[8:head]))
+            return len(header).to_bytes(8, "little") + header + valid[head:]
+        return mutated_bytes(rng, valid)
 
     def read(content):
         file.write_bytes(content)

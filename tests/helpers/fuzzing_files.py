@@ -21,7 +21,7 @@ def checkpoints(material, folder):
     """The checkpoint of a training run."""
     path, X = folder / "run.pt", material[3]
     model = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 1}, checkpoint=path).fit(X)
-    whole = path.read_bytes()
+    valid = path.read_bytes()
 
     def read(content):
         path.write_bytes(content)
@@ -29,7 +29,7 @@ def checkpoints(material, folder):
 
     def mutate(rng):
         # Half of them with a valid checksum.
-        return mutated_bytes(rng, whole) if rng.random() < 0.5 else _with_member(rng, whole, "data.pkl")
+        return mutated_bytes(rng, valid) if rng.random() < 0.5 else _with_member(rng, valid, "data.pkl")
 
     return mutate, read
 
@@ -83,8 +83,8 @@ def archives(material, folder):
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for k, s in enumerate(material[0][:2]):
                 archive.writestr(f"{k}.cif", s.to(fmt="cif"))
-        whole = file.getvalue()
-    return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.zip", content)
+        valid = file.getvalue()
+    return lambda rng: mutated_bytes(rng, valid), lambda content: _read_source(folder / "a.zip", content)
 
 
 def parquet_tables(material, folder):
@@ -92,20 +92,20 @@ def parquet_tables(material, folder):
     flat = [(s.lattice.matrix.ravel(), s.atomic_numbers, s.frac_coords.ravel()) for s in material[0][:2]]
     columns = dict(zip(("lattice", "species", "frac_coords"), map(list, zip(*flat, strict=True)), strict=True))
     pd.DataFrame({"material_id": list("ab"), **columns}).to_parquet(folder / "a.parquet")
-    whole = (folder / "a.parquet").read_bytes()
-    return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.parquet", content)
+    valid = (folder / "a.parquet").read_bytes()
+    return lambda rng: mutated_bytes(rng, valid), lambda content: _read_source(folder / "a.parquet", content)
 
 
 def csv_tables(material, folder):
     """CSV tables of CIFs and of dicts as JSON."""
     texts = [s.to(fmt="cif") for s in material[0][:3]] + [json.dumps(material[0][3].as_dict())]
     table = pd.DataFrame({"material_id": list("abcd"), "structure": texts, "split": ["train"] * 3 + ["test"]})
-    whole = table.to_csv(index=False)
+    valid = table.to_csv(index=False)
 
     def mutate(rng):
         if rng.random() < 0.5:
-            return mutated_text(rng, whole).encode(errors="surrogatepass")
-        return mutated_bytes(rng, whole.encode())
+            return mutated_text(rng, valid).encode(errors="surrogatepass")
+        return mutated_bytes(rng, valid.encode())
 
     return mutate, lambda content: _read_source(folder / "a.csv", content, without_test=True)
 
@@ -114,13 +114,13 @@ def csv_labels(material, folder):
     """CSV tables of labels, as the command line reads them."""
     for k, s in enumerate(material[0][:2]):
         s.to(filename=str(folder / f"{k}.cif"))
-    whole = 'id,energy,"a, b"\n' + "".join(f"{k}.cif,{k / 7},x\n" for k in range(8)) + "8.cif,,y\n"
+    valid = 'id,energy,"a, b"\n' + "".join(f"{k}.cif,{k / 7},x\n" for k in range(8)) + "8.cif,,y\n"
     args = Namespace(table=folder / "labels.csv", target="energy", id=None, structures=[folder])
 
     def mutate(rng):
         if rng.random() < 0.3:
-            return mutated_bytes(rng, whole.encode(), 1)
-        lines = [line.split(",") for line in whole.split("\n")]
+            return mutated_bytes(rng, valid.encode(), 1)
+        lines = [line.split(",") for line in valid.split("\n")]
         for _ in range(int(rng.geometric(0.6))):
             line = lines[int(rng.integers(len(lines)))]
             line[int(rng.integers(len(line)))] = str(rng.choice(NUMBERS + WORDS))
@@ -142,8 +142,8 @@ def ase_databases(material, folder):
     with connect(folder / "a.db") as database:
         for s in material[0][:2]:
             database.write(s.to_ase_atoms(msonable=False))
-    whole = (folder / "a.db").read_bytes()
-    return lambda rng: mutated_bytes(rng, whole), lambda content: _read_source(folder / "a.db", content)
+    valid = (folder / "a.db").read_bytes()
+    return lambda rng: mutated_bytes(rng, valid), lambda content: _read_source(folder / "a.db", content)
 
 
 def _read_source(path, content, **options):

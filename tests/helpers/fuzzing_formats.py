@@ -16,8 +16,8 @@ from tests.helpers.structure_files import dicts, files, sample, trajectories
 def _contents(folder, *names):
     """Contents of sample files, with one or two crystals each, whose names start with one of ``names``."""
     (folder / "written").mkdir(exist_ok=True)
-    every = [files(sample(), folder / "written"), trajectories(sample(), sample(), folder / "written")]
-    return [content for some in every for name, content in some.items() if name.startswith(names)]
+    contents = [files(sample(), folder / "written"), trajectories(sample(), sample(), folder / "written")]
+    return [content for named in contents for name, content in named.items() if name.startswith(names)]
 
 
 def _read(folder, content):

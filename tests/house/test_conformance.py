@@ -182,11 +182,11 @@ def test_rows_do_not_depend_on_the_other_rows(estimator, table):
     X, y = table
     estimator = clone(estimator).fit(X, y)
     compute = getattr(estimator, "predict", None) or estimator.transform
-    whole = compute(X)
+    together = compute(X)
     order = np.random.default_rng(1).permutation(len(X))
-    spread = whole.std(axis=0).max()
-    assert_allclose(compute(X[order]), whole[order], rtol=1e-6, atol=1e-3 * spread)
-    assert_allclose(np.concatenate([compute(X[[k]]) for k in range(len(X))]), whole, rtol=1e-6, atol=1e-3 * spread)
+    spread = together.std(axis=0).max()
+    assert_allclose(compute(X[order]), together[order], rtol=1e-6, atol=1e-3 * spread)
+    assert_allclose(np.concatenate([compute(X[[k]]) for k in range(len(X))]), together, rtol=1e-6, atol=1e-3 * spread)
 
 
 def test_weights_equal_repeated_rows(table):

@@ -167,9 +167,9 @@ def test_commands_on_pages_have_the_options(program):
     words = program.replace("skdim", "python -m skdim").split()[1:]
     result = subprocess.run([sys.executable, *words, "--help"], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert result.returncode == 0, result.stderr
-    there = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", result.stdout))
+    available = set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", result.stdout))
     for name, options in COMMANDS:
-        assert name != program or options <= there
+        assert name != program or options <= available
 
 
 def test_files_and_benchmarks_that_pages_name_exist():

@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_no_incomplete_file(name, embedder, X, structures, tm
 @posix
 def test_a_full_disk_keeps_the_last_checkpoint(X, tmp_path):
     longer = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant", checkpoint=tmp_path / "b.pt")
-    whole = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant").fit(X)
+    uninterrupted = DeepInfoMaxEmbedder(**{**SMALL, "max_epochs": 3}, learning_rate="constant").fit(X)
 
     saves, real = [], Path.write_bytes
 
@@ -109,7 +109,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(X, tmp_path):
         with pytest.raises(OSError, match="No space left"):
             longer.fit(X)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["b.pt"], "the checkpoint of the first epoch"
-    np.testing.assert_array_equal(longer.fit(X).transform(X), whole.transform(X))
+    np.testing.assert_array_equal(longer.fit(X).transform(X), uninterrupted.transform(X))
 
 
 @posix
@@ -208,8 +208,8 @@ def test_a_worker_that_dies_raises_and_the_run_can_be_resumed(structures, X, tmp
     # The next call has new workers and resumes from the chunks on disk.
     np.testing.assert_array_equal(featurizer.transform(structures[:12]).distance, X[:12].distance)
     rows[6] = structures[0]
-    made = featurizer.transform_to_disk(iter(rows), tmp_path / "store", chunk_size=4)
-    assert made.formulas == X[[*range(6), 0, *range(6, 12)]].formulas
+    X_resumed = featurizer.transform_to_disk(iter(rows), tmp_path / "store", chunk_size=4)
+    assert X_resumed.formulas == X[[*range(6), 0, *range(6, 12)]].formulas
 
 
 def test_the_second_save_under_one_name_is_refused(X, tmp_path):

@@ -77,7 +77,7 @@ _FORMATS = (
 def format_of(text):
     """Return the format of a text, of which the beginning is enough, or None."""
     head = text[:HEAD]
-    return next((one for one in _FORMATS if one.recognises(head)), None)
+    return next((format_ for format_ in _FORMATS if format_.recognises(head)), None)
 
 
 def has_known_name(name):

@@ -24,7 +24,7 @@ def split_json(text):
     structures = list(structures_in(_load(text)))
     if not structures:
         raise ReadError(f"the JSON has no structure of {KINDS}")
-    return [text] if len(structures) == 1 else (json.dumps(one) for one in structures)
+    return [text] if len(structures) == 1 else (json.dumps(structure) for structure in structures)
 
 
 def read_json(text):
