@@ -17,6 +17,8 @@ from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetF
 from skdim._crystals.index import index_from_json, index_to_json
 from skdim.baselines import XRDPattern
 
+#: Without a frequency, which an index loses where it is saved.
+HOURS = [pd.Timestamp("2024-02-28") + pd.Timedelta(hours=7 * k) for k in range(40)]
 INDEXES = {
     "range": pd.RangeIndex(3, 43),
     "shuffled integers": pd.Index(np.random.default_rng(0).permutation(40), name="row"),
@@ -25,8 +27,8 @@ INDEXES = {
     "unicode": pd.Index([f"é{chr(0x4E00 + k)}" for k in range(40)]),
     "floats": pd.Index(np.linspace(0.1, 0.7, 40)),
     "mixed": pd.Index([1, "1", 2.5, True, *range(36)], dtype=object),
-    "dates": pd.date_range("2024-02-28", periods=40, freq="7h", name="measured"),
-    "dates with time zone": pd.date_range("2024-02-28", periods=40, freq="7h", tz="Europe/London"),
+    "dates": pd.DatetimeIndex(HOURS, name="measured"),
+    "dates with time zone": pd.DatetimeIndex(HOURS, tz="Europe/London"),
     "two levels": pd.MultiIndex.from_product([["a", "b"], range(20)], names=["batch", "number"]),
 }
 

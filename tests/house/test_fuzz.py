@@ -21,12 +21,13 @@ from skdim._featurizer import to_disk as _to_disk
 from skdim._geometry.lattice import GeometryError, without_panics
 from skdim._structures.limits import MAX_SITES
 from skdim._structures.source_rows import FlatStructure
-from tests.helpers import fuzzing
 
 pytest.importorskip("ase", reason="needs the extra 'ase'")
 pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 
 from ase import Atoms
+
+from tests.helpers import fuzzing
 
 N_INPUTS = 200
 

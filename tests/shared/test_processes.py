@@ -31,6 +31,7 @@ def messages(run):
 
 
 def test_replaced_workers_raise_no_warning():
+    pytest.importorskip("psutil", reason="loky measures the memory of workers only with psutil")
     plain = messages(lambda: Parallel(n_jobs=2, return_as="generator")(CALLS))
     assert any(message.startswith("A worker stopped while some jobs") for message in plain), "joblib does not warn"
     assert messages(lambda: in_processes(CALLS, 2)) == []
