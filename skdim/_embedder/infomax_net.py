@@ -26,16 +26,18 @@ class InfoMaxCriterion(nn.Module):
         return losses["loss"]
 
 
-def module_settings(embedder, site_features):
+def module_settings(embedder, site_features, known_properties=None):
     """Keyword arguments of :class:`DeepInfoMax` for an embedder of crystals with these site features.
 
-    The number of known properties is that of the embedder's ``known_properties_``.
+    ``known_properties`` are the names of the properties to learn; None takes those that the embedder has learned.
 
     Raises
     ------
     ValueError
         If ``negatives``, ``local_negatives``, ``loss_params`` or ``encoder_params`` are invalid.
     """
+    if known_properties is None:
+        known_properties = getattr(embedder, "known_properties_", ())
     loss_params = dict(embedder.loss_params or {})
     check_loss_params(loss_params)
     return {
@@ -43,7 +45,7 @@ def module_settings(embedder, site_features):
         "negatives": _checked_negatives(embedder, "negatives"),
         "local_negatives": _checked_negatives(embedder, "local_negatives"),
         **loss_params,
-        "n_properties": len(getattr(embedder, "known_properties_", ())),
+        "n_properties": len(known_properties),
         **{
             name: getattr(embedder, name)
             for name in (
@@ -110,9 +112,9 @@ def net_maker(embedder, site_features, seed, crystals=None, rows=None, source=No
         Fitted; its weights are the first ones.
     table : PropertyTable, default=None
     """
-    settings = module_settings(embedder, site_features)
-    if crystals is not None:  # else the embedder has the known properties of the saved weights
-        settings["n_properties"] = 0 if table is None else len(table.names)
+    # Without crystals, the embedder has the known properties of the weights that are loaded.
+    known_properties = None if crystals is None else getattr(table, "names", ())
+    settings = module_settings(embedder, site_features, known_properties)
     prepare = None
     if crystals is not None and (source is not None or embedder.descriptor_weight or table is not None):
         sample = copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)])

@@ -173,3 +173,12 @@ def test_a_warm_start_needs_the_same_properties(embedder, X, Y):
     assert np.abs(longer - first).to_numpy().max() > 0
     with pytest.raises(ValueError, match="warm_start continues with the properties"):
         model.fit(X, Y[["energy"]])
+
+
+def test_another_fit_forgets_the_properties_of_the_one_before(X, Y):
+    model = DeepInfoMaxEmbedder(**SMALL, property_weight=1.0, max_epochs=1).fit(X, Y)
+    model.set_params(property_weight=0.0).fit(X, Y)
+    assert model.known_properties_ == ()
+    assert_array_equal(model.transform(X), DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X).transform(X))
+    model.set_params(property_weight=1.0).fit(X, Y["energy"])
+    assert model.predict_properties(X).columns.tolist() == ["energy"]
