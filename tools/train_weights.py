@@ -91,6 +91,9 @@ def parse(argv):
     parser.add_argument(
         "--held-out", type=float, default=0.05, help="fraction of the formulas to hold out (default: %(default)s)"
     )
+    parser.add_argument(
+        "--leave-out", type=Path, metavar="FILE", help="text file of reduced formulas, one a line, that are never used"
+    )
     parser.add_argument("--salt", default="", help="use another text to hold out other formulas")
     parser.add_argument("--jobs", type=int, default=-1, help="processes that featurize (default: all cores)")
     parser.add_argument("--threads", type=int, default=1, help="training threads (default: %(default)s)")
@@ -123,14 +126,23 @@ def load(args):
     n_repeated = sum(np.sum(~mask & ~X.failed) for mask, (X, _) in zip(first, parts, strict=True))
     print(f"{n_repeated} duplicates left out (same id or same content)", flush=True)
     chosen = {"train": [], "held-out": []}
+    left_out = set(args.leave_out.read_text(encoding="utf-8").split()) if args.leave_out else set()
     for entry, mask, (X, _) in zip(entries, first, parts, strict=True):
         rows = np.flatnonzero(mask)
+        if left_out:
+            formulas = [formula for block in blocks(X, rows) for formula in block.formulas]
+            used = np.array([formula not in left_out for formula in formulas], dtype=bool)
+            entry["n_formula_left_out"] = int(np.sum(~used))
+            print(
+                f"{entry['name']}: {entry['n_formula_left_out']} crystals of formulas in {args.leave_out.name} left out"
+            )
+            rows = rows[used]
         entry["n_used"] = len(rows)
         split = [formula_split(block, test_size=args.held_out, salt=args.salt) for block in blocks(X, rows)]
         held_out = np.concatenate([np.zeros(0, dtype=bool), *split])
         for name, subset in (("train", rows[~held_out]), ("held-out", rows[held_out])):
             chosen[name].append((X, subset))
-    key = key_of([args.held_out, args.salt, args.max_sites, [entry["sha256"] for entry in entries]])
+    key = key_of([args.held_out, args.salt, args.max_sites, sorted(left_out), [entry["sha256"] for entry in entries]])
     return *(stored(args.work / f"{name}-{key}", partial(write_store, some)) for name, some in chosen.items()), entries
 
 
@@ -190,6 +202,8 @@ def command(args):
         value = getattr(args, name)
         if value not in (None, ""):
             words += [f"--{name.replace('_', '-')}", str(value)]
+    if args.leave_out:
+        words += ["--leave-out", args.leave_out.name]
     if args.paper:
         words.append("--paper")
     if args.params:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skdim import DeepInfoMaxEmbedder
+from skdim import Crystals, DeepInfoMaxEmbedder
 from skdim.model_selection import formula_split
 from skdim.nn.infomax import DeepInfoMax
 from tests.helpers.processes import run_killed
@@ -94,6 +94,20 @@ def test_from_data_to_weights(sources, tmp_path, X, capsys):
     used = X[[k for k in range(35) if k not in (3, 4)]]
     held_out = formula_split(used, test_size=0.3)
     assert 0 < held_out.sum() <= info["n_held_out"]
+
+
+def test_formulas_to_leave_out_are_not_used(sources, tmp_path, X, capsys):
+    left_out = sorted({X.formulas[0], X.formulas[22], X.formulas[36]})
+    (tmp_path / "keep_out.txt").write_text("\n".join(left_out))
+    run(sources, tmp_path, **{"leave-out": tmp_path / "keep_out.txt"})
+    assert "of formulas in keep_out.txt left out" in capsys.readouterr().out
+    stores = [Crystals.load(path) for kind in ("train", "held-out") for path in (tmp_path / "work").glob(f"{kind}-*")]
+    used = {formula for store in stores for formula in store.formulas}
+    assert used
+    assert not used & set(left_out)
+    info = json.loads((tmp_path / "weights" / "config.json").read_text())["metadata"]
+    assert "--leave-out keep_out.txt" in info["command"]
+    assert sum(source["n_formula_left_out"] for source in info["sources"]) >= 3
 
 
 @pytest.mark.slow(reason="four runs, each in a new process")
