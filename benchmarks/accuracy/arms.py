@@ -1,23 +1,16 @@
-"""The models (arms) of the comparison: baselines, frozen vectors under small models, and whole networks."""
+"""The models (arms) of the comparison: baselines, Gaussian processes on several sources, and whole networks."""
 
 from sklearn.ensemble import RandomForestRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
 
-from skdim import (
-    PAPER_SITE_FEATURES,
-    BlockGaussianProcessRegressor,
-    CompositionStatistics,
-    SiteNetRegressor,
-    StructureStatistics,
-)
+from skdim import BlockGaussianProcessRegressor, SiteNetRegressor, StructureStatistics
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
 from skdim.model_selection._arm_heads import head_steps
 from skdim.model_selection._arms import like_encoder
 
-#: Labels of the heads in the tables.
-HEADS = {"ridge": "ridge", "MLP": "mlp", "trees": "trees", "GP": "gp", "block GP": "block_gp"}
 #: Baselines whose features are computed from structures and are slow.
 FEATURES = {
     "Magpie": MagpieFeatures(),
@@ -25,71 +18,68 @@ FEATURES = {
     "X-ray pattern": XRDPattern(),
 }
 #: Models that learn nothing from other data: what is available without pre-training.
-SIMPLE = (
-    "composition, ridge",
-    "composition, trees",
-    "composition (8 properties), trees",
-    *(f"{name}, forest" for name in FEATURES),
-)
+SIMPLE = ("composition, trees", *(f"{name}, forest" for name in FEATURES))
 
 
 def forest():
     return RandomForestRegressor(300, max_features=1 / 3)
 
 
-def on_features(transformer, head):
-    """A small model on the columns of a transformer that is fitted or stateless."""
-    return make_pipeline(transformer, *head_steps(HEADS[head], len(transformer.get_feature_names_out())))
-
-
-def on_vectors(name, encoder):
-    """A small model with each head on the frozen vectors of an encoder."""
-    return {f"{name}, {label}": make_arm("representation", encoder, head=head) for label, head in HEADS.items()}
-
-
-def baselines():
+def simple():
     """Models that need no pre-training, on Crystals."""
-    paper = CompositionStatistics(site_features=PAPER_SITE_FEATURES)
     return {
         "mean": make_arm("mean"),
-        "composition, ridge": make_arm("composition", head="ridge"),
         "composition, trees": make_arm("composition"),
-        "composition (8 properties), trees": on_features(paper, "trees"),
-        "structure statistics, GP": make_arm("structure"),
-        "structure statistics, block GP": make_arm("structure", head="block_gp"),
-        "structure statistics, trees": make_arm("structure", head="trees"),
+        "statistics, fixed GP": make_arm("structure", head="gp"),
     }
 
 
-def ours(pretrained, untrained, other, average_from, activation):
-    """Models from an encoder: its vectors, its weights, and weights of a network supervised on another property.
+def combinations(weights, controls, mlip):
+    """Sources that a block Gaussian process is fitted on, one after the other and together, list of tuple of str.
 
-    ``average_from``, "transfer" or "other", chooses the network in the average of models.
+    ``weights`` are names of sets of weights; ``controls`` those that are measured beside the statistics only.
     """
-    both = make_union(FrozenEstimator(pretrained), StructureStatistics())
-    vectors = {head: on_features(both, head) for head in ("GP", "trees")}
-    width = len(pretrained.get_feature_names_out())
-    blocks = {"vectors": slice(0, width), "statistics": slice(width, None)}
+    with_mlip = [("statistics", "MLIP")] if mlip else []
+    together = [tuple(name for name in weights if name not in controls)]
+    together = [names for names in together if len(names) > 1]
+    return [
+        ("statistics",),
+        *with_mlip,
+        *(("untrained",) for _ in weights[:1]),
+        *((name,) for name in weights if name not in controls),
+        *(("statistics", name) for name in weights),
+        *((*base, name) for base in with_mlip for name in weights if name not in controls),
+        *((*base, *names) for base in [("statistics",), *with_mlip] for names in together),
+    ]
+
+
+def block_gp(blocks):
+    """Gaussian process with a block of columns for each source.
+
+    MLIP features are NaN where the potential failed, and take the median of the labelled crystals.
+    """
+    process = BlockGaussianProcessRegressor(blocks)
+    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), process)
+
+
+def networks(pretrained, other, activation):
+    """Whole networks on Crystals: from random weights, from pre-trained weights, and in an average of models.
+
+    ``other`` is a network supervised on another property, or None; the average takes the transfer from it.
+    """
 
     def network(source):
         source = FrozenEstimator(source) if source is not None else None
         return SiteNetRegressor(pretrained=source, output_activation=activation)
 
-    arms = {
-        **on_vectors("representation", pretrained),
-        **on_vectors("untrained", untrained),
-        "representation + statistics, GP": vectors["GP"],
-        "representation + statistics, block GP": make_pipeline(both, BlockGaussianProcessRegressor(blocks)),
-        "representation + statistics, trees": vectors["trees"],
-        "supervised": network(None),
-        "transfer": network(pretrained),
-    }
+    arms = {"supervised": network(None), "transfer": network(pretrained)}
     if other is not None:
         arms["transfer from the other property"] = network(other)
-    name = {"transfer": "transfer", "other": "transfer from the other property"}[average_from]
-    arms[f"average of GP, trees and {name}"] = VotingRegressor(
-        [*vectors.items(), ("network", arms[name])], weights=[1, 1, 2]
-    )
+    best = list(arms)[-1]
+    both = make_union(FrozenEstimator(pretrained), StructureStatistics())
+    width = len(both.get_feature_names_out())
+    heads = [(head, make_pipeline(both, *head_steps(head, width))) for head in ("gp", "trees")]
+    arms[f"average of GP, trees and {best}"] = VotingRegressor([*heads, ("network", arms[best])], weights=[1, 1, 2])
     return arms
 
 

@@ -1,4 +1,4 @@
-"""A labelled table of crystals: training rows, fixed test rows, and cached features."""
+"""A table of labelled crystals: training rows, fixed test rows, and cached features."""
 
 import hashlib
 import warnings
@@ -12,7 +12,8 @@ from tqdm import tqdm
 from skdim import Crystals, SiteNetFeaturizer
 from skdim._structures.source_rows import FlatStructure
 
-MAX_SITES = 50
+#: Maximum number of sites of a supercell, and of a primitive cell in tables that must be complete.
+MAX_SITES, MOST_SITES = 50, 250
 _CHUNK = 250
 
 
@@ -20,43 +21,74 @@ _CHUNK = 250
 class Table:
     """Crystals of one file.
 
-    ``X`` Crystals; ``rows`` the same as FlatStructures; ``y`` a DataFrame of targets; ``train`` and ``test`` row
-    numbers, the latter at most ``n_test`` in a fixed random order.
+    ``X`` Crystals; ``rows`` the same as FlatStructures; ``frame`` the other columns; ``train`` and ``test`` row
+    numbers, the latter at most ``n_test`` in a fixed random order; ``file_rows`` the row of each crystal in the file,
+    which has ``n_file_rows``: larger cells are left out.
     """
 
     name: str
     X: object
     rows: list
-    y: pd.DataFrame
+    frame: pd.DataFrame
     train: np.ndarray
     test: np.ndarray
+    file_rows: np.ndarray
+    n_file_rows: int
 
 
-def load(path, targets, work, n_test, jobs):
-    """Read a Parquet table with columns lattice, species, frac_coords, split and targets; featurize small cells."""
+def load(folder, name, work, jobs, *, n_test=None, complete=False):
+    """Read the Parquet table NAME.parquet with the columns lattice, species, frac_coords and split, and featurize it.
+
+    Cells of more than ``MAX_SITES`` sites are left out; in a ``complete`` table they are featurized with supercells of
+    at most ``MOST_SITES`` sites.
+    """
+    path, name = folder / f"{name}.parquet", name.replace("/", "_")
     frame = pd.read_parquet(path)
-    frame = frame[frame["species"].map(len) <= MAX_SITES].reset_index(drop=True)
+    n_file_rows = len(frame)
+    large = (frame["species"].map(len) > MAX_SITES).to_numpy()
+    file_rows = np.arange(len(frame)) if complete else np.flatnonzero(~large)
+    frame = frame.iloc[file_rows].reset_index(drop=True)
     columns = (frame[name] for name in ("lattice", "species", "frac_coords"))
     rows = [FlatStructure(*row) for row in zip(*columns, strict=True)]
     with path.open("rb") as file:
-        store = work / f"{path.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
-    if not store.exists():
-        featurizer = SiteNetFeaturizer(max_sites=MAX_SITES, on_error="warn", n_jobs=jobs, verbose=1)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* could not be featurized")  # the message below counts them
-            featurizer.transform_to_disk(rows, store)
-    X = Crystals.load(store)
+        store = work / f"{name}-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+    X = _featurized(rows, store, MAX_SITES, jobs)
+    if complete and large.any():
+        X = _with_large(X, rows, store, jobs)
+    if complete and X.failed.any():
+        raise ValueError(f"{path.name}: rows failed to featurize, the first: {next(iter(X.errors_.values()))}")
     usable = ~X.failed
     train = np.flatnonzero(usable & (frame["split"] == "train"))
     test = np.random.default_rng(0).permutation(np.flatnonzero(usable & (frame["split"] == "test")))
-    print(f"{path.name}: {X!r}; {len(train)} training rows", flush=True)
-    return Table(path.stem, X, rows, frame[targets], train, test[:n_test])
+    print(f"{name}: {X!r}; {len(train)} training rows", flush=True)
+    frame = frame.drop(columns=["lattice", "species", "frac_coords"])
+    return Table(name, X, rows, frame, train, test[:n_test], file_rows, n_file_rows)
 
 
-def labelled(table, target):
-    """Training and test rows that have this label."""
-    known = np.isfinite(table.y[target].to_numpy())
+def labelled(table, y):
+    """Training and test rows that have a label."""
+    known = np.isfinite(y)
     return table.train[known[table.train]], table.test[known[table.test]]
+
+
+def _featurized(rows, store, max_sites, jobs):
+    if not store.exists():
+        featurizer = SiteNetFeaturizer(max_sites=max_sites, on_error="warn", n_jobs=jobs, verbose=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* could not be featurized")  # load() counts or refuses them
+            featurizer.transform_to_disk(rows, store)
+    return Crystals.load(store)
+
+
+def _with_large(X, rows, store, jobs):
+    """Crystals in which rows that failed are featurized again with larger supercells."""
+    again = np.flatnonzero(X.failed)
+    large = _featurized([rows[row] for row in again], store.with_name(f"{store.name}-large"), MOST_SITES, jobs)
+    # Crystals of different settings cannot be joined, as a user's would be a mistake; here it is the intention.
+    large.settings = X.settings
+    places = np.arange(len(X))
+    places[again] = len(X) + np.arange(len(again))
+    return Crystals.concatenate([X, large])[places]
 
 
 def features_of(table, wanted, name, transformer, work, jobs):

@@ -12,7 +12,7 @@ from skdim import DeepInfoMaxEmbedder
 from skdim.plotting import EmbeddingDisplay
 
 from . import data
-from .report import UNITS
+from .targets import TARGETS
 
 
 def main(argv=None):
@@ -21,7 +21,8 @@ def main(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("table", type=Path, help="Parquet: lattice, species, frac_coords, split, and the targets")
+    parser.add_argument("data", type=Path, help="folder of the Parquet tables")
+    parser.add_argument("table", help="name of the table, without .parquet")
     parser.add_argument("targets", nargs="+", help="columns to colour by")
     parser.add_argument("--weights", type=Path, help="folder of save_pretrained (default: those of the package)")
     parser.add_argument("--method", default="tsne", choices=["tsne", "umap", "pca"])
@@ -30,12 +31,13 @@ def main(argv=None):
     parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder of the featurized crystals")
     parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the figure")
     args = parser.parse_args(argv)
-    table = data.load(args.table, args.targets, args.work, args.n_crystals, args.jobs)
+    table = data.load(args.data, args.table, args.work, args.jobs, n_test=args.n_crystals)
+    units = {target.column: target.unit for target in TARGETS.values()}
     display = EmbeddingDisplay.from_estimator(
         DeepInfoMaxEmbedder.from_pretrained(args.weights),
         table.X[table.test],
-        {name.replace("_", " "): table.y[name].to_numpy()[table.test] for name in args.targets},
-        units={name.replace("_", " "): UNITS.get(name, "") for name in args.targets},
+        {name.replace("_", " "): table.frame[name].to_numpy()[table.test] for name in args.targets},
+        units={name.replace("_", " "): units.get(name, "") for name in args.targets},
         method=args.method,
         random_state=0,
     )

@@ -1,10 +1,12 @@
-"""Make tables and figures from the results of `python -m benchmarks.accuracy`.
+"""Make tables and figures from the results of `python -m benchmarks.accuracy` and `.published`.
 
-Writes for each NAME-TARGET.csv in a folder NAME-TARGET.md (errors of all models, and paired differences between
-selected models) and NAME-TARGET.png (box plots of the main models, like the paper's figure S1).
+Writes for each TABLE-COLUMN.csv in a folder a page TABLE-COLUMN.md (errors of all models, and paired differences
+between selected models) and a figure TABLE-COLUMN.png (box plots of the main models, like the paper's figure S1); and
+from all published-PROPERTY.csv one page published.md.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -12,90 +14,93 @@ import pandas as pd
 from skdim.model_selection import paired_difference, summarize
 from skdim.plotting import LabelEfficiencyDisplay
 
-from .arms import SIMPLE
+from . import published_report
+from .markdown import knowledge, table, weights_lines
 
-UNITS = {"formation_energy_per_atom": "eV/atom", "band_gap": "eV", "n": ""}
-#: Pairs of models whose difference answers a question: what pre-training adds to the frozen vector under each small
-#: model, and to the whole network; what the vector adds to composition and to statistics; our recipe or the paper's.
+#: Pairs of models whose difference answers a question: what each source adds to the statistics, and to these with an
+#: interatomic potential; what the pre-training on structures adds to the one on properties; what the head adds; what
+#: pre-training adds to the vectors alone and to the whole network; our recipe or the paper's.
 COMPARISONS = (
-    *((f"representation, {head}", f"untrained, {head}") for head in ("GP", "trees", "ridge", "MLP")),
+    *((f"statistics + {name}", "statistics") for name in ("structures", "properties", "MLIP")),
+    ("best", "statistics + MLIP"),
+    ("best with MLIP", "statistics + MLIP"),
+    ("best with MLIP", "best"),
+    ("statistics + properties", "statistics + properties from random weights"),
+    ("statistics", "statistics, fixed GP"),
+    ("structures", "untrained"),
     ("transfer", "supervised"),
-    ("representation, GP", "composition, trees"),
-    ("representation + statistics, GP", "structure statistics, GP"),
-    ("representation + statistics, block GP", "representation + statistics, GP"),
-    ("structure statistics, block GP", "structure statistics, GP"),
     ("representation, MLP", "paper: representation, MLP"),
     ("transfer", "paper: transfer"),
 )
 #: Models in the figure; the table has all.
 SHOWN = (
     "composition, trees",
-    "representation, GP",
-    "untrained, GP",
-    "representation + statistics, GP",
-    "representation + statistics, block GP",
+    "Magpie, forest",
+    "statistics",
+    "statistics + MLIP",
+    "statistics + structures",
+    "statistics + properties",
     "transfer",
-    "supervised",
-    "transfer from the other property",
-    "average of GP, trees and transfer",
-    "average of GP, trees and transfer from the other property",
+    "best",
+    "best with MLIP",
 )
 
 
-def error_table(frame):
-    """Markdown: median (quartiles) for each model and size, the smallest median of each size in bold."""
+def error_table(frame, about):
+    """Markdown: median (quartiles) for each model and size, the smallest median of each size in bold.
+
+    Further columns have the medians over the mean absolute deviation of the test labels, the standard deviation of the
+    medians of the seeds, and whether the model has learnt the property from other data.
+    """
     summary = summarize(frame)
-    best = summary.groupby("n_labels")["median"].transform("min") == summary["median"]
-    cells = [
-        f"{'**' if is_best else ''}{row.median:.3f}{'**' if is_best else ''} ({row.q25:.3f} - {row.q75:.3f})"
-        for row, is_best in zip(summary.itertuples(), best, strict=True)
-    ]
-    return _markdown(summary.assign(text=cells), "arm", summary["arm"].unique())
+    sizes = sorted(summary["n_labels"].unique())
+    smallest = summary.groupby("n_labels")["median"].min()
+    of_seed = frame.groupby(["arm", "n_labels", "seed"])["mae"].median().groupby(["arm", "n_labels"])
+    spread = of_seed.std().unstack()
+    rows = {}
+    for arm, part in summary.groupby("arm", sort=False):
+        part = part.set_index("n_labels").reindex(sizes)
+        cells = []
+        for row in part.itertuples():
+            bold = "**" if row.median == smallest[row.Index] else ""
+            cells.append(f"{bold}{row.median:.3f}{bold} ({row.q25:.3f} - {row.q75:.3f})" if row.median > 0 else "-")
+        relative = " / ".join(_number(value / about["mean_absolute_deviation"], 2) for value in part["median"])
+        seeds = " / ".join(_number(spread.loc[arm].get(size), 3) for size in sizes)
+        rows[arm] = [*cells, relative, seeds, knowledge(arm, about)]
+    head = [*(f"{n} labels" for n in sizes), "error / deviation", "std of seeds", "property known"]
+    return table(["", *head], rows)
 
 
 def difference_table(frame):
     """Markdown: median [95 % interval] of the difference of two models; None without such a pair."""
-    present = set(frame["arm"])
-    parts = [
-        paired_difference(frame, arm, reference).assign(arm=f"{arm} - {reference}")
-        for arm, reference in COMPARISONS
-        if {arm, reference} <= present
-    ]
-    if not parts:
-        return None
-    rows = pd.concat(parts)
-    text = [f"{r.median_difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]" for r in rows.itertuples()]
-    return _markdown(rows.assign(text=text), "arm", rows["arm"].unique())
-
-
-def best_arms(frame):
-    """Markdown: the best simple model and the best of all, at each size."""
-    summary = summarize(frame).set_index("arm")
-    lines = ["| labels | best simple model | best model | below |", "|---|---|---|---|"]
-    for n, rows in summary.groupby("n_labels"):
-        simple, best = (part["median"].idxmin() for part in (rows[rows.index.isin(SIMPLE)], rows))
-        low, high = rows.loc[best, "median"], rows.loc[simple, "median"]
-        lines.append(f"| {n} | {simple} {high:.3f} | {best} {low:.3f} | {1 - low / high:.0%} |")
-    return "\n".join(lines)
-
-
-def _markdown(cells, index, order):
-    table = cells.pivot(index=index, columns="n_labels", values="text").loc[list(order)].fillna("-")
-    head = ["| |" + "|".join(f" {n} labels " for n in table.columns) + "|", "|---" * (1 + table.shape[1]) + "|"]
-    rows = [" | ".join(["", name, *row, ""]).strip() for name, row in zip(table.index, table.to_numpy(), strict=True)]
-    return "\n".join([*head, *rows])
+    present, rows = set(frame["arm"]), {}
+    sizes = sorted(frame["n_labels"].unique())
+    for arm, reference in COMPARISONS:
+        if not {arm, reference} <= present:
+            continue
+        difference = paired_difference(frame, arm, reference).set_index("n_labels").reindex(sizes)
+        rows[f"{arm} - {reference}"] = [
+            f"{r.median_difference:+.3f} [{r.low:+.3f}, {r.high:+.3f}]" if r.n_repeats > 0 else "-"
+            for r in difference.itertuples()
+        ]
+    return table(["", *(f"{n} labels" for n in sizes)], rows) if rows else None
 
 
 def write(path):
-    frame = pd.read_csv(path)
-    target = path.stem.split("-", 1)[1]
-    units, n_seeds = UNITS.get(target, ""), frame["seed"].nunique()
+    """Write the page and the figure of a file of results."""
+    frame, about = pd.read_csv(path), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     per_size = frame[["n_labels", "seed", "repeat"]].drop_duplicates().groupby("n_labels").size()
     draws = ", ".join(f"{n} at {size}" for size, n in per_size.items())
+    left_out = about["n_larger_cells_left_out"]
+    scale = f" in {about['scale']}" if about["scale"] else ""
     text = [
-        f"Test mean absolute error{' in ' + units if units else ''}: median (quartiles) over label draws ({draws} "
-        f"labels), of {n_seeds} pre-training seed{'s' * (n_seeds > 1)} together.",
-        error_table(frame),
+        f"# {about['title']}",
+        f"Mean absolute error{scale} of {about['n_test']} test crystals, whose formulas are in no training row: median "
+        f"(quartiles) over label draws ({draws} labels), of all seeds together. Labels are drawn from "
+        f"{about['n_train']} crystals. The mean absolute deviation of the test labels is "
+        f"{about['mean_absolute_deviation']:.3f}."
+        + (f" {left_out} crystals of more than 50 sites are left out." if left_out else ""),
+        error_table(frame, about),
     ]
     if differences := difference_table(frame):
         text += [
@@ -103,11 +108,12 @@ def write(path):
             "first model is better.",
             differences,
         ]
-    text.append(best_arms(frame))
+    text.append("\n".join(weights_lines(about)))
     path.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
     shown = [arm for arm in SHOWN if arm in set(frame["arm"])]
     # Pass only the models in the figure: styles would repeat over all models of the results.
-    display = LabelEfficiencyDisplay.from_results(frame[frame["arm"].isin(shown)], units=units or None, arms=shown)
+    results = frame[frame["arm"].isin(shown)]
+    display = LabelEfficiencyDisplay.from_results(results, units=about["scale"] or None, arms=shown)
     display.figure_.savefig(path.with_suffix(".png"), dpi=150)
     print(f"{path.with_suffix('.md')} and .png")
 
@@ -120,8 +126,15 @@ def main(argv=None):
     )
     parser.add_argument("folder", type=Path, nargs="?", default=Path("docs/accuracy"), help="of the csv files")
     folder = parser.parse_args(argv).folder
-    for path in sorted(folder.glob("*.csv")):
+    published = sorted(folder.glob("published-*.csv"))
+    for path in sorted(set(folder.glob("*.csv")) - set(published)):
         write(path)
+    if published:
+        published_report.write(folder / "published.md", published)
+
+
+def _number(value, digits):
+    return f"{value:.{digits}f}" if pd.notna(value) else "-"
 
 
 if __name__ == "__main__":

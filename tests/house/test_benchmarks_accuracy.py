@@ -1,66 +1,114 @@
-"""The accuracy benchmark runs on a table, resumes from finished fits, and writes a report."""
+"""The accuracy benchmark runs on tables, resumes from finished fits, and writes reports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy import arms, data, map, report
-from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
+from benchmarks.accuracy import arms, comparison, data, map, options, published, report, targets
+from benchmarks.accuracy.published_report import PRINTED
+from benchmarks.accuracy.weights import WeightSet, parse_weights
+from skdim import (
+    PAPER_SITE_FEATURES,
+    BlockGaussianProcessRegressor,
+    DeepInfoMaxEmbedder,
+    SiteNetFeaturizer,
+    SiteNetRegressor,
+    StructureStatistics,
+)
+from skdim._shared.stateless import StatelessTransformer
 from skdim.baselines import XRDPattern
 from skdim.datasets import make_crystals
-from skdim.model_selection import _arm_heads, summarize
+from skdim.model_selection import _arm_heads, label_draws, summarize
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 pytest.importorskip("matminer", reason="needs the extra 'baselines'")
 pytest.importorskip("pyarrow", reason="needs the extra 'parquet'")
 
 N = 60
+KEEP_OUT = {"command": "python tools/train_weights.py a.parquet --leave-out keep_out.txt"}
+RECORD = {**KEEP_OUT, "sources": [{"name": "a.parquet", "n_formula_left_out": 3}]}
+
+
+class StandInFeatures(StatelessTransformer, BaseEstimator):
+    """Stands in for MLIPFeatures: the volume and the number of sites; no features of crystals of 2 sites."""
+
+    leaks = ("formation_energy_per_atom",)
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.array([[s.volume, len(s)] if len(s) != 2 else [np.nan] * 2 for s in X])
+
+    def get_feature_names_out(self, input_features=None):
+        return np.array(["volume", "sites"], dtype=object)
+
+
+def rows_of(structures):
+    return {
+        "lattice": [s.lattice.matrix.ravel() for s in structures],
+        "species": [[site.specie.Z for site in s] for s in structures],
+        "frac_coords": [s.frac_coords.ravel() for s in structures],
+        "split": ["test" if k % 3 == 0 else "train" for k in range(len(structures))],
+        "id": [f"x-{k}" for k in range(len(structures))],
+    }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A table of labelled crystals, and pre-trained weights."""
+    """Tables of labelled crystals, and pre-trained weights."""
     folder = tmp_path_factory.mktemp("accuracy")
     structures, y = make_crystals(N, random_state=0)
-    columns = {
-        "lattice": [s.lattice.matrix.ravel() for s in structures],
-        "species": [[site.specie.Z for site in s] for s in structures],
-        "frac_coords": [s.frac_coords.ravel() for s in structures],
-        "split": ["test" if k % 3 == 0 else "train" for k in range(N)],
-        "energy": y,
-        "gap": [np.nan if k % 10 == 0 else abs(v) for k, v in enumerate(y)],
-    }
-    pd.DataFrame(columns).to_parquet(folder / "table.parquet")
+    gap = [np.nan if k % 10 == 0 else abs(v) for k, v in enumerate(y)]
+    columns = {**rows_of(structures), "formation_energy_per_atom": y, "band_gap": gap}
+    pd.DataFrame(columns).to_parquet(folder / "mp_megnet.parquet")
+    pd.DataFrame({**rows_of(structures), "n": np.exp(y)}).to_parquet(folder / "dielectric.parquet")
+    (folder / "keep_out.txt").write_text("NaCl\n")
     X = SiteNetFeaturizer().fit_transform(structures)
-    DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X).save_pretrained(folder / "ours")
+    for seed in range(2):
+        embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=seed).fit(X)
+        embedder.save_pretrained(folder / f"structures-{seed}", metadata=RECORD)
+    knowing = DeepInfoMaxEmbedder(max_epochs=1, property_weight=1.0, random_state=0)
+    knowing.fit(X, pd.DataFrame({"band_gap": gap})).save_pretrained(folder / "properties", metadata=RECORD)
     paper = DeepInfoMaxEmbedder.paper(max_epochs=1, random_state=0)
     paper.fit(X.with_site_features(PAPER_SITE_FEATURES)).save_pretrained(folder / "paper")
     return folder
 
 
 @pytest.fixture(autouse=True)
-def _small_forests(monkeypatch):
-    """Ten trees instead of 300: their predictions are not tested here."""
+def _small(monkeypatch):
+    """Ten trees instead of 300, and few labels: the predictions of forests are not tested here."""
     for module, forest in ((_arm_heads, ExtraTreesRegressor), (arms, RandomForestRegressor)):
         monkeypatch.setattr(module, forest.__name__, lambda n, forest=forest, **params: forest(10, **params))
+    for target in targets.TARGETS.values():
+        monkeypatch.setitem(vars(target), "sizes", (8, 12))
+    monkeypatch.setattr(options, "mlip_transformer", StandInFeatures)
 
 
-def run(folder, *groups, target="energy", skip=(), output="out"):
+def run(folder, *groups, target="mp_megnet-formation_energy_per_atom", output="out", options=()):
     accuracy.main(
         [
-            *map_(folder / "table.parquet", target, "--weights", folder / "ours", folder / "ours"),
-            *map_("--other", "gap" if target == "energy" else "energy", "--paper-weights", folder / "paper"),
-            *map_("--sizes", 8, 12, "--repeats", 2, 1, "--jobs", 1, "--groups", *groups),
-            *map_("--work", folder / "work", "--output", folder / output),
-            *(map_("--skip", *skip) if skip else []),
+            *words(folder, "--targets", target, "--groups", *groups, "--repeats", 2, "--seeds", 2, "--jobs", 1),
+            *words("--weights", "structures", folder / "structures-0", folder / "structures-1"),
+            *words("--weights", "properties", folder / "properties", "--paper-weights", folder / "paper"),
+            *words("--work", folder / "work", "--output", folder / output, *options),
         ]
     )
-    return pd.read_csv(folder / output / f"table-{target}.csv")
+    return pd.read_csv(folder / output / f"{target}.csv")
 
 
-def map_(*arguments):
+def words(*arguments):
     return [str(argument) for argument in arguments]
 
 
@@ -68,40 +116,150 @@ def map_(*arguments):
 def test_simple_arms_and_report(folder):
     frame = run(folder, "simple", "features")
     assert set(frame["seed"]) == {0, 1}
-    assert frame.groupby(["arm", "seed", "n_labels"]).size().unstack().drop_duplicates().to_numpy().tolist() == [[2, 1]]
+    assert frame.groupby(["arm", "seed", "n_labels"]).size().unique().tolist() == [2]
     assert {"mean", "composition, trees", "Magpie, forest", "X-ray pattern, forest"} <= set(frame["arm"])
     # Label draws differ between seeds; all arms of a seed share them.
     mean = frame[frame["arm"] == "mean"].groupby("seed")["mae"].first()
     assert mean[0] != mean[1]
-    before = {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
-    fewer = run(folder, "simple", skip=["mean"], output="fewer")
-    assert set(fewer["arm"]) == {arm for arm in arms.baselines() if arm != "mean"}
+    before = {path: path.read_bytes() for path in (folder / "work" / "fits").glob("*.jsonl")}
+    assert len(before) == 8
+    fewer = run(folder, "simple", output="fewer")
+    assert set(fewer["arm"]) == set(arms.simple())
     grown = run(folder, "features", output="fewer")
-    assert set(grown["arm"]) == set(frame["arm"]) - {"mean"}
+    assert set(grown["arm"]) == set(frame["arm"])
     again = run(folder, "simple", "features")
-    assert before == {path: path.read_bytes() for path in (folder / "work").glob("*.jsonl")}
+    assert before == {path: path.read_bytes() for path in before}
     pd.testing.assert_frame_equal(again, frame)
 
     report.main([str(folder / "out")])
-    text = (folder / "out" / "table-energy.md").read_text()
+    stem = folder / "out" / "mp_megnet-formation_energy_per_atom"
+    text = stem.with_suffix(".md").read_text()
     for row in summarize(frame).itertuples():
         assert f"{row.median:.3f}" in text
-    assert (folder / "out" / "table-energy.png").read_bytes().startswith(b"\x89PNG")
+    assert stem.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_block_gaussian_processes_on_all_combinations_of_sources(folder):
+    name = "mp_megnet-band_gap"
+    frame = run(folder, "blocks", target=name, output="blocks")
+    assert set(frame["arm"]) == {
+        *("statistics", "statistics + MLIP", "untrained", "structures", "properties"),
+        *("statistics + structures", "statistics + properties", "statistics + MLIP + structures"),
+        *("statistics + MLIP + properties", "statistics + structures + properties"),
+        "statistics + MLIP + structures + properties",
+    }
+    # A set of weights has the seeds of its folders.
+    assert frame.groupby("arm")["seed"].nunique()[["statistics + structures", "statistics + properties"]].tolist() == [
+        2,
+        1,
+    ]
+    table = data.load(folder, "mp_megnet", folder / "work", 1)
+    y = table.frame["band_gap"].to_numpy()
+    train, test = data.labelled(table, y)
+    draw = next(draw for draw in label_draws(len(train), train_sizes=[12], n_repeats=2) if draw.repeat == 1)
+    embedder = DeepInfoMaxEmbedder.from_pretrained(folder / "structures-0")
+    parts = [StructureStatistics().fit_transform(table.X), embedder.transform(table.X)]
+    width = parts[0].shape[1]
+    model = BlockGaussianProcessRegressor({"a": slice(0, width), "b": slice(width, None)})
+    matrix, rows = np.hstack(parts).astype(np.float32), train[draw.rows]
+    mae = np.abs(model.fit(matrix[rows], y[rows]).predict(matrix[test]) - y[test]).mean()
+    at = frame.set_index(["arm", "seed", "n_labels", "repeat"])["mae"]
+    assert at["statistics + structures", 0, 12, 1] == pytest.approx(mae, rel=1e-3)
+
+    about = json.loads((folder / "blocks" / f"{name}.json").read_text())
+    assert about["weights"]["properties"]["knows_target"]
+    assert about["weights"]["properties"]["known_properties"] == ["band_gap"]
+    assert not about["weights"]["structures"]["knows_target"]
+    assert about["weights"]["structures"]["n_left_out"] == [3, 3]
+    assert not about["mlip"]["knows_target"]
+    assert about["mean_absolute_deviation"] == pytest.approx(np.abs(y[test] - y[test].mean()).mean())
+    report.main([str(folder / "blocks")])
+    lines = (folder / "blocks" / f"{name}.md").read_text().splitlines()
+    known = {line.split(" | ")[0].strip("| "): line.rstrip(" |").split(" | ")[-1] for line in lines if "|" in line}
+    assert known["statistics + properties"] == "yes"
+    assert known["statistics + MLIP + structures"] == "no"
+    assert any("3 crystals with formulas of keep_out.txt were left out" in line for line in lines)
+
+
+def test_failed_and_leaking_mlip_features_are_stated(folder):
+    name = "mp_megnet-formation_energy_per_atom"
+    run(folder, "blocks", target=name, output="leak")
+    mlip = json.loads((folder / "leak" / f"{name}.json").read_text())["mlip"]
+    frame = pd.read_parquet(folder / "mp_megnet.parquet")
+    assert mlip["knows_target"]
+    assert 0 < mlip["n_failed"] <= sum(len(species) == 2 for species in frame["species"])
+    report.main([str(folder / "leak")])
+    text = (folder / "leak" / f"{name}.md").read_text()
+    assert f"It failed for {mlip['n_failed']} of" in text
+    assert "its errors are too low" in text
+
+
+def test_mlip_features_of_a_file_are_used_where_it_has_rows(folder, tmp_path, monkeypatch):
+    table = data.load(folder, "mp_megnet", folder / "work", 1)
+    given = pd.DataFrame({"row": [4, 2], "volume": [-1.0, -2.0], "sites": [0.0, 0.0]})
+    given.to_parquet(tmp_path / "mp_megnet.parquet")
+    wanted = np.array([2, 3, 4])
+    sources = comparison.Sources(table, wanted, [], StandInFeatures(), tmp_path, tmp_path, 1)
+    matrix = sources.matrix("MLIP", 0)
+    assert matrix[[2, 4], 0].tolist() == [-2.0, -1.0]
+    assert np.isnan(np.delete(matrix, wanted, axis=0)).all()
+    np.testing.assert_allclose(matrix[3], StandInFeatures().transform([table.rows[3].load()])[0], rtol=1e-6)
 
 
 def test_networks_and_the_paper(folder, monkeypatch):
     fit = SiteNetRegressor.fit
     monkeypatch.setattr(SiteNetRegressor, "fit", lambda self, X, y: fit(self.set_params(max_epochs=1), X, y))
-    frame = run(folder, "ours", "paper", target="gap")
+    frame = run(folder, "networks", "paper", target="mp_megnet-band_gap", output="networks")
     names = set(frame["arm"])
-    assert {"representation, GP", "untrained, MLP", "supervised", "transfer", "paper: transfer"} <= names
-    assert {"transfer from the other property", "average of GP, trees and transfer"} <= names
-    assert "representation + statistics, block GP" in names
+    assert {"supervised", "transfer", "paper: transfer", "paper: untrained, MLP"} <= names
+    assert {"transfer from the other property"} <= names
+    assert "average of GP, trees and transfer from the other property" in names
+    assert set(frame["seed"]) == {0}
     assert np.isfinite(frame["mae"]).all()
 
 
+def test_weights_that_may_have_seen_test_formulas_are_refused(folder, tmp_path):
+    keep_out = folder / "keep_out.txt"
+    assert parse_weights([["a", folder / "structures-0"]], keep_out, False)[0].left_out(keep_out) == [3]
+    with pytest.raises(SystemExit, match=r"'b'.*keep_out\.txt.*--leave-out"):
+        parse_weights([["b", folder / "structures-0", folder / "paper"]], keep_out, False)
+    assert parse_weights([["b", folder / "paper"]], keep_out, True)[0].left_out(keep_out) is None
+    assert parse_weights([["b", folder / "paper"]], None, False)
+    embedder = DeepInfoMaxEmbedder.from_pretrained(folder / "structures-0")
+    incomplete = {**RECORD, "sources": [*RECORD["sources"], {"name": "b.parquet"}]}
+    other_file = {**RECORD, "command": RECORD["command"].replace("keep_out", "others")}
+    started = {**RECORD, "command": f"{RECORD['command']} --start before"}
+    for k, metadata in enumerate((incomplete, other_file, started)):
+        embedder.save_pretrained(tmp_path / str(k), metadata=metadata)
+        assert WeightSet("w", (tmp_path / str(k),)).left_out(keep_out) is None
+    # What the training started from must have a record too.
+    embedder.save_pretrained(tmp_path / "before", metadata=RECORD)
+    embedder.save_pretrained(tmp_path / "after", metadata=started)
+    assert WeightSet("w", (tmp_path / "after",)).left_out(keep_out) == [3]
+    for arguments in ([["a"]], [["a", "x"], ["a", "y"]], [["MLIP", "x"]]):
+        with pytest.raises(SystemExit):
+            parse_weights(arguments, None, True)
+
+
+def test_known_properties_are_recognised_by_column_and_name():
+    bulk, energy = targets.TARGETS["properties-k_vrh_mp"], targets.TARGETS["mp_megnet-formation_energy_per_atom"]
+    assert bulk.is_known(("formation_energy", "log10_bulk_modulus"))
+    assert bulk.is_known(("k_vrh_aflow",))
+    assert not bulk.is_known(("formation_energy", "log10_shear_modulus"))
+    assert energy.is_known(("formation_energy_per_atom", "forces"))
+    assert not energy.is_known(())
+
+
+def test_logarithm_of_a_label_that_is_not_positive_is_an_error():
+    target = targets.TARGETS["phonons-last_phdos_peak"]
+    np.testing.assert_allclose(target.labels([10.0, 1000.0]), [1, 3])
+    with pytest.raises(ValueError, match="row 1 of phonons has last_phdos_peak=0"):
+        target.labels([10.0, 0.0])
+
+
 def test_slow_features_are_computed_once(folder, monkeypatch):
-    table = data.load(folder / "table.parquet", ["energy"], folder / "work", 10, 1)
+    table = data.load(folder, "mp_megnet", folder / "work", 1, n_test=10)
+    assert len(table.test) == 10
     wanted = np.array([3, 1, 40])
     first = data.features_of(table, np.sort(wanted), "x", XRDPattern(n_bins=5), folder / "work", 1)
     assert np.isfinite(first[wanted]).all()
@@ -113,7 +271,101 @@ def test_slow_features_are_computed_once(folder, monkeypatch):
     np.testing.assert_array_equal(again, first)
 
 
+@pytest.mark.slow(reason="starts the benchmark three times")
+def test_a_killed_run_resumes_with_the_same_results(folder, tmp_path):
+    arguments = [sys.executable, "-m", "benchmarks.accuracy", *words(folder, "--targets", "dielectric-n")]
+    arguments += words("--groups", "simple", "--seeds", 2, "--repeats", 2, "--jobs", 1, "--no-mlip")
+    small = "import sys, runpy; from benchmarks.accuracy import targets as t; "
+    small += (
+        "vars(t.TARGETS['dielectric-n'])['sizes'] = (8, 12); runpy.run_module('benchmarks.accuracy', {}, '__main__')"
+    )
+    arguments[1:3] = ["-c", small]
+
+    def command(work):
+        return [*arguments, *words("--work", tmp_path / work, "--output", tmp_path / f"{work}-out")]
+
+    root = Path(__file__).parents[2]
+    options = {"cwd": root, "env": {**os.environ, "PYTHONPATH": str(root)}, "stdout": subprocess.DEVNULL}
+    process = subprocess.Popen(command("killed"), **options)
+    results = tmp_path / "killed" / "fits" / "dielectric-n-0-simple-crystals.jsonl"
+    deadline = time.monotonic() + 120
+    while not (results.exists() and b'"mae"' in results.read_bytes()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+    assert process.wait(60) != 0
+    kept = results.read_bytes()
+    kept = kept[: kept.rfind(b"\n") + 1]
+    assert not (tmp_path / "killed-out").exists()
+    for work in ("killed", "whole"):
+        subprocess.run(command(work), check=True, timeout=300, **options)
+    assert results.read_bytes().startswith(kept)
+    killed, whole = (pd.read_csv(tmp_path / f"{work}-out" / "dielectric-n.csv") for work in ("killed", "whole"))
+    pd.testing.assert_frame_equal(killed.drop(columns=["fit_time", "predict_time"]), whole.loc[:, killed.columns[:5]])
+
+
+def large_cell():
+    """A primitive cell of 64 sites."""
+    from pymatgen.core import Lattice, Structure
+
+    grid = np.stack(np.meshgrid(*[np.arange(4) / 4] * 3), axis=-1).reshape(-1, 3)
+    grid = grid + np.random.default_rng(0).uniform(-0.03, 0.03, grid.shape)
+    return Structure(Lattice.cubic(12.0), ["Na", "Cl"] * 32, grid)
+
+
+def test_published_draws(folder, tmp_path):
+    structures, y = make_crystals(30, random_state=1)
+    structures = [*structures, large_cell()]
+    y = np.append(10 * np.abs(y), 40.0)
+    (tmp_path / "saimat").mkdir()
+    pd.DataFrame({**rows_of(structures), "last_phdos_peak": y}).to_parquet(tmp_path / "saimat" / "ph.parquet")
+    test, draws = np.arange(20, 31), []
+    for trial in (1, 2):
+        rows = np.random.default_rng(trial).permutation(20)[:10]
+        roles = {"train": rows[:8], "val": rows[8:], "test": test}
+        draws += [("ph", 10, trial, role, f"x-{row}") for role, some in roles.items() for row in some]
+    draws += [("dc", 10, 1, "train", "x-0")]
+    columns = ["property", "n_labels", "trial", "role", "id"]
+    pd.DataFrame(draws, columns=columns).to_parquet(tmp_path / "saimat" / "draws.parquet")
+    printed = {"property": "ph", "n_labels": 10, "source": "fe", "mae_real": 5.0, "rel": 0.125}
+    pd.DataFrame([{**printed, "arm": arm} for arm in PRINTED]).to_csv(tmp_path / "saimat" / "printed.csv")
+    arguments = words(tmp_path, "--properties", "ph", "--sizes", 10, "--seeds", 2, "--jobs", 1)
+    arguments += words("--weights", "structures", folder / "structures-0", folder / "structures-1")
+    arguments += words("--work", tmp_path / "work", "--output", tmp_path / "out")
+    published.main(arguments)
+    frame = pd.read_csv(tmp_path / "out" / "published-ph.csv")
+    assert {"statistics", "statistics + MLIP + structures", "composition, trees"} <= set(frame["arm"])
+    mean = frame[(frame["arm"] == "mean") & (frame["seed"] == 0)].set_index("repeat")["mae"]
+    for trial in (1, 2):
+        rows = np.random.default_rng(trial).permutation(20)[:10]
+        assert mean[trial] == pytest.approx(np.abs(y[rows].mean() - y[test]).mean(), abs=1e-5)
+    table = data.load(tmp_path, "saimat/ph", tmp_path / "work", 1, complete=True)
+    assert not table.X.failed.any()
+    assert table.X.n_sites[-1] == 64
+    alone = SiteNetFeaturizer(max_sites=250).transform([structures[-1]])
+    np.testing.assert_array_equal(np.sort(table.X[-1:].distance), np.sort(alone.distance))
+    np.testing.assert_array_equal(table.X[:30].distance, SiteNetFeaturizer().transform(structures[:30]).distance)
+    # The learnt logarithm: errors are in the units of the labels.
+    features = StructureStatistics().fit_transform(table.X).astype(np.float32)
+    rows = np.random.default_rng(1).permutation(20)[:10]
+    model = BlockGaussianProcessRegressor().fit(features[rows], np.log10(y[rows]))
+    mae = np.abs(10 ** model.predict(features[test]) - y[test]).mean()
+    at = frame.set_index(["arm", "seed", "repeat"])["mae"]
+    assert at["statistics", 0, 1] == pytest.approx(mae, rel=1e-3)
+    published.main(arguments)  # from finished fits
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "published-ph.csv"), frame)
+
+    report.main([str(tmp_path / "out")])
+    text = (tmp_path / "out" / "published.md").read_text()
+    assert "| ALIGNN from random weights | **0.125** (5) |" in text
+    deviation = np.abs(y[test] - y[test].mean()).mean()
+    error = frame[frame["arm"] == "statistics"]["mae"].mean()
+    assert f"{error / deviation:.3f}" in text
+
+
 def test_map_writes_a_figure(folder):
-    options = map_("energy", "gap", "--weights", folder / "ours", "--method", "pca", "--jobs", 1)
-    map.main([*map_(folder / "table.parquet"), *options, *map_("--work", folder / "work", "--output", folder / "out")])
-    assert (folder / "out" / "table-map.png").read_bytes().startswith(b"\x89PNG")
+    options = words("--weights", folder / "structures-0", "--method", "pca", "--jobs", 1)
+    options += words("--work", folder / "work", "--output", folder / "out")
+    map.main([*words(folder, "mp_megnet", "formation_energy_per_atom", "band_gap"), *options])
+    assert (folder / "out" / "mp_megnet-map.png").read_bytes().startswith(b"\x89PNG")

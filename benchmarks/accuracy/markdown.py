@@ -1,0 +1,45 @@
+"""Parts of the pages of results."""
+
+
+def table(head, rows):
+    """Markdown table; ``rows`` is a dict of the first cell to the other cells."""
+    lines = [head, ["---"] * len(head), *([name, *cells] for name, cells in rows.items())]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def knowledge(arm, about):
+    """Whether a model has learnt the property of the page from other data: "yes", "no", or "" if it learnt nothing.
+
+    The sources of a model are in its name: "statistics + MLIP". The best models take all sets of weights.
+    """
+    sources = arm.split(" + ")
+    known = [each["knows_target"] for name, each in about["weights"].items() if name in sources or "best" in arm]
+    if about["mlip"] is not None and "MLIP" in arm:
+        known.append(about["mlip"]["knows_target"])
+    return ("yes" if any(known) else "no") if known else ""
+
+
+def weights_lines(about):
+    """Markdown list of what each set of weights, and the potential, were trained on."""
+    lines = []
+    for name, each in about["weights"].items():
+        seeds = len(each["sha256"])
+        properties = ", ".join(name.replace("_", " ") for name in each["known_properties"])
+        text = f"- Weights *{name}*, {seeds} seed{'s' * (seeds > 1)}: "
+        text += f"trained on {properties}. " if properties else "trained on structures only, without labels. "
+        if each["n_left_out"] is None:
+            text += "There is no record that crystals with formulas of keep_out.txt were left out in training."
+        else:
+            text += f"{each['n_left_out'][0]} crystals with formulas of keep_out.txt were left out in training."
+        lines.append(text)
+    if mlip := about["mlip"]:
+        text = f"- MLIP: `{mlip['features']}`. "
+        if mlip["n_failed"]:
+            text += (
+                f"It failed for {mlip['n_failed']} of {mlip['n_rows']} crystals, whose features are the medians of the "
+                "labelled ones. "
+            )
+        if mlip["knows_target"]:
+            text += "It was trained on this property, also of test crystals: its errors are too low."
+        lines.append(text.strip())
+    return lines

@@ -1,0 +1,135 @@
+"""Measure our models on the label draws of a published study, beside what it printed.
+
+Devi, Butler, Sai Gautam, npj Computational Materials 10, 300 (2024): transfer learning with ALIGNN on few labels. The
+folder DATA/saimat has the tables, the label draws (five trials of 100, 200, 500 and 800 labels; those that the study
+validated on are labels too) and printed.csv, its errors. All cells are used, also those of more than 50 sites. Errors
+are in the units of the table. The same command resumes an interrupted run. Writes published-PROPERTY.csv and .json.
+"""
+
+import argparse
+from dataclasses import dataclass
+
+import joblib
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.compose import TransformedTargetRegressor
+
+from skdim.model_selection import label_efficiency
+
+from . import data
+from .comparison import Comparison
+from .options import add_options, mlip_of, weights_of
+from .targets import BAND_GAP, SHEAR_MODULUS, Target
+
+#: Models learn the logarithm of positive labels, and the square root of those that can be 0. No model is shown errors.
+TRANSFORMATIONS = {"log": (np.log10, lambda y: 10.0**y), "sqrt": (np.sqrt, lambda y: np.maximum(y, 0) ** 2)}
+
+
+@dataclass(frozen=True)
+class PublishedTarget(Target):
+    """A target of the study, in the units of its table; ``learned`` is a key of TRANSFORMATIONS or None."""
+
+    learned: str | None = None
+
+    @property
+    def name(self):
+        return f"published-{self.table.removeprefix('saimat/')}"
+
+
+TARGETS = {
+    target.name.removeprefix("published-"): target
+    for target in (
+        PublishedTarget("saimat/ph", "last_phdos_peak", "Highest phonon frequency", "1/cm", learned="log"),
+        PublishedTarget("saimat/dc", "poly_total", "Total dielectric constant", "", learned="log"),
+        PublishedTarget("saimat/gv", "log10_g_vrh", "Shear modulus", "log10(GPa)", known_as=SHEAR_MODULUS),
+        PublishedTarget("saimat/ebg", "gap_expt", "Measured band gap", "eV", known_as=BAND_GAP, learned="sqrt"),
+    )
+}
+
+
+class PublishedComparison(Comparison):
+    """Fits of the models on the published draws of one property."""
+
+    def __init__(self, target, table, weights, mlip, args):
+        draws = pd.read_parquet(args.data / "saimat" / "draws.parquet")
+        draws = draws[draws["property"] == target.table.removeprefix("saimat/")]
+        row_of = pd.Series(np.arange(len(table.frame)), index=table.frame["id"])
+        self.draws = {}
+        for key, rows in draws.groupby(["n_labels", "trial"]):
+            if key[0] in args.sizes and key[1] <= args.trials:
+                is_test = (rows["role"] == "test").to_numpy()
+                self.draws[key] = row_of[rows["id"][~is_test]].to_numpy(), row_of[rows["id"][is_test]].to_numpy()
+        super().__init__(target, table, weights, mlip, args)
+
+    def _split(self):
+        train, test = (np.unique(np.concatenate(rows)) for rows in zip(*self.draws.values(), strict=True))
+        return train, test
+
+    def _wanted(self):
+        return np.union1d(self.train, self.test)
+
+    def _fits(self, name, seed, models, X):
+        print(f"{self.target.name}, seed {seed}, {name}: {', '.join(models)}", flush=True)
+        models = {arm: model if arm == "mean" else self._transformed(model) for arm, model in models.items()}
+        folder = self._results(name, seed, X)
+        calls = (delayed(self._fit)(models, X, key, seed, folder) for key in self.draws)
+        with joblib.parallel_config("loky", inner_max_num_threads=1):
+            return pd.concat(Parallel(self.args.jobs)(calls))
+
+    def _fit(self, models, X, key, seed, folder):
+        (n_labels, trial), (train, test) = key, self.draws[key]
+        frame = label_efficiency(
+            models,
+            X[train],
+            self.y[train],
+            X_test=X[test],
+            y_test=self.y[test],
+            train_sizes=[len(train)],  # all rows of the draw
+            n_repeats=1,
+            random_state=1000 * seed + trial,
+            results_file=folder / f"{n_labels}-{trial}.jsonl",
+            n_jobs=1,
+        )
+        return frame.assign(repeat=trial)
+
+    def _transformed(self, model):
+        if self.target.learned is None:
+            return model
+        function, inverse = TRANSFORMATIONS[self.target.learned]
+        return TransformedTargetRegressor(model, func=function, inverse_func=inverse, check_inverse=False)
+
+    def describe(self):
+        printed = pd.read_csv(self.args.data / "saimat" / "printed.csv")
+        printed = printed[printed["property"] == self.target.table.removeprefix("saimat/")]
+        columns = ["arm", "source", "n_labels", "mae_real", "rel"]
+        return {**super().describe(), "printed": printed[columns].to_dict("records")}
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy.published",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument("--properties", nargs="+", default=list(TARGETS), choices=list(TARGETS), help="which (all)")
+    parser.add_argument(
+        "--groups", nargs="+", default=["simple", "blocks"], choices=["simple", "blocks"], help="which models (all)"
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 800], help="numbers of labels (all)")
+    parser.add_argument("--trials", type=int, default=5, help="draws of each size (%(default)s)")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse(argv)
+    weights, mlip = weights_of(args), mlip_of(args)
+    for name in args.properties:
+        target = TARGETS[name]
+        table = data.load(args.data, target.table, args.work, args.jobs, complete=True)
+        PublishedComparison(target, table, weights, mlip, args).measure(args.groups)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Matrices of features from several sources, each computed once for all models of a table."""
+
+import numpy as np
+import pandas as pd
+
+from skdim import CompositionStatistics, StructureStatistics
+from skdim.model_selection._arms import untrained_copy
+
+from . import data
+
+STATISTICS = {"composition": CompositionStatistics, "statistics": StructureStatistics}
+
+
+class Sources:
+    """Features of some rows of a table, by the name of their source.
+
+    Sources are "composition", "statistics", "MLIP", "untrained" (the first set of weights before training) and the
+    names of the sets of weights.
+
+    Parameters
+    ----------
+    table : Table
+    wanted : ndarray of int
+        Rows that are computed; all others are NaN.
+    weights : list of WeightSet
+    mlip : transformer of structures, or None
+    mlip_folder : Path or None
+        Folder with files NAME.parquet of MLIP features computed before; "row" is the row in the file of the table.
+    work : Path
+    jobs : int
+    """
+
+    def __init__(self, table, wanted, weights, mlip, mlip_folder, work, jobs):
+        self.table, self.wanted = table, wanted
+        self.weights = {each.name: each for each in weights}
+        self.mlip, self.mlip_folder = mlip, mlip_folder
+        self.work, self.jobs = work, jobs
+        self._matrices = {}
+
+    def matrix(self, name, seed):
+        """Features of one source, or None if it has no weights for this seed."""
+        key = name, seed if name in (*self.weights, "untrained") else None
+        if key not in self._matrices:
+            self._matrices[key] = self._computed(name, seed)
+        return self._matrices[key]
+
+    def join(self, names, seed):
+        """Features of several sources side by side, and the columns of each: (matrix, dict of str to slice).
+
+        None if one of them has no weights for this seed.
+        """
+        parts = [self.matrix(name, seed) for name in names]
+        if any(part is None for part in parts):
+            return None
+        ends = np.cumsum([part.shape[1] for part in parts]).tolist()
+        starts = [0, *ends[:-1]]
+        return np.hstack(parts), {n: slice(a, b) for n, a, b in zip(names, starts, ends, strict=True)}
+
+    def _computed(self, name, seed):
+        if name == "MLIP":
+            return self._mlip()
+        if name in STATISTICS:
+            model = STATISTICS[name]().fit(self.table.X)
+        else:
+            first = next(iter(self.weights.values()))
+            model = (first if name == "untrained" else self.weights[name]).embedder(seed)
+            if model is None:
+                return None
+            model = untrained_copy(model, seed) if name == "untrained" else model
+        values = np.asarray(model.transform(self.table.X[self.wanted]), dtype=np.float32)
+        matrix = np.full((len(self.table.X), values.shape[1]), np.nan, dtype=np.float32)
+        matrix[self.wanted] = values
+        return matrix
+
+    def _mlip(self):
+        """Features from the file, and of wanted rows that it lacks computed."""
+        matrix = np.full((len(self.table.X), len(self.mlip.get_feature_names_out())), np.nan, dtype=np.float32)
+        missing = self.wanted
+        file = None if self.mlip_folder is None else self.mlip_folder / f"{self.table.name}.parquet"
+        if file is not None and file.exists():
+            frame = pd.read_parquet(file).set_index("row")[list(self.mlip.get_feature_names_out())]
+            there = np.isin(self.table.file_rows[self.wanted], frame.index)
+            rows, missing = self.wanted[there], self.wanted[~there]
+            matrix[rows] = frame.loc[self.table.file_rows[rows]].to_numpy()
+        if len(missing):
+            new = data.features_of(self.table, missing, "MLIP", self.mlip, self.work, self.jobs)
+            matrix[missing] = new[missing]
+        return matrix
