@@ -20,8 +20,10 @@ MAX_SIZE = 3_000_000
 DATA = (
     "skdim/py.typed",
     "skdim/_chemistry/elements.csv",
-    "skdim/weights/default/config.json",
-    "skdim/weights/default/weights.safetensors",
+    "skdim/weights/structures/config.json",
+    "skdim/weights/structures/weights.safetensors",
+    "skdim/weights/properties/config.json",
+    "skdim/weights/properties/weights.safetensors",
 )
 #: Run with the installed package, outside of the repository.
 USE = """

@@ -5,6 +5,9 @@ frac_coords (3 numbers a site); or a column "cif" or "structure" with CIF texts 
 material_id, and a split: rows with split "test" are never used. Databases (*.db) are those of ASE. Folders and
 archives are searched for files of structures.
 
+With --properties, the encoder learns columns of the tables, in addition to the tasks that need no labels or instead of
+them; crystals without any of these properties are left out.
+
 The work folder holds featurized crystals, and the state of the training after every epoch. To resume a killed run,
 run the same command; the weights will be the same. Memory use is constant.
 """
@@ -21,12 +24,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, __version__
 from skdim._crystals.blocks import blocks
 from skdim._crystals.duplicates import first_occurrences
 from skdim._crystals.store import write_store
-from skdim._embedder.weights_folder import DEFAULT_WEIGHTS
+from skdim._embedder.weights_folder import INCLUDED, INCLUDED_FOLDER
 from skdim._structures.sources.open_source import open_source
 from skdim.model_selection import formula_split
 
@@ -37,7 +41,7 @@ def main(argv=None):
     args = parse(argv)
     if args.output.exists():
         raise SystemExit(f"{args.output} exists: remove it first, or give another --output")
-    train, valid, sources = load(args)
+    (train, Y), (valid, Y_valid), sources = load(args)
     if args.paper:
         train, valid = (crystals.with_site_features(PAPER_SITE_FEATURES) for crystals in (train, valid))
     if min(len(train), len(valid)) < 2:
@@ -45,8 +49,14 @@ def main(argv=None):
     print(f"{len(train)} crystals to train on; {len(valid)} of other formulas are held out", flush=True)
 
     make = DeepInfoMaxEmbedder.paper if args.paper else DeepInfoMaxEmbedder
+    start = None if args.start is None else FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained(args.start))
     embedder = make(
-        **{**args.params, **({} if args.epochs is None else {"max_epochs": args.epochs})},
+        pretrained=start,
+        **{
+            **({"property_weight": 1.0} if args.properties else {}),
+            **args.params,
+            **({} if args.epochs is None else {"max_epochs": args.epochs}),
+        },
         random_state=args.seed,
         checkpoint=args.work / "training.pt",
         device=args.device,
@@ -54,18 +64,22 @@ def main(argv=None):
         verbose=1,
     )
     try:
-        embedder.fit(train)
+        embedder.fit(train, Y)
     except KeyboardInterrupt as interrupt:
         raise SystemExit(f"{str(interrupt) or 'training was interrupted'}; the same command resumes it") from None
-    untrained = clone(embedder).set_params(max_epochs=0, checkpoint=None, verbose=0).fit(train)
-    loss, untrained_loss = -embedder.score(valid), -untrained.score(valid)
-    print(f"held-out loss: {loss:.4f} pre-trained, {untrained_loss:.4f} untrained")
+    held_out = {}
+    if embedder.objective is not None or embedder.descriptor_weight:
+        untrained = clone(embedder).set_params(max_epochs=0, checkpoint=None, verbose=0).fit(train, Y)
+        held_out = {"held_out_loss": -embedder.score(valid), "untrained_held_out_loss": -untrained.score(valid)}
+        loss, untrained_loss = held_out.values()
+        print(f"held-out loss: {loss:.4f} pre-trained, {untrained_loss:.4f} untrained")
+    if args.properties:
+        held_out["held_out_properties"] = property_errors(embedder, valid, Y_valid)
 
     metadata = {
         "data": args.data_description or ", ".join(source["name"] for source in sources),
         "licence": args.licence,
-        "held_out_loss": loss,
-        "untrained_held_out_loss": untrained_loss,
+        **held_out,
         "n_held_out": len(valid),
         "held_out": f"skdim.model_selection.formula_split(X, test_size={args.held_out}, salt={args.salt!r})",
         "sources": sources,
@@ -81,6 +95,15 @@ def parse(argv):
     parser.add_argument("data", nargs="+", type=Path, metavar="DATA", help="table, database, folder or archive")
     parser.add_argument("--epochs", type=int, help="number of epochs (default: that of the embedder)")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+    parser.add_argument(
+        "--properties",
+        nargs="+",
+        type=property_column,
+        default=[],
+        metavar="[NAME=][log10:]COLUMN",
+        help="columns of the tables to learn, with a name other than that of the column; log10: learn the logarithm",
+    )
+    parser.add_argument("--start", metavar="WEIGHTS", help="weights to start from (default: random weights)")
     parser.add_argument("--paper", action="store_true", help="the paper's settings, on its eight site features")
     parser.add_argument(
         "--params", type=json.loads, default={}, metavar="JSON", help="further parameters: '{\"n_components\": 128}'"
@@ -105,7 +128,10 @@ def parse(argv):
         "--work", type=Path, default=Path("weights_work"), help="folder of intermediate results (default: %(default)s)"
     )
     parser.add_argument(
-        "--output", type=Path, default=DEFAULT_WEIGHTS, help="output folder (default: skdim/weights/default)"
+        "--output",
+        type=Path,
+        default=INCLUDED_FOLDER / INCLUDED[0],
+        help=f"output folder (default: skdim/weights/{INCLUDED[0]})",
     )
     parser.add_argument("--data-description", default="", help="description of the crystals, for config.json")
     parser.add_argument("--licence", default=LICENCE, help="licence of the data, for config.json")
@@ -115,35 +141,89 @@ def parse(argv):
 def load(args):
     """Training and held-out crystals without failures and duplicates, and an entry of metadata for each source.
 
-    The crystals are in stores in the work folder, memory-mapped.
+    Both with their known properties, or None without --properties. The crystals are in stores in the work folder,
+    memory-mapped.
     """
-    parts, entries = [], []
+    parts, entries, known = [], [], []
     for path in args.data:
         X, ids, entry = featurized(path, args)
         parts.append((X, ids))
         entries.append(entry)
-    first = first_occurrences(parts)
-    n_repeated = sum(np.sum(~mask & ~X.failed) for mask, (X, _) in zip(first, parts, strict=True))
-    print(f"{n_repeated} duplicates left out (same id or same content)", flush=True)
-    chosen = {"train": [], "held-out": []}
+        known.append(properties_of(path, args.properties, len(X)))
+    if args.properties:
+        # Duplicates are kept: each table knows other properties.
+        used = [~X.failed & Y.notna().any(axis=1).to_numpy() for (X, _), Y in zip(parts, known, strict=True)]
+    else:
+        used = first_occurrences(parts)
+        n_repeated = sum(np.sum(~mask & ~X.failed) for mask, (X, _) in zip(used, parts, strict=True))
+        print(f"{n_repeated} duplicates left out (same id or same content)", flush=True)
+    chosen: dict = {"train": [], "held-out": []}
+    properties: dict = {"train": [], "held-out": []}
     left_out = set(args.leave_out.read_text(encoding="utf-8").split()) if args.leave_out else set()
-    for entry, mask, (X, _) in zip(entries, first, parts, strict=True):
+    for entry, mask, (X, _), Y in zip(entries, used, parts, known, strict=True):
         rows = np.flatnonzero(mask)
         if left_out:
             formulas = [formula for block in blocks(X, rows) for formula in block.formulas]
-            used = np.array([formula not in left_out for formula in formulas], dtype=bool)
-            entry["n_formula_left_out"] = int(np.sum(~used))
+            allowed = np.array([formula not in left_out for formula in formulas], dtype=bool)
+            entry["n_formula_left_out"] = int(np.sum(~allowed))
             print(
                 f"{entry['name']}: {entry['n_formula_left_out']} crystals of formulas in {args.leave_out.name} left out"
             )
-            rows = rows[used]
+            rows = rows[allowed]
         entry["n_used"] = len(rows)
         split = [formula_split(block, test_size=args.held_out, salt=args.salt) for block in blocks(X, rows)]
         held_out = np.concatenate([np.zeros(0, dtype=bool), *split])
         for name, subset in (("train", rows[~held_out]), ("held-out", rows[held_out])):
             chosen[name].append((X, subset))
-    key = key_of([args.held_out, args.salt, args.max_sites, sorted(left_out), [entry["sha256"] for entry in entries]])
-    return *(stored(args.work / f"{name}-{key}", partial(write_store, some)) for name, some in chosen.items()), entries
+            properties[name].append(Y.iloc[subset])
+    key = key_of(
+        [args.held_out, args.salt, args.max_sites, sorted(left_out), args.properties, [e["sha256"] for e in entries]]
+    )
+    crystals = [stored(args.work / f"{name}-{key}", partial(write_store, some)) for name, some in chosen.items()]
+    tables = [pd.concat(some, ignore_index=True) if args.properties else None for some in properties.values()]
+    return *zip(crystals, tables, strict=True), entries
+
+
+def property_column(text):
+    """Name, column and whether to take the logarithm, of an argument of --properties."""
+    name, _, column = text.rpartition("=")
+    logarithm = column.startswith("log10:")
+    column = column.removeprefix("log10:")
+    return name or (f"log10_{column}" if logarithm else column), column, logarithm
+
+
+def properties_of(path, columns, n_rows):
+    """Table of known properties of the rows of a source, without test rows; a column that it lacks is NaN."""
+    if not columns:
+        return pd.DataFrame(index=range(n_rows))
+    if path.suffix != ".parquet":
+        raise SystemExit(f"{path}: --properties needs Parquet tables")
+    table = pd.read_parquet(path)
+    if "split" in table:
+        table = table[table["split"] != "test"]
+    if len(table) != n_rows:
+        raise SystemExit(f"{path} has {len(table)} rows, but {n_rows} crystals were featurized: it has changed")
+    result = {}
+    for name, column, logarithm in columns:
+        values = table[column].to_numpy(dtype=float) if column in table else np.full(n_rows, np.nan)
+        if logarithm:
+            if (values <= 0).any():
+                print(f"{path.name}: {np.sum(values <= 0)} values of {column} are not positive and count as unknown")
+            values = np.log10(values, where=values > 0, out=np.full(n_rows, np.nan))
+        result[name] = values
+    return pd.DataFrame(result)
+
+
+def property_errors(embedder, X, Y):
+    """Mean absolute error of each known property on held-out crystals, that of their mean, and their number."""
+    predicted, errors = embedder.predict_properties(X), {}
+    for name, known in Y.items():
+        errors[name] = {"n": int(known.notna().sum())}
+        if known.notna().any():
+            errors[name]["mae"] = float((predicted[name].to_numpy() - known).abs().mean())
+            errors[name]["mean_absolute_deviation"] = float((known - known.mean()).abs().mean())
+        print(f"held out: {name}: {errors[name]}")
+    return errors
 
 
 def featurized(path, args):
@@ -202,6 +282,10 @@ def command(args):
         value = getattr(args, name)
         if value not in (None, ""):
             words += [f"--{name.replace('_', '-')}", str(value)]
+    if args.properties:
+        words += ["--properties", *(f"{name}={'log10:' * log}{column}" for name, column, log in args.properties)]
+    if args.start:
+        words += ["--start", Path(args.start).name]
     if args.leave_out:
         words += ["--leave-out", args.leave_out.name]
     if args.paper:

@@ -51,10 +51,10 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         What :meth:`transform` returns: the global vector, the mean and standard deviation of the local vectors over
         the sites, or all of these. The paper uses "global"; "both" performed better with every regressor in our
         benchmarks.
-    objective : {"infonce", "jsd"}, default="infonce"
+    objective : {"infonce", "jsd", None}, default="infonce"
         Contrastive objective: InfoNCE, which compares each positive sample with all negative samples of the batch, or
         the Jensen-Shannon estimator of the paper ("jsd"), which classifies samples one by one. InfoNCE performed
-        better in our benchmarks.
+        better in our benchmarks. None turns both blocks off: descriptors and known properties alone train the encoder.
     negatives : tuple of {"batch", "composition", "structure", "permuted"}
         Negative samples of the global block. "batch" takes sites of other crystals. The others take the sites of
         corrupted crystals: "composition" has the distances of the crystal and the species of another one, "structure"
@@ -192,7 +192,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
     _parameter_constraints: ClassVar[dict] = {
         **ENCODER_CONSTRAINTS,
         "representation": [StrOptions({"global", "local", "both"})],
-        "objective": [StrOptions({"jsd", "infonce"})],
+        "objective": [StrOptions({"jsd", "infonce"}), None],
         "negatives": ["array-like"],
         "local_negatives": ["array-like"],
         "kl_weight": [Interval(Real, 0, None, closed="left")],
@@ -504,7 +504,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         return local[X.class_offsets[rows] + X.site_class], rows
 
     def score(self, X, y=None):
-        """Negative Deep InfoMax loss on held-out crystals; higher is better.
+        """Negative loss on held-out crystals, without that of known properties; higher is better.
 
         Scores of two embedders are comparable only if they have the same ``objective``, ``negatives``,
         ``temperature`` and Kullback-Leibler terms. Every call draws the same negative samples.
@@ -519,8 +519,17 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If the embedder learned known properties alone (``objective=None`` and ``descriptor_weight=0``).
         """
         check_is_fitted(self)
+        if self.objective is None and not self.descriptor_weight:
+            raise ValueError(
+                "this embedder has no loss without known properties: compare them with predict_properties(X) instead"
+            )
         X = check_crystals(X, "DeepInfoMaxEmbedder", like=self, min_crystals=2)
         return -self.net_.evaluate_loss(X, usable_rows(X, "DeepInfoMaxEmbedder.score", least=2))
 
@@ -589,15 +598,19 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
 
     @classmethod
     def from_pretrained(cls, path=None, **params):
-        """Load a fitted embedder from a folder that :meth:`save_pretrained` wrote. Loading runs no code.
+        """Load a fitted embedder: weights of the package, or of a folder that :meth:`save_pretrained` wrote.
+
+        Loading runs no code.
 
         Its vectors are bitwise identical to those of the saved embedder. With ``warm_start=True``, ``fit`` continues
         from its weights.
 
         Parameters
         ----------
-        path : str or Path, default=None
-            The folder. None loads the weights that are part of the package.
+        path : {"structures", "properties"}, str or Path, default=None
+            Name of weights of the package, or the folder. "structures", the default, learned from structures alone;
+            "properties" learned computed properties as well (``known_properties_``), from the same start. A folder of
+            that name is "./structures".
         **params
             Override parameters that do not change the network, such as ``representation`` or ``device``.
 

@@ -40,6 +40,8 @@ def module_settings(embedder, site_features, known_properties=None):
         known_properties = getattr(embedder, "known_properties_", ())
     loss_params = dict(embedder.loss_params or {})
     check_loss_params(loss_params)
+    if embedder.objective is None and not (embedder.descriptor_weight or embedder.property_weight):
+        raise ValueError("objective=None leaves no task: set descriptor_weight or property_weight")
     return {
         "encoder": encoder_settings(embedder, site_features),
         "negatives": _checked_negatives(embedder, "negatives"),
@@ -73,12 +75,13 @@ def loss_parts(embedder):
         "composition": embedder.composition_weight,
         "properties": embedder.property_weight,
     }
-    return ("local", "global", *(name for name, weight in optional.items() if weight))
+    contrastive = () if embedder.objective is None else ("local", "global")
+    return (*contrastive, *(name for name, weight in optional.items() if weight))
 
 
 def warn_of_lacking_negatives(embedder, crystals, rows, stacklevel):
     """Warn of crystals that the chosen negatives leave without one: permuting one element changes nothing."""
-    for name in ("negatives", "local_negatives"):
+    for name in ("negatives", "local_negatives") if embedder.objective is not None else ():
         if set(_checked_negatives(embedder, name)) != {"permuted"}:
             continue
         bare = [row for row in rows.tolist() if _of_one_element(crystals, row)]

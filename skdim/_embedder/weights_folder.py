@@ -28,8 +28,9 @@ from .weights_checks import (
     saved_embedder,
 )
 
-#: The weights that are part of the package.
-DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights" / "default"
+#: The folder of the weights that are part of the package, and their names; the first is the default.
+INCLUDED_FOLDER = Path(__file__).parents[1] / "weights"
+INCLUDED = ("structures", "properties")
 
 
 def write_weights(embedder, path, metadata):
@@ -99,14 +100,16 @@ def load_weights(cls, path, params):
 
 
 def _folder(path):
-    folder = DEFAULT_WEIGHTS if path is None else Path(path)
+    name = INCLUDED[0] if path is None else path
+    included = isinstance(name, str) and name in INCLUDED
+    folder = INCLUDED_FOLDER / name if included else Path(name)
     if folder.is_dir():
         return folder
-    if path is None:
+    if included:
         raise FileNotFoundError(
             f"this copy of skdim ({__version__}) has no weights (no folder {folder}): train them with `make weights`, "
             "or pass from_pretrained a folder that save_pretrained wrote"
         )
     if folder.exists():
         raise ValueError(f"{folder} is a file: from_pretrained reads a folder that save_pretrained wrote")
-    raise FileNotFoundError(f"no such folder: {folder}")
+    raise FileNotFoundError(f"no such folder: {folder}. The weights included in skdim are {' and '.join(INCLUDED)}")

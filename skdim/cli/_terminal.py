@@ -161,9 +161,9 @@ def check_device(name):
 def add_weights(parser):
     parser.add_argument(
         "--weights",
-        type=Path,
-        metavar="FOLDER",
-        help="pre-trained weights, written by `skdim pretrain` (default: those included in skdim)",
+        metavar="WEIGHTS",
+        help="pre-trained weights: structures (the default) or properties, which are included in skdim, or a folder "
+        "written by `skdim pretrain`",
     )
 
 

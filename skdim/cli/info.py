@@ -73,9 +73,11 @@ def _installed():
     lines = [f"skdim {__version__}", f"Python {platform.python_version()}, {versions}"]
     if missing:
         lines.append(f'not installed: {", ".join(missing)} (pip install "skdim-crystals[{",".join(missing)}]")')
-    from .._embedder.weights_folder import DEFAULT_WEIGHTS
+    from .._embedder.weights_folder import INCLUDED, INCLUDED_FOLDER
 
-    return [*lines, "", "Weights included in skdim:", *_weights(DEFAULT_WEIGHTS)]
+    for name in INCLUDED:
+        lines += ["", f"Weights included in skdim: {name}", *_weights(INCLUDED_FOLDER / name)]
+    return lines
 
 
 def _store(path, verify):

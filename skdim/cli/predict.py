@@ -13,6 +13,7 @@ _EPILOG = """\
 examples:
   skdim predict model.skops new_cifs/ -o predictions.csv
   skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
+  skdim predict properties new_cifs/ -o properties.csv --known
 
 The table has the columns id, formula and the target. A structure that fails keeps its row, without a prediction, and
 the exit code is 1. To resume an interrupted run, run the same command.
@@ -23,7 +24,7 @@ def add(commands):
     parser = commands.add_parser(
         "predict", help="predict a property of new crystals", description=_DESCRIPTION, epilog=_EPILOG
     )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="file written by `skdim fit`")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="file written by `skdim fit`; with --known, weights")
     add_sources(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="output table: .csv or .parquet"
@@ -33,6 +34,12 @@ def add(commands):
         action="store_true",
         help="load a .joblib model, which is a pickle and can run any code: only for files from sources you trust. "
         ".skops models do not need it",
+    )
+    parser.add_argument(
+        "--known",
+        action="store_true",
+        help="predict the properties that pre-trained weights have learned, such as formation energy and band gap, "
+        "without any label; MODEL is then `properties`, the weights included in skdim, or a folder of weights",
     )
     parser.add_argument(
         "--jobs",
@@ -47,6 +54,10 @@ def add(commands):
 def run(args):
     check_table_path(args.output)
     check_sources(args.sources)
+    if args.known:
+        from ._known_properties import predict_known
+
+        return predict_known(args)
     from ._model_file import load_model
 
     if args.model.suffix == ".joblib" and not args.trust and args.model.exists():

@@ -47,7 +47,7 @@ def add(commands):
     parser.add_argument(
         "--epochs", type=number(int, 1), metavar="N", help="number of epochs (default: that of the embedder, 10)"
     )
-    parser.add_argument("--start", type=Path, metavar="FOLDER", help="weights to start from (default: random weights)")
+    parser.add_argument("--start", metavar="WEIGHTS", help="weights to start from (default: random weights)")
     parser.add_argument(
         "--checkpoint",
         type=Path,

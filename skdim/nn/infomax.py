@@ -48,7 +48,8 @@ class DeepInfoMax(nn.Module):
     ----------
     encoder : dict
         Parameters of :class:`SiteNetEncoder`.
-    objective : {"jsd", "infonce"}, default="jsd"
+    objective : {"jsd", "infonce", None}, default="jsd"
+        None turns both blocks off: the other tasks alone train the encoder.
     negatives : tuple of {"batch", "composition", "structure", "permuted"}
         Negatives of the global block. "batch": other crystals; "composition", "structure", "permuted": local vectors
         of crystals with wrong species, wrong distances, or both in a wrong order.
@@ -156,13 +157,13 @@ class DeepInfoMax(nn.Module):
         sites = (local.mean if self.global_input == "means" else z).detach()
         crystal = encoder.pool(part, sites)
         g = crystal.sample(rows_of(draws.crystal_noise, share.crystals))
-        with torch.no_grad():
-            engineered = self.engineered(share, site_terms, pair_term, draws)
-        parts = {
-            "local": self.local_loss(share, z, draws),
-            "global": self.global_loss(share, g, sites, engineered, draws),
-        }
-        weights = {"local": 1.0, "global": 1.0}
+        parts: dict[str, Tensor] = {}
+        weights: dict[str, float] = {}
+        if self.objective is not None:
+            with torch.no_grad():
+                engineered = self.engineered(share, site_terms, pair_term, draws)
+            parts["local"], weights["local"] = self.local_loss(share, z, draws), 1.0
+            parts["global"], weights["global"] = self.global_loss(share, g, sites, engineered, draws), 1.0
         if self.kl_weight:
             parts["kl"], weights["kl"] = self.kl(share, local, crystal), self.kl_weight
         if self.descriptors is not None:

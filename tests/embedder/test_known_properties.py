@@ -55,6 +55,29 @@ def test_without_weight_properties_are_ignored(X, Y):
         given.predict_properties(X)
 
 
+def test_known_properties_can_be_the_only_task(X, Y):
+    params = {**SMALL, "objective": None, "descriptor_weight": 0.0, "property_weight": 1.0, "random_state": 0}
+    model = DeepInfoMaxEmbedder(**params, max_epochs=40, learning_rate_init=1e-2).fit(X, Y)
+    assert {"train_loss", "train_properties"} <= set(model.history_[-1])
+    assert not {"train_local", "train_global"} & set(model.history_[-1])
+    error = (model.predict_properties(X)["energy"] - Y["energy"]).abs().mean()
+    assert error < 0.5 * (Y["energy"] - Y["energy"].mean()).abs().mean()
+    with pytest.raises(ValueError, match="no loss without known properties"):
+        model.score(X)
+    with pytest.raises(ValueError, match="objective=None leaves no task"):
+        DeepInfoMaxEmbedder(**{**params, "property_weight": 0.0}).fit(X)
+    again = DeepInfoMaxEmbedder(**params, max_epochs=40, learning_rate_init=1e-2).fit(X, Y)
+    assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_descriptors_alone_train_the_encoder(X):
+    params = {**SMALL, "objective": None, "random_state": 0}
+    model = DeepInfoMaxEmbedder(**params, max_epochs=8).fit(X)
+    untrained = DeepInfoMaxEmbedder(**params, max_epochs=0).fit(X)
+    assert model.score(X) > untrained.score(X)
+    assert np.abs(model.transform(X) - untrained.transform(X)).max() > 1e-3
+
+
 def test_crystals_without_any_property_are_trained_on(X, Y):
     model = DeepInfoMaxEmbedder(**SMALL, property_weight=1.0, max_epochs=1)
     some = Y[["energy"]].copy()

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -202,16 +203,30 @@ def test_loading_does_not_change_the_global_random_state(folder):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_default_path_is_the_weights_of_the_package(folder, monkeypatch, X, embedder, tmp_path):
-    monkeypatch.setattr(_weights_folder, "DEFAULT_WEIGHTS", folder)
-    assert_array_equal(DeepInfoMaxEmbedder.from_pretrained(device="cpu").transform(X), embedder.transform(X))
-    monkeypatch.setattr(_weights_folder, "DEFAULT_WEIGHTS", tmp_path / "none")
+def test_names_are_those_of_the_weights_of_the_package(folder, monkeypatch, X, embedder, tmp_path):
+    shutil.copytree(folder, tmp_path / "included" / "structures")
+    monkeypatch.setattr(_weights_folder, "INCLUDED_FOLDER", tmp_path / "included")
+    for path in (None, "structures"):
+        loaded = DeepInfoMaxEmbedder.from_pretrained(path, device="cpu")
+        assert_array_equal(loaded.transform(X), embedder.transform(X))
     with pytest.raises(FileNotFoundError, match=r"has no weights .*make weights"):
-        DeepInfoMaxEmbedder.from_pretrained()
+        DeepInfoMaxEmbedder.from_pretrained("properties")
+    monkeypatch.chdir(tmp_path / "included")
+    for path in (Path("properties"), "./properties", "other"):
+        with pytest.raises(FileNotFoundError, match=r"no such folder: .* included in skdim are structures and prop"):
+            DeepInfoMaxEmbedder.from_pretrained(path)
 
 
-def test_default_weights_are_inside_the_package():
-    assert Path(skdim.__file__).parent == _weights_folder.DEFAULT_WEIGHTS.parents[1]
+def test_weights_of_the_package_are_inside_the_package():
+    folder = _weights_folder.INCLUDED_FOLDER
+    assert Path(skdim.__file__).parent == folder.parent
+    assert {path.name for path in folder.iterdir()} == set(_weights_folder.INCLUDED)
+
+
+def test_included_weights_know_properties():
+    properties = DeepInfoMaxEmbedder.from_pretrained("properties").known_properties_
+    assert {"formation_energy", "band_gap"} <= set(properties)
+    assert DeepInfoMaxEmbedder.from_pretrained("structures").known_properties_ == ()
 
 
 def test_loading_and_embedding_make_no_optimiser(loaded, X):

@@ -6,6 +6,8 @@ import runpy
 import signal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from skdim import Crystals, DeepInfoMaxEmbedder
@@ -108,6 +110,27 @@ def test_formulas_to_leave_out_are_not_used(sources, tmp_path, X, capsys):
     info = json.loads((tmp_path / "weights" / "config.json").read_text())["metadata"]
     assert "--leave-out keep_out.txt" in info["command"]
     assert sum(source["n_formula_left_out"] for source in info["sources"]) >= 3
+
+
+def test_properties_of_tables_are_learned(structures, sources, tmp_path, capsys):
+    for name, column, shift in (("a", "energy", -3.0), ("b", "modulus", 0.0)):
+        table = pd.read_parquet(tmp_path / f"{name}.parquet")
+        table[column] = [np.nan if k == 5 else k % 7 + shift for k in range(len(table))]
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    params = {**json.loads(PARAMS), "objective": None, "descriptor_weight": 0}
+    run(sources[:1], tmp_path, output=tmp_path / "start", work=tmp_path / "first")
+    args = arguments(sources[:2], tmp_path, params=json.dumps(params), start=tmp_path / "start")
+    runpy.run_path(str(TOOL))["main"]([*args, "--properties", "energy", "log10 modulus=log10:modulus"])
+    out = capsys.readouterr().out
+    assert "b.parquet: 3 values of modulus are not positive and count as unknown" in out
+    embedder = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "weights")
+    assert embedder.known_properties_ == ("energy", "log10 modulus")
+    about = embedder.pretrained_info_["metadata"]
+    assert about["held_out_properties"]["energy"]["n"] > 0
+    assert "--properties energy=energy 'log10 modulus=log10:modulus' --start start" in about["command"]
+    # Of the 28 rows of a without test rows one has no energy; of the 15 of b four have no modulus.
+    n_held_out = about["n_held_out"]
+    assert embedder.n_crystals_ + n_held_out == 27 + 11
 
 
 @pytest.mark.slow(reason="four runs, each in a new process")

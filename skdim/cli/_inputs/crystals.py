@@ -95,7 +95,7 @@ def featurizer_of(args, embedder=None):
     """The featurizer of the options, by default with the settings that an embedder was trained with."""
     from ... import SiteNetFeaturizer
 
-    settings = {} if embedder is None else _settings(embedder.featurizer_settings_, embedder.site_features_)
+    settings = {} if embedder is None else featurizer_parameters(embedder.featurizer_settings_, embedder.site_features_)
     for name in ("max_sites", "disordered", "strict_cif"):
         if getattr(args, name) is not None:
             settings[name] = getattr(args, name)
@@ -106,10 +106,10 @@ def featurizer_like(X):
     """A featurizer with the settings of these crystals; rows that fail are kept."""
     from ... import SiteNetFeaturizer
 
-    return SiteNetFeaturizer(**_settings(X.settings, X.site_features), on_error="warn")
+    return SiteNetFeaturizer(**featurizer_parameters(X.settings, X.site_features), on_error="warn")
 
 
-def _settings(settings, site_features):
+def featurizer_parameters(settings, site_features):
     """Parameters of the featurizer that made crystals with these settings and site features."""
     from ..._chemistry.elements import OXIDATION_FEATURE
 

@@ -51,20 +51,28 @@ def draw_all(model, batch: Batch, generator: torch.Generator | None) -> Draws:
 
     noisy = model.encoder.bottleneck is not None
     noise, crystal_noise = normal(of_sites) if noisy else None, normal(of_crystals)
-    noisy = noisy and model.global_input == "samples"
     drawn: dict[str, Any] = {"noise": noise, "crystal_noise": crystal_noise}
-    mixed = {"composition", "structure"} & set(model.negatives)
-    if mixed and model.pairing == "crystals":
-        drawn["chimera"] = negatives.draw_chimera(batch, generator)
-        drawn["chimera_noise"] = normal(of_sites) if noisy else None
-    if "permuted" in model.negatives + model.local_negatives:
-        drawn["turn"] = negatives.permute_pairs(batch, generator)
-        drawn["permuted_noise"] = normal(of_sites) if noisy else None
-    if model.pairing == "sites" or model.objective == "jsd" or set(model.local_negatives) - {"batch", "permuted"}:
-        drawn["partner"] = negatives.draw_partner(batch, generator)
-    if model.objective == "infonce":
-        drawn["pair"] = negatives.draw_pair(batch, model.neighbour_weights(batch), generator)
+    if model.objective is not None:
+        noisy = noisy and model.global_input == "samples"
+        drawn |= _of_negatives(model, batch, generator, (lambda: normal(of_sites)) if noisy else lambda: None)
     if model.local_prior is not None:
         drawn["uniform"] = torch.rand(of_sites, generator=generator, **options)
         drawn["crystal_uniform"] = torch.rand(of_crystals, generator=generator, **options)
     return Draws(**drawn)
+
+
+def _of_negatives(model, batch, generator, draw_noise):
+    """Draws of the negatives of both blocks."""
+    drawn: dict[str, Any] = {}
+    mixed = {"composition", "structure"} & set(model.negatives)
+    if mixed and model.pairing == "crystals":
+        drawn["chimera"] = negatives.draw_chimera(batch, generator)
+        drawn["chimera_noise"] = draw_noise()
+    if "permuted" in model.negatives + model.local_negatives:
+        drawn["turn"] = negatives.permute_pairs(batch, generator)
+        drawn["permuted_noise"] = draw_noise()
+    if model.pairing == "sites" or model.objective == "jsd" or set(model.local_negatives) - {"batch", "permuted"}:
+        drawn["partner"] = negatives.draw_partner(batch, generator)
+    if model.objective == "infonce":
+        drawn["pair"] = negatives.draw_pair(batch, model.neighbour_weights(batch), generator)
+    return drawn
