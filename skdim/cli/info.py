@@ -116,6 +116,8 @@ def _weights(path):
         f"site features: {', '.join(embedder.site_features_)}",
         "featurized with: " + ", ".join(f"{k} {v}" for k, v in about["featurizer"].items() if v is not None),
     ]
+    if embedder.known_properties_:
+        lines.append(f"known properties: {', '.join(embedder.known_properties_)}")
     return lines + [
         f"{name}: {_text(notes[name])}" for name in ("data", "licence", "held_out", "held_out_loss") if name in notes
     ]

@@ -3,12 +3,17 @@
 import json
 from types import SimpleNamespace
 
+from skdim import DeepInfoMaxEmbedder
+
 
 def test_info_describes_installation_table_and_store(run, table, cifs, tmp_path):
     code, out, _ = run("info")
     assert code == 0
     assert out.startswith("skdim ")
-    assert "weights pre-trained on 42038 crystals" in out
+    for name in ("structures", "properties"):
+        n_crystals = DeepInfoMaxEmbedder.from_pretrained(name).n_crystals_
+        assert f"Weights included in skdim: {name}\nweights pre-trained on {n_crystals} crystals" in out
+    assert "known properties: formation_energy, band_gap" in out
     assert "30 rows with structures\nnames: m0, m1, m2, ..." in run("info", table)[1]
     run("featurize", cifs, "-o", tmp_path / "store")
     code, out, _ = run("info", tmp_path / "store", "--verify")
