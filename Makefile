@@ -28,7 +28,7 @@ test: $(VENV)/.installed lint
 $(VENV)-oldest/.installed: pyproject.toml constraints.txt constraints-oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python $(PIP) -c constraints.txt -c constraints-oldest.txt \
-		-e ".[fast,plot,ase,parquet,skops,dask,accelerate,umap]" pytest pytest-xdist hypothesis numpydoc
+		-e ".[plot,ase,parquet,skops,dask,accelerate,umap]" pytest pytest-xdist hypothesis numpydoc
 	touch $@
 
 $(VENV)-bare/.installed: pyproject.toml constraints.txt

@@ -6,7 +6,7 @@ Test files say themselves what they need, by ``pytest.importorskip``.
 from importlib.util import find_spec
 
 #: Optional package -> modules of skdim whose examples need it.
-EXAMPLES = {"numba": "skdim/nn/compiled", "matplotlib": "skdim/plotting", "matminer": "skdim/baselines"}
+EXAMPLES = {"matplotlib": "skdim/plotting", "matminer": "skdim/baselines"}
 MISSING = {package: folder for package, folder in EXAMPLES.items() if find_spec(package) is None}
 
 collect_ignore = list(MISSING.values())

@@ -20,7 +20,8 @@ def torch_threads(n_threads):
     Within it torch computes in single precision.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if fused.supports(torch.zeros(0, dtype=torch.float32)) else n_threads)
+    in_torch = n_threads > 1 and not fused.supports(torch.zeros(0, dtype=torch.float32))
+    torch.set_num_threads(n_threads if in_torch else 1)
     try:
         with single_precision(), fused.threads(n_threads):
             yield

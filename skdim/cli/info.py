@@ -24,7 +24,6 @@ _EXTRAS = {
     "parquet": "pyarrow",
     "skops": "skops",
     "ase": "ase",
-    "fast": "numba",
     "plot": "matplotlib",
     "baselines": "matminer",
 }
@@ -67,8 +66,8 @@ def run(args):
 def _installed():
     from .._version import __version__
 
-    names = ("torch", "scikit-learn", "skorch", "pymatgen", "numpy", "pandas")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    names = ("torch", "numba", "scikit-learn", "skorch", "pymatgen", "numpy", "pandas")
+    versions = ", ".join(f"{name} {_version(name)}" for name in names)
     missing = [extra for extra, module in _EXTRAS.items() if util.find_spec(module) is None]
     lines = [f"skdim {__version__}", f"Python {platform.python_version()}, {versions}"]
     if missing:
@@ -78,6 +77,13 @@ def _installed():
     for name in INCLUDED:
         lines += ["", f"Weights included in skdim: {name}", *_weights(INCLUDED_FOLDER / name)]
     return lines
+
+
+def _version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "missing"
 
 
 def _store(path, verify):

@@ -25,7 +25,7 @@ def test_info_describes_installation_table_and_store(run, table, cifs, tmp_path)
 
 
 def test_info_names_missing_extras(run, monkeypatch):
-    specs = {"ase": None, "numba": None}
+    specs = {"ase": None, "matplotlib": None}
     monkeypatch.setattr("skdim.cli.info.util", SimpleNamespace(find_spec=lambda name: specs.get(name, "a spec")))
     out = run("info")[1]
-    assert '\nnot installed: ase, fast (pip install "skdim-crystals[ase,fast]")\n' in out
+    assert '\nnot installed: ase, plot (pip install "skdim-crystals[ase,plot]")\n' in out

@@ -4,13 +4,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: Name of an extra -> packages that it installs, as they are imported.
 EXTRAS = {
-    "fast": ["numba"],
     "plot": ["matplotlib"],
     "ase": ["ase"],
     "baselines": ["matminer"],
@@ -21,8 +19,6 @@ EXTRAS = {
     "accelerate": ["accelerate"],
     "skops": ["skops"],
 }
-#: Modules that are imported only where their package is installed.
-NEEDED_BY = {"fast": {"skdim.nn.compiled.pair_loops", "skdim.nn.compiled.row_formulas"}}
 
 SCRIPT = """
 import importlib, pkgutil, sys, warnings
@@ -31,7 +27,7 @@ import skdim
 warnings.simplefilter("ignore")
 modules = [info.name for info in pkgutil.walk_packages(skdim.__path__, "skdim.") if info.name != "skdim.__main__"]
 
-def import_all(missing, skipped):
+def import_all(missing):
     for name in [name for name in sys.modules if name.partition(".")[0] in {"skdim", *missing}]:
         del sys.modules[name]
     sys.modules.update(dict.fromkeys(missing))
@@ -39,14 +35,13 @@ def import_all(missing, skipped):
     for name in skdim.__all__:
         getattr(skdim, name)
     for name in modules:
-        if name not in skipped:
-            importlib.import_module(name)
+        importlib.import_module(name)
     for name in missing:
         del sys.modules[name]
 
-for extra, missing, skipped in CASES:
+for extra, missing in CASES:
     try:
-        import_all(missing, skipped)
+        import_all(missing)
     except ImportError as error:
         print(f"{extra}: {error}")
 print(len(modules), "modules")
@@ -64,13 +59,7 @@ def test_extras_are_those_of_the_project():
 
 
 def test_all_modules_are_imported_without_an_extra():
-    # Packages of other extras may be missing here as well.
-    absent = {extra for extra, names in EXTRAS.items() if any(find_spec(name) is None for name in names)}
-    cases = [
-        (extra, missing, set().union(*(NEEDED_BY.get(each, set()) for each in {extra, *absent})))
-        for extra, missing in EXTRAS.items()
-    ]
-    cases.append(("all", [name for names in EXTRAS.values() for name in names], set().union(*NEEDED_BY.values())))
+    cases = [*EXTRAS.items(), ("all", [name for names in EXTRAS.values() for name in names])]
     script = f"CASES = {cases!r}\n{SCRIPT}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -38,9 +38,7 @@ def sitenet2023():
 
 @pytest.fixture(params=["compiled", "plain", "plain double"])
 def dtype(request, monkeypatch):
-    if request.param == "compiled":
-        pytest.importorskip("numba", reason="needs the extra 'fast'")
-    else:
+    if request.param != "compiled":
         monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
     return torch.float64 if request.param == "plain double" else torch.float32
 

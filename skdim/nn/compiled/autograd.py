@@ -1,8 +1,11 @@
 """The operations of :mod:`skdim.nn.operations` by the compiled loops of :mod:`skdim.nn.compiled.pair_loops`.
 
-For float32 on the CPU, where numba is installed (:func:`supports`). Threads (:func:`threads`) share a batch crystal by
-crystal, as no pair reaches beyond its crystal. They are not torch's threads: those spin while they wait for the next
+For float32 on the CPU, where numba can be imported (:func:`supports`). Threads (:func:`threads`) share a batch crystal
+by crystal, as no pair reaches beyond its crystal. They are not torch's threads: those spin while they wait for the next
 operation, and would slow these down.
+
+Results do not depend on the number of threads. The sum of a row belongs to one thread; sums over the whole batch, the
+gradients of weights, are made of parts that depend only on the batch, and are added in order.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, lru_cache
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -21,18 +24,35 @@ from torch import Tensor
 _OFF = "SKDIM_NO_NUMBA"
 #: Rows of the distance term processed at a time, so that they stay in the cache.
 _CHUNK = 512
+#: Sums over a batch have at most this many parts, each of at least so many rows: a part costs as much as some rows.
+_MAX_PARTS, _PART = 4, 1000
 _local = threading.local()
 
 
 @cache
-def _installed():
-    return find_spec("numba") is not None
+def _loops():
+    """The module of the loops; None, with a warning, if numba cannot be imported."""
+    try:
+        import numba  # noqa: F401
+    except (ImportError, OSError) as error:  # OSError: its library cannot be loaded
+        warnings.warn(
+            f"numba cannot be imported ({error}), and skdim computes with torch alone: on one core, pre-training is "
+            f"about half as fast, embedding a third. Install numba, or set {_OFF}=1 to silence this warning.",
+            stacklevel=2,
+        )
+        return None
+    from . import pair_loops
+
+    return pair_loops
 
 
 def supports(values: Tensor) -> bool:
     """Whether the compiled loops can process these values."""
     return (
-        _installed() and values.dtype == torch.float32 and values.device.type == "cpu" and os.environ.get(_OFF) != "1"
+        values.dtype == torch.float32
+        and values.device.type == "cpu"
+        and os.environ.get(_OFF) != "1"
+        and _loops() is not None
     )
 
 
@@ -111,13 +131,14 @@ class _DistanceTerm(torch.autograd.Function):
                 for rows in _chunks(first, last):
                     torch.mm(_lift(distance[rows], weight, bias, relu)[1], pair_weight.T, out=out[rows])
 
-        _in_threads(part, _cuts(len(distance)), [()] * (len(_cuts(len(distance))) - 1))
+        cuts = _chunk_cuts(len(distance))
+        _in_threads(part, cuts, [()] * (len(cuts) - 1))
         return out
 
     @staticmethod
     def backward(ctx, grad):
         distance, weight, bias, pair_weight = ctx.saved_tensors
-        cuts = _cuts(len(distance))
+        cuts = _chunk_cuts(len(distance))
         sums = [[torch.zeros_like(each) for each in (weight, bias, pair_weight)] for _ in cuts[1:]]
 
         def part(first, last, to_weight, to_bias, to_pair_weight):
@@ -216,24 +237,21 @@ def _array(tensor):
 
 
 def _loop(name):
-    from . import pair_loops  # needs numba, which may be missing
-
-    return getattr(pair_loops, name)
+    return getattr(_loops(), name)
 
 
 def _on_rows(name, n, *arguments):
     """Run a loop over independent rows."""
-    cuts = _cuts(n)
+    cuts = _cuts(n, _threads_for(n))
     _in_threads(_loop(name), cuts, [arguments] * (len(cuts) - 1))
 
 
 def _on_crystals(name, batch, *arguments, shared=()):
     """Run a loop over the site classes of a batch.
 
-    ``shared`` are tensors to whose gradients all crystals contribute: each thread sums its part, and the totals are
-    returned.
+    ``shared`` are tensors to whose gradients all crystals contribute; these are returned.
     """
-    n = _threads_for(len(batch.row))
+    n = (_parts_for if shared else _threads_for)(len(batch.row))
     pairs = batch.pair_offsets[batch.class_offsets]
     targets = torch.arange(1, n) * (len(batch.row) / n)
     crystals = torch.searchsorted(pairs, targets.to(pairs.dtype))
@@ -244,14 +262,16 @@ def _on_crystals(name, batch, *arguments, shared=()):
 
 
 def _in_threads(function, cuts, arguments):
-    """Call a function for each interval between cuts, each in its thread; the last one in this thread."""
-    *others, last_call = zip(cuts[:-1], cuts[1:], arguments, strict=True)
-    pending = []
-    if others:
-        pool = _pool(os.getpid(), len(others))
-        pending = [pool.submit(function, first, last, *args) for first, last, args in others]
-    first, last, args = last_call
-    function(first, last, *args)
+    """Call a function for each interval between cuts, in as many threads as allowed; one of them is this thread."""
+    calls = list(zip(cuts[:-1], cuts[1:], arguments, strict=True))
+    n = min(n_threads(), len(calls))
+
+    def run(calls):
+        for first, last, args in calls:
+            function(first, last, *args)
+
+    pending = [_pool(os.getpid(), n - 1).submit(run, calls[k::n]) for k in range(1, n)]
+    run(calls[::n])
     for job in pending:
         job.result()
 
@@ -261,9 +281,18 @@ def _threads_for(n):
     return max(1, min(n_threads(), n // 500))
 
 
-def _cuts(n):
-    """Where n rows are cut for the threads."""
-    return [round(n * k / _threads_for(n)) for k in range(_threads_for(n) + 1)]
+def _parts_for(n):
+    return max(1, min(_MAX_PARTS, n // _PART))
+
+
+def _cuts(n, n_parts):
+    """Where n rows are cut into parts."""
+    return [round(n * k / n_parts) for k in range(n_parts + 1)]
+
+
+def _chunk_cuts(n):
+    """Where n rows are cut into parts of whole chunks: the rounding of a product depends on its number of rows."""
+    return [min(_CHUNK * cut, n) for cut in _cuts(-(-n // _CHUNK), _parts_for(n))]
 
 
 def _chunks(first, last):

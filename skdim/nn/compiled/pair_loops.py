@@ -1,4 +1,4 @@
-"""Loops over pairs, compiled by numba (extra ``[fast]``): the intermediate values of a pair never leave the cache.
+"""Loops over pairs, compiled by numba: the intermediate values of a pair never leave the cache.
 
 Each processes the site classes ``first`` to ``last - 1``, so that threads can share a batch. Numbers are float32,
 indices int64. :mod:`skdim.nn.operations.plain` has the same formulas in torch. Gradients recompute the hidden layers,

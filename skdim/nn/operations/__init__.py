@@ -1,7 +1,7 @@
 """Operations over sites and pairs, the costly part of the networks, in two implementations with the same functions.
 
 :mod:`skdim.nn.operations.plain` is torch on any device and in any precision; :mod:`skdim.nn.compiled.autograd` gives
-the same results faster, for float32 on the CPU where numba is installed. The functions below choose between them;
+the same results faster, for float32 on the CPU where numba can be imported. The functions below choose between them;
 networks call only these. Shapes: C site classes, P pairs, H heads, U rows of pair terms.
 """
 

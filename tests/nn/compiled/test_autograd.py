@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skdim import DeepInfoMaxEmbedder
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor
 from skdim._training.batches import make_batch
+from skdim.datasets import load_formation_energy
 from skdim.nn.compiled import autograd as fused
 from skdim.nn.encoder import SiteNetEncoder
 from skdim.nn.operations.functional import mish
 from tests.helpers.small_networks import SMALL, generator, make_model
-
-pytest.importorskip("numba", reason="needs the extra 'fast'")
 
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
@@ -139,19 +138,40 @@ def test_pretraining_is_the_same_without_compiled_loops(objective, crystals, mon
     np.testing.assert_allclose(slow.transform(crystals), fast, rtol=0, atol=2e-3 * np.abs(fast).max())
 
 
-def test_fits_with_one_thread_are_bitwise_equal(crystals):
-    fits = [DeepInfoMaxEmbedder(max_epochs=2, random_state=0, device="cpu").fit(crystals) for _ in range(2)]
-    np.testing.assert_array_equal(*(fit.transform(crystals) for fit in fits))
+@pytest.fixture(scope="module")
+def many_crystals():
+    X = SiteNetFeaturizer(max_sites=50).fit_transform(load_formation_energy().structures[::40])
+    assert len(make_batch(X[:40]).row) > 4000, "enough for four threads"
+    return X
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+@pytest.mark.parametrize("objective", ["jsd", "infonce"])
+def test_pretraining_does_not_depend_on_the_number_of_threads(objective, n_threads, many_crystals):
+    embedder = DeepInfoMaxEmbedder(objective=objective, max_epochs=2, random_state=0, device="cpu", n_blocks=2)
+    expected = embedder.fit(many_crystals).transform(many_crystals)
+    vectors = embedder.set_params(n_jobs=n_threads).fit(many_crystals).transform(many_crystals)
+    np.testing.assert_array_equal(vectors, expected)
+
+
+def test_shipped_vectors_and_regressor_do_not_depend_on_the_number_of_threads(many_crystals):
+    vectors, predictions = [], []
+    for n_threads in (1, 2, 4):
+        embedder = DeepInfoMaxEmbedder.from_pretrained(device="cpu", n_jobs=n_threads)
+        vectors.append(embedder.transform(many_crystals))
+        model = SiteNetRegressor(max_epochs=2, batch_sites=1200, random_state=0, device="cpu", n_jobs=n_threads)
+        predictions.append(model.fit(many_crystals, vectors[0][:, 0]).predict(many_crystals))
+    for each in (vectors, predictions):
+        np.testing.assert_array_equal(each[1], each[0])
+        np.testing.assert_array_equal(each[2], each[0])
 
 
 def test_pretraining_works_without_numba(tmp_path):
+    """One warning says how much slower it is."""
     (tmp_path / "numba.py").write_text("raise ImportError('not installed')")
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-import importlib.util
-find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == "numba" else find(name, *a)
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import make_crystals
 X = SiteNetFeaturizer().fit_transform(make_crystals(20, random_state=0)[0])
@@ -159,4 +179,8 @@ print(DeepInfoMaxEmbedder(max_epochs=1, random_state=0, device="cpu").fit(X).tra
 assert "numba" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("(20, 192)\n", "")
+    assert done.stdout == "(20, 192)\n"
+    warning = (
+        "UserWarning: numba cannot be imported (not installed), and skdim computes with torch alone: on one core, "
+    )
+    assert done.stderr.count(warning) == done.stderr.count("Warning") == 1

@@ -11,8 +11,6 @@ from skdim.nn.compiled import autograd
 from skdim.nn.operations import plain
 from tests.helpers.small_networks import generator
 
-pytest.importorskip("numba", reason="needs the extra 'fast'")
-
 
 @pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
 def threads(request):
