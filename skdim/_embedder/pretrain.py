@@ -28,7 +28,7 @@ def pretrain(embedder, crystals, rows, Y):
         rng = ranks.call_on_first(lambda: rng)
     seed = draw_seed(rng)
     training, validation = (rows[part] for part in hold_out(len(rows), embedder, rng, least=2))
-    source = pretrained_source(embedder, crystals, (type(embedder),))
+    source = pretrained_source(embedder, crystals, {type(embedder).__name__: type(embedder)})
     table = property_table(Y, crystals, training) if embedder.property_weight else None
     if starts_warm(embedder):
         table = check_warm_start(embedder, crystals, table)

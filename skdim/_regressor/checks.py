@@ -7,12 +7,12 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 
 def check_y(crystals, y):
-    """Return targets as float64 of shape (n,) or (n, n_targets).
+    """Return targets as float64 of shape (n,) or (n, n_targets); of several targets some may be NaN.
 
     Raises
     ------
     ValueError
-        If the lengths differ, a target is NaN or infinite, or a crystal failed to featurize.
+        If the lengths differ, a target is infinite, a crystal has no known target, or a crystal failed to featurize.
     """
     if y is None:
         raise ValueError("SiteNetRegressor requires y to be passed, but the target y is None")
@@ -20,20 +20,29 @@ def check_y(crystals, y):
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     check_consistent_length(crystals, y)
-    for problem, is_bad in (("NaN", np.isnan(y)), ("infinity or a value too large for float64", np.isinf(y))):
-        rows = np.flatnonzero(is_bad.reshape(len(y), -1).any(axis=1))
-        if len(rows):
+    columns = y.reshape(len(y), -1)
+    unknown, infinite = np.isnan(columns).all(axis=1), np.isinf(columns).any(axis=1)
+    for problem, is_bad, keep in (
+        ("NaN", unknown, "np.isfinite(y)") if y.ndim == 1 else ("only NaN", unknown, "~np.isnan(y).all(axis=1)"),
+        ("infinity or a value too large for float64", infinite, f"~np.isinf(y){'' if y.ndim == 1 else '.any(axis=1)'}"),
+    ):
+        if is_bad.any():
             raise ValueError(
-                f"Input y contains {problem}: {_row_names(crystals, rows)}. Remove unlabelled crystals: "
-                f"keep = np.isfinite(y){'.all(axis=1)' if y.ndim == 2 else ''}; fit(X[keep], y[keep])"
+                f"Input y contains {problem}: {row_names(crystals, np.flatnonzero(is_bad))}. Remove these crystals: "
+                f"keep = {keep}; fit(X[keep], y[keep])"
             )
+    check_featurized(crystals)
+    return y
+
+
+def check_featurized(crystals):
+    """Raise ValueError if a labelled crystal failed to featurize."""
     if crystals.errors_:
         rows = np.flatnonzero(crystals.failed)
         raise ValueError(
-            f"{len(rows)} of {len(y)} labelled crystals could not be featurized; the first is row {rows[0]}: "
+            f"{len(rows)} of {len(crystals)} labelled crystals could not be featurized; the first is row {rows[0]}: "
             f"{crystals.errors_[int(rows[0])]}. Remove them: keep = ~X.failed; fit(X[keep], y[keep])"
         )
-    return y
 
 
 def check_sample_weight(weight, y):
@@ -63,6 +72,7 @@ def check_sample_weight(weight, y):
     return weight
 
 
-def _row_names(crystals, rows, at_most=3):
+def row_names(crystals, rows, at_most=3):
+    """Rows and formulas for messages."""
     names = [f"row {row} ({crystals.formula(row)})" for row in rows[:at_most].tolist()]
     return ", ".join(names) + (f" and {len(rows) - at_most} more" if len(rows) > at_most else "")

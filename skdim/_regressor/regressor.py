@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import StrOptions
 
 from .._crystals.checks import check_crystals
-from .._embedder.embedder import DeepInfoMaxEmbedder
-from .._training.attention import AttentionMixin
-from .._training.parameters import ENCODER_CONSTRAINTS, PUBLISHED_ENCODERS, TRAINING_CONSTRAINTS
+from .._training.parameters import PUBLISHED_ENCODERS
+from .base import SupervisedSiteNet
 from .checks import check_sample_weight, check_y
 
 
-class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
+class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
     """Supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, trained end to end.
 
     Trained from random weights it is the supervised model of the paper; with ``pretrained`` it is transfer learning
@@ -66,8 +64,8 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
     weight_decay : float, default=1e-2
         Weight decay of AdamW.
     early_stopping : bool, default=False
-        Whether to hold out labelled crystals (at least 10), stop when their loss has not improved for
-        ``n_iter_no_change`` epochs, and keep the best weights.
+        Whether to hold out labelled crystals (at least 10; all of a formula together), stop when their loss has not
+        improved for ``n_iter_no_change`` epochs, and keep the best weights.
     validation_fraction : float, default=0.2
         Fraction of the labelled crystals to hold out for ``early_stopping``.
     n_iter_no_change : int, default=20
@@ -127,18 +125,12 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
     (10,)
     """
 
+    n_outputs_: int
+
     _parameter_constraints: ClassVar[dict] = {
-        "pretrained": [BaseEstimator, None],
-        "freeze": [StrOptions({"local", "encoder"}), None],
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **SupervisedSiteNet._parameter_constraints,
         "output_activation": [StrOptions({"identity", "trelu", "softplus"})],
         "loss": [StrOptions({"absolute_error", "squared_error", "huber"})],
-        "representation": [StrOptions({"global", "local", "both"})],
-        "standardize": ["boolean"],
-        "head_norm": ["boolean"],
-        **ENCODER_CONSTRAINTS,
-        "encoder_rate": [Interval(Real, 0, None, closed="left")],
-        **TRAINING_CONSTRAINTS,
     }
 
     def __init__(
@@ -173,34 +165,36 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         warm_start=False,
         verbose=0,
     ):
-        self.pretrained = pretrained
-        self.freeze = freeze
-        self.hidden_layer_sizes = hidden_layer_sizes
+        super().__init__(
+            pretrained=pretrained,
+            freeze=freeze,
+            hidden_layer_sizes=hidden_layer_sizes,
+            representation=representation,
+            standardize=standardize,
+            head_norm=head_norm,
+            n_components=n_components,
+            local_dim=local_dim,
+            n_blocks=n_blocks,
+            n_heads=n_heads,
+            encoder_params=encoder_params,
+            encoder_rate=encoder_rate,
+            max_epochs=max_epochs,
+            batch_sites=batch_sites,
+            learning_rate_init=learning_rate_init,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            callbacks=callbacks,
+            device=device,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            warm_start=warm_start,
+            verbose=verbose,
+        )
         self.output_activation = output_activation
         self.loss = loss
-        self.representation = representation
-        self.standardize = standardize
-        self.head_norm = head_norm
-        self.n_components = n_components
-        self.local_dim = local_dim
-        self.n_blocks = n_blocks
-        self.n_heads = n_heads
-        self.encoder_params = encoder_params
-        self.encoder_rate = encoder_rate
-        self.max_epochs = max_epochs
-        self.batch_sites = batch_sites
-        self.learning_rate_init = learning_rate_init
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.callbacks = callbacks
-        self.device = device
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
 
     @classmethod
     def paper(cls, *, local_activation="mish", **params):
@@ -276,7 +270,6 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.target_tags.multi_output = True
         return tags
 
@@ -287,7 +280,8 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         ----------
         X : Crystals of shape (n_crystals,)
         y : array-like of shape (n_crystals,) or (n_crystals, n_targets)
-            Targets; they are standardised internally, unless ``standardize=False``.
+            Targets; they are standardised internally, unless ``standardize=False``. With several targets, NaN stands
+            for an unknown value, which is left out of the loss; each crystal needs a known value.
         sample_weight : array-like of shape (n_crystals,), default=None
             Weight of each crystal in the loss. Crystals with weight 0 are ignored.
 
@@ -296,12 +290,20 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         self : SiteNetRegressor
         """
         self._validate_params()
-        X = check_crystals(X, "SiteNetRegressor")
+        X = check_crystals(X, type(self).__name__)
         y = check_y(X, y)
         weight = check_sample_weight(sample_weight, y)
-        from .supervise import supervise  # imports torch, which takes seconds
+        n_targets = 1 if y.ndim == 1 else y.shape[1]
+        if self.warm_start and hasattr(self, "n_outputs_") and n_targets != self.n_outputs_:
+            raise ValueError(f"warm_start continues with {self.n_outputs_} targets, but y has {n_targets}")
+        # These modules import torch, which takes seconds.
+        from .supervise import supervise
+        from .targets import TargetScaling
 
-        return supervise(self, X, y, weight, (DeepInfoMaxEmbedder, SiteNetRegressor))
+        scaling = TargetScaling(keeps_zero=self.output_activation != "identity", standardize=self.standardize)
+        supervise(self, X, y, weight, scaling, self.loss, self.output_activation)
+        self.n_outputs_ = n_targets
+        return self
 
     def predict(self, X):
         """Predict the targets of crystals.
@@ -315,11 +317,32 @@ class SiteNetRegressor(AttentionMixin, RegressorMixin, BaseEstimator):
         ndarray of float64 of shape (n_crystals,) or (n_crystals, n_targets)
             In the units of y; NaN for rows that failed to featurize.
         """
-        check_is_fitted(self)
-        X = check_crystals(X, "SiteNetRegressor", like=self)
-        prediction = np.full((len(X), self.n_outputs_), np.nan)
-        usable = np.flatnonzero(~X.failed)
-        if len(usable):
-            parts = self.net_.map_batches(lambda module, batch: module(batch), X, usable)
-            prediction[usable] = np.concatenate(list(parts))
-        return self._target_scaling.invert(prediction)
+        outputs = self._outputs(X)
+        return self._target_scaling.invert(outputs)
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination (R2) of the predictions.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+        y : array-like of shape (n_crystals,) or (n_crystals, n_targets)
+            Targets. With several targets, NaN stands for an unknown value, which is left out.
+        sample_weight : array-like of shape (n_crystals,), default=None
+            Weight of each crystal.
+
+        Returns
+        -------
+        float
+            Mean over the targets.
+        """
+        y = np.asarray(y, dtype=np.float64)
+        if y.ndim == 1 or not np.isnan(y).any():
+            return super().score(X, y, sample_weight)
+        predicted = self.predict(X)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        known = ~np.isnan(y)
+        if few := np.flatnonzero(known.sum(axis=0) < 2).tolist():
+            raise ValueError(f"R2 needs two known values of each target; y has fewer in columns {few}")
+        columns = zip(y.T, predicted.T, known.T, strict=True)
+        return float(np.mean([r2_score(a[use], b[use], sample_weight=weight[use]) for a, b, use in columns]))

@@ -1,4 +1,4 @@
-"""Fitting a SiteNetRegressor."""
+"""Fitting a supervised Site-Net."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._crystals.checks import check_crystals
+from .._embedder.embedder import DeepInfoMaxEmbedder
 from .._training.input_scaling import warn_of_other_features
 from .._training.net import draw_seed
 from .._training.parameters import check_widths, pretrained_source
 from .._training.train import dataset, hold_out, make_crystal_net, refuse_changes, starts_warm, train
 from ..nn.sitenet import SiteNet
-from .targets import TargetScaling
+from .base import SupervisedSiteNet
 from .transfer import freeze, start_from, transferred_settings
 from .weighted_loss import WeightedLoss
 
@@ -21,45 +22,59 @@ from .weighted_loss import WeightedLoss
 _MIN_VALIDATION = 10
 
 
-def supervise(regressor, crystals, y, weight, kinds):
-    """Fit a regressor with valid parameters to crystals with checked targets and weights; return it.
+def supervise(estimator, crystals, y, weight, scaling, loss, output_activation="identity", classes=None):
+    """Fit an estimator with valid parameters to crystals with checked targets and weights; return it.
 
-    ``kinds`` are the classes that ``pretrained`` may have.
+    Parameters
+    ----------
+    estimator : SupervisedSiteNet
+    crystals : Crystals of shape (n_crystals,)
+    y : ndarray of shape (n_crystals,) or (n_crystals, n_targets)
+    weight : ndarray of float64 of shape (n_crystals,)
+    scaling : object
+        Unfitted; converts targets to the network's numbers, as :class:`TargetScaling` does.
+    loss : str
+        A key of ``LOSSES``.
+    output_activation : str, default="identity"
+    classes : ndarray of int of shape (n_crystals,), default=None
+        Class of each crystal, by which the validation set is stratified.
     """
-    warn_of_other_features(regressor, crystals.site_features, stacklevel=3)
-    source = pretrained_source(regressor, crystals, kinds)
-    rng = check_random_state(regressor.random_state)
+    warn_of_other_features(estimator, crystals.site_features, stacklevel=3)
+    kinds = {"DeepInfoMaxEmbedder": DeepInfoMaxEmbedder, "SiteNetRegressor or SiteNetClassifier": SupervisedSiteNet}
+    source = pretrained_source(estimator, crystals, kinds)
+    rng = check_random_state(estimator.random_state)
     seed = draw_seed(rng)
-    weighted = np.flatnonzero(weight > 0)
-    training, validation = (weighted[part] for part in hold_out(len(weighted), regressor, rng, least=_MIN_VALIDATION))
-    settings = network_settings(regressor, source, crystals.site_features)
-    if starts_warm(regressor):
-        check_warm_start(regressor, crystals, y, settings)
-        freeze(regressor.net_.module_.encoder, regressor.freeze)
-        scaling = regressor._target_scaling
+    rows = np.flatnonzero(weight > 0)
+    strata = None if classes is None else classes[rows]
+    formulas = [crystals.formula(row) for row in rows.tolist()] if estimator.early_stopping else None
+    parts = hold_out(len(rows), estimator, rng, least=_MIN_VALIDATION, groups=formulas, strata=strata)
+    training, validation = (rows[part] for part in parts)
+    settings = network_settings(estimator, source, crystals.site_features, output_activation)
+    if starts_warm(estimator):
+        check_warm_start(estimator, crystals, settings, loss)
+        freeze(estimator.net_.module_.encoder, estimator.freeze)
+        scaling = estimator._target_scaling
     else:
-        keeps_zero = regressor.output_activation != "identity"
-        scaling = TargetScaling(keeps_zero, regressor.standardize).fit(y[training], weight[training])
+        scaling.fit(y[training], weight[training])
     targets = scaling.pack(y, weight)
     prepare = partial(
         start_from,
         source=source,
-        frozen=regressor.freeze,
+        frozen=estimator.freeze,
         crystals=crystals,
         rows=training,
-        weight=weight[training] if regressor.standardize else None,
+        weight=weight[training] if estimator.standardize else None,
     )
-    make_net = net_maker(regressor, settings, scaling, source, prepare=prepare, seed=seed)
-    train(regressor, "train", make_net, dataset(crystals, training, targets), dataset(crystals, validation, targets))
-    regressor.site_features_ = crystals.site_features
-    regressor.featurizer_settings_ = crystals.settings
-    regressor.n_outputs_ = scaling.n_targets
-    regressor._target_scaling = scaling
-    return regressor
+    make_net = net_maker(estimator, settings, scaling, loss, source, prepare=prepare, seed=seed)
+    train(estimator, "train", make_net, dataset(crystals, training, targets), dataset(crystals, validation, targets))
+    estimator.site_features_ = crystals.site_features
+    estimator.featurizer_settings_ = crystals.settings
+    estimator._target_scaling = scaling
+    return estimator
 
 
-def network_settings(regressor, source, site_features):
-    """Keyword arguments of :class:`SiteNet` that follow from the parameters of a regressor and its pretrained encoder.
+def network_settings(estimator, source, site_features, output_activation):
+    """Keyword arguments of :class:`SiteNet` that follow from the parameters of an estimator and its pretrained encoder.
 
     Raises
     ------
@@ -67,28 +82,25 @@ def network_settings(regressor, source, site_features):
         If ``encoder_params`` or ``hidden_layer_sizes`` are invalid, or the pretrained encoder has other settings.
     """
     settings = {
-        "encoder": transferred_settings(regressor, source, site_features),
-        "hidden_layer_sizes": tuple(np.atleast_1d(regressor.hidden_layer_sizes).tolist()),
-        "output_activation": regressor.output_activation,
-        "representation": regressor.representation,
-        "head_norm": regressor.head_norm,
+        "encoder": transferred_settings(estimator, source, site_features),
+        "hidden_layer_sizes": tuple(np.atleast_1d(estimator.hidden_layer_sizes).tolist()),
+        "output_activation": output_activation,
+        "representation": estimator.representation,
+        "head_norm": estimator.head_norm,
     }
     check_widths("hidden_layer_sizes", settings["hidden_layer_sizes"])
     return settings
 
 
-def check_warm_start(regressor, crystals, y, settings):
-    """Raise ValueError if a warm start has other site features, other targets or another network."""
-    check_crystals(crystals, "SiteNetRegressor (warm_start)", like=regressor)
-    n_targets = 1 if y.ndim == 1 else y.shape[1]
-    if n_targets != regressor.n_outputs_:
-        raise ValueError(f"warm_start continues with {regressor.n_outputs_} targets, but y has {n_targets}")
+def check_warm_start(estimator, crystals, settings, loss):
+    """Raise ValueError if a warm start has other site features or another network."""
+    check_crystals(crystals, f"{type(estimator).__name__} (warm_start)", like=estimator)
     to_do = "reset the parameters, or fit a new network with warm_start=False"
-    refuse_changes(regressor, settings, to_do, loss=regressor.loss)
+    refuse_changes(estimator, settings, to_do, loss=loss)
 
 
-def net_maker(regressor, settings, scaling, source, **options):
-    """Return a function that makes the untrained net of a regressor."""
+def net_maker(estimator, settings, scaling, loss, source, **options):
+    """Return a function that makes the untrained net of an estimator."""
     spread = source is not None and source.net_.module_.encoder.spread
     module_params = {
         **settings,
@@ -101,8 +113,8 @@ def net_maker(regressor, settings, scaling, source, **options):
         SiteNet,
         WeightedLoss,
         module_params,
-        criterion__loss=regressor.loss,
+        criterion__loss=loss,
         criterion__scale=scaling.scale,
-        optimizer__param_groups=[("encoder.*", {"lr": regressor.learning_rate_init * regressor.encoder_rate})],
+        optimizer__param_groups=[("encoder.*", {"lr": estimator.learning_rate_init * estimator.encoder_rate})],
         **options,
     )

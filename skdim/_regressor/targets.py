@@ -29,7 +29,7 @@ class TargetScaling:
     Attributes
     ----------
     offset, mean, scale : ndarray of float64 of shape (n_targets,)
-        Subtracted offset; mean and standard deviation of the training targets after subtraction.
+        Subtracted offset; mean and standard deviation of the known training targets after subtraction.
     """
 
     def __init__(self, keeps_zero, standardize=True):
@@ -41,11 +41,24 @@ class TargetScaling:
         return len(self.scale)
 
     def fit(self, y, weight):
-        """Compute offset, mean and scale of weighted training targets of shape (n,) or (n, n_targets)."""
+        """Compute offset, mean and scale of weighted training targets of shape (n,) or (n, n_targets).
+
+        Raises
+        ------
+        ValueError
+            If a target has no known value.
+        """
         targets = y.reshape(len(y), -1)
+        known = ~np.isnan(targets)
+        if unknown := np.flatnonzero(~known.any(axis=0)).tolist():
+            raise ValueError(
+                f"y has no known value in columns {unknown} of the training crystals: remove these targets"
+            )
+        weights = np.where(known, weight[:, None], 0.0)
+        targets = np.where(known, targets, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(targets, axis=0, weights=weight)
-            scale = np.sqrt(np.average((targets - mean) ** 2, axis=0, weights=weight))
+            mean = np.average(targets, axis=0, weights=weights)
+            scale = np.sqrt(np.average((targets - mean) ** 2, axis=0, weights=weights))
         if not self.standardize:
             mean, scale = np.zeros_like(mean), np.ones_like(scale)
         scale[scale <= 1e-12 * np.abs(mean)] = 1.0  # constant except for rounding
@@ -54,7 +67,7 @@ class TargetScaling:
         return self
 
     def pack(self, y, weight):
-        """Targets and weights for training, in single precision.
+        """Targets and weights for training, in single precision; NaN stays where a target is unknown.
 
         Raises
         ------
@@ -62,7 +75,7 @@ class TargetScaling:
             If targets are too large, or their deviations too small, for single precision.
         """
         targets = y.reshape(len(y), -1) - self.offset
-        largest = np.abs(targets[weight > 0]).max()
+        largest = np.nanmax(np.abs(targets[weight > 0]))
         if not (largest < _MAX_VALUE and (self.scale > _MIN_STD).all()):
             raise ValueError(
                 f"y has values up to {largest:.3g} and a standard deviation of {self.scale.min():.3g}; networks "

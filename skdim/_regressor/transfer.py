@@ -8,26 +8,26 @@ from .._training.train import encoder_settings
 from ..nn.sitenet import embed
 
 
-def transferred_settings(regressor, source, site_features):
+def transferred_settings(estimator, source, site_features):
     """Keyword arguments of the encoder, which are those of ``source`` if there is one.
 
     Raises
     ------
     ValueError
-        If a parameter of the regressor is neither at its default nor equal to the setting of ``source``.
+        If a parameter of the estimator is neither at its default nor equal to the setting of ``source``.
     """
-    settings = encoder_settings(regressor, site_features)
+    settings = encoder_settings(estimator, site_features)
     if source is None:
         return settings
-    defaults = encoder_settings(type(regressor)(), site_features)
+    defaults = encoder_settings(type(estimator)(), site_features)
     # The settings that it was trained with, which set_params does not change.
     trained = source.net_.get_params_for("module")["encoder"]
     different = [name for name in settings if settings[name] not in (trained[name], defaults[name])]
     if different:
         differences = ", ".join(f"{name}={trained[name]!r} (here {settings[name]!r})" for name in different)
         raise ValueError(
-            f"the pretrained encoder has other settings: {differences}. Omit them: with pretrained, SiteNetRegressor "
-            "takes the settings of its encoder"
+            f"the pretrained encoder has other settings: {differences}. Omit them: with pretrained, "
+            f"{type(estimator).__name__} takes the settings of its encoder"
         )
     return {name: trained[name] for name in settings}
 

@@ -1,14 +1,15 @@
-"""The loss of the supervised Site-Net: a weighted mean over the crystals of a batch."""
+"""The loss of the supervised Site-Nets: a weighted mean over the known targets of a batch."""
 
 from __future__ import annotations
 
 import torch
 
+from ..nn.losses import loss_of_known
 from ..nn.sitenet import LOSSES
 
 
 class WeightedLoss(torch.nn.Module):
-    """Loss of standardised targets, averaged over a batch with sample weights.
+    """Loss of standardised targets, averaged over the known targets of a batch with sample weights.
 
     Parameters
     ----------
@@ -24,6 +25,7 @@ class WeightedLoss(torch.nn.Module):
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
 
     def forward(self, prediction, targets):
-        """Weighted mean loss of predictions (K, n_targets) for :class:`Targets` of K crystals."""
-        per_crystal = LOSSES[self.loss](prediction / self.scale, targets.y / self.scale).mean(dim=1)
-        return (targets.weight * per_crystal).sum() / targets.weight.sum()
+        """Weighted mean loss of predictions (K, n_outputs) for :class:`Targets` of K crystals, NaN where unknown."""
+        loss = loss_of_known(LOSSES[self.loss], prediction / self.scale, targets.y / self.scale)
+        weight = targets.weight[:, None]
+        return (weight * loss).sum() / (weight * torch.isfinite(targets.y)).sum()

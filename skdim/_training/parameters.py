@@ -102,7 +102,9 @@ def check_widths(name, widths):
 
 
 def pretrained_source(estimator, crystals, kinds):
-    """The fitted estimator, of one of these kinds, whose encoder an estimator starts from, or None.
+    """The fitted estimator whose encoder an estimator starts from, or None.
+
+    ``kinds`` are the classes that it can have, by the names for messages.
 
     Raises
     ------
@@ -117,9 +119,8 @@ def pretrained_source(estimator, crystals, kinds):
     if source is None:
         return None
     name = type(source).__name__
-    if not isinstance(source, kinds):
-        names = " or ".join(kind.__name__ for kind in kinds)
-        raise TypeError(f"pretrained must be a fitted {names}, or a FrozenEstimator of one, not {name}")
+    if not isinstance(source, tuple(kinds.values())):
+        raise TypeError(f"pretrained must be a fitted {', '.join(kinds)}, or a FrozenEstimator of one, not {name}")
     if not hasattr(source, "net_"):
         raise ValueError(
             f"the {name} passed as pretrained is not fitted. If it was fitted, scikit-learn's clone (in "

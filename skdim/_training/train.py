@@ -1,4 +1,4 @@
-"""Training, as both estimators do it: settings of the encoder, the validation set, and the training run."""
+"""Training, as all estimators do it: settings of the encoder, the validation set, and the training run."""
 
 from __future__ import annotations
 
@@ -48,8 +48,21 @@ def encoder_settings(estimator, site_features):
     }
 
 
-def hold_out(n, estimator, rng, least):
+def hold_out(n, estimator, rng, least, groups=None, strata=None):
     """Rows for training and for validation; the latter are empty without ``early_stopping``.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    estimator : estimator
+    rng : RandomState
+    least : int
+        Minimum number of rows of each part.
+    groups : sequence of shape (n,), default=None
+        Rows of one group, such as a formula, are held out together.
+    strata : ndarray of int of shape (n,), default=None
+        Classes of which both parts have about the same shares.
 
     Raises
     ------
@@ -66,7 +79,31 @@ def hold_out(n, estimator, rng, least):
             "crystals, or early_stopping=False for a fixed number of epochs"
         )
     order = rng.permutation(n)
-    return np.sort(order[n_valid:]), np.sort(order[:n_valid])
+    groups = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    strata = np.zeros(n, dtype=int) if strata is None else strata
+    is_valid = _draw_groups(order, groups, strata, n_valid)
+    if is_valid.sum() < max(least, n_valid // 2):
+        raise ValueError(
+            f"early_stopping holds out {n_valid} of {n} crystals for validation, all crystals of a formula together, "
+            f"but these crystals have only {len(np.unique(groups))} formulas: pass early_stopping=False"
+        )
+    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+
+
+def _draw_groups(order, groups, strata, n_valid):
+    """Mask of about ``n_valid`` rows: the first groups, in an order of rows, that fit into each stratum's number."""
+    counts = np.bincount(strata)
+    # At least one row of each stratum stays for training.
+    room = np.minimum(-(-counts * n_valid // len(order)), np.maximum(counts - 1, 0))
+    is_valid = np.zeros(len(order), dtype=bool)
+    by_group = np.argsort(groups, kind="stable")
+    rows_of = np.split(by_group, np.flatnonzero(np.diff(groups[by_group])) + 1)
+    for group in dict.fromkeys(groups[order].tolist()):
+        needed = np.bincount(strata[rows_of[group]], minlength=len(room))
+        if (needed <= room).all():
+            is_valid[rows_of[group]] = True
+            room = room - needed
+    return is_valid
 
 
 def train(estimator, description, make_net, train_set, valid_set, loss_parts=(), checkpoint=None, ranks=None):

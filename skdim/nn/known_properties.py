@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from .losses import loss_of_known
+from .sitenet import LOSSES
 
 
 class KnownProperties(nn.Module):
@@ -56,7 +58,4 @@ class KnownProperties(nn.Module):
         ``properties`` (K, n_properties) are standardized, NaN where unknown. The loss is quadratic up to one standard
         deviation and linear beyond, so that outliers have a bounded influence.
         """
-        known = torch.isfinite(properties)
-        # NaN must not reach the loss: a product with 0 would leave its gradient NaN.
-        target = torch.where(known, properties, 0.0)
-        return torch.where(known, functional.smooth_l1_loss(self(vectors), target, reduction="none"), 0.0).sum()
+        return loss_of_known(LOSSES["huber"], self(vectors), properties).sum()

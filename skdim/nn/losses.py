@@ -1,6 +1,8 @@
-"""Deep InfoMax losses: pure functions of scores and distributions."""
+"""Losses: pure functions of scores, distributions and targets."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -54,6 +56,13 @@ def kl_reference(distribution: Gaussian) -> Tensor:
     """
     mean, log_var = _with_spread(distribution)
     return (0.5 * mean.square() + torch.exp(log_var) - log_var).mean(dim=-1)
+
+
+def loss_of_known(loss: Callable[[Tensor, Tensor], Tensor], prediction: Tensor, target: Tensor) -> Tensor:
+    """Elementwise loss of predictions, 0 where the target is NaN, which stands for unknown."""
+    known = torch.isfinite(target)
+    # NaN must not reach the loss: a product with 0 would leave its gradient NaN.
+    return torch.where(known, loss(prediction, torch.where(known, target, 0.0)), 0.0)
 
 
 KL_FORMS = {"gaussian": kl_gaussian, "reference": kl_reference}

@@ -12,11 +12,15 @@ from .batch import Batch
 from .encoder import SiteNetEncoder, pooled_moments
 from .layers import dense_stack
 
-#: Losses of one prediction. Standardized targets have a standard deviation of 1.
-LOSSES = {
+#: Losses of each prediction. Standardized targets have a standard deviation of 1.
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "squared_error": lambda prediction, target: functional.mse_loss(prediction, target, reduction="none"),
     "absolute_error": lambda prediction, target: functional.l1_loss(prediction, target, reduction="none"),
     "huber": lambda prediction, target: functional.smooth_l1_loss(prediction, target, reduction="none"),
+    # Of logits (K, n_classes) for class numbers (K, 1).
+    "cross_entropy": lambda prediction, target: functional.cross_entropy(
+        prediction, target[:, 0].long(), reduction="none"
+    )[:, None],
 }
 
 

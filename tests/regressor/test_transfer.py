@@ -90,7 +90,10 @@ def test_the_same_seed_gives_the_same_predictions(source, X, y):
 def test_other_estimators_are_refused(source, X, y):
     for wrong in (Ridge(), FrozenEstimator(Ridge()), SiteNetFeaturizer()):
         name = type(getattr(wrong, "estimator", wrong)).__name__
-        expected = f"must be a fitted DeepInfoMaxEmbedder or SiteNetRegressor, or a FrozenEstimator of one, not {name}"
+        expected = (
+            "must be a fitted DeepInfoMaxEmbedder, SiteNetRegressor or SiteNetClassifier, or a FrozenEstimator of one, "
+            f"not {name}"
+        )
         with pytest.raises(TypeError, match=expected):
             transfer(source, pretrained=wrong).fit(X, y)
 
