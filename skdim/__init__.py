@@ -6,7 +6,8 @@ further:
 1. :class:`SiteNetFeaturizer` turns structures into :class:`Crystals`: sites, and their distances in a supercell.
 2. :class:`DeepInfoMaxEmbedder` pre-trains a Site-Net encoder on them without labels, by Deep InfoMax, and computes a
    vector for each crystal: the **representation** from which a small model learns with few labels.
-3. :class:`SiteNetRegressor` is the supervised Site-Net; started from a pre-trained encoder it is **transfer**.
+3. :class:`SiteNetRegressor` and :class:`SiteNetClassifier` are the supervised Site-Net; started from a pre-trained
+   encoder they are **transfer**.
 4. :class:`CompositionStatistics` and :class:`StructureStatistics` learn nothing: they are baselines, and can be
    combined with the vectors in a ``FeatureUnion``.
 
@@ -21,6 +22,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._chemistry.elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES
+    from ._classifier.classifier import SiteNetClassifier
     from ._crystals.crystals import Crystals
     from ._embedder.embedder import DeepInfoMaxEmbedder
     from ._featurizer.featurizer import SiteNetFeaturizer
@@ -38,6 +40,7 @@ _HOMES = {
     "Crystals": "_crystals.crystals",
     "DeepInfoMaxEmbedder": "_embedder.embedder",
     "PAPER_SITE_FEATURES": "_chemistry.elements",
+    "SiteNetClassifier": "_classifier.classifier",
     "SiteNetFeaturizer": "_featurizer.featurizer",
     "SiteNetRegressor": "_regressor.regressor",
     "StructureStatistics": "_statistics.structure",
@@ -51,6 +54,7 @@ __all__ = [
     "CompositionStatistics",
     "Crystals",
     "DeepInfoMaxEmbedder",
+    "SiteNetClassifier",
     "SiteNetFeaturizer",
     "SiteNetRegressor",
     "StructureStatistics",

@@ -6,6 +6,8 @@ from __future__ import annotations
 #: checks that each is needed and that no estimator needs another.
 _TYPES = (
     "builtins.print",  # where skorch's PrintLog writes to
+    "skdim._classifier.classes.ClassPriors",
+    "skdim._classifier.classifier.SiteNetClassifier",
     "skdim._embedder.embedder.DeepInfoMaxEmbedder",
     "skdim._featurizer.featurizer.SiteNetFeaturizer",
     "skdim._heads.block_gaussian_process.BlockGaussianProcessRegressor",

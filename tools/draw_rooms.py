@@ -28,6 +28,7 @@ ROOMS = {
     "_training": (1, 1, "batches, the skorch net", "trained networks"),
     "_statistics": (2, 1.75, "composition, structure", "features"),
     "_embedder": (2, 0.75, "DeepInfoMaxEmbedder, weights", "vectors"),
+    "_classifier": (4, 0.75, "SiteNetClassifier", "predictions"),
     "_regressor": (3, 0.75, "SiteNetRegressor, transfer", "predictions"),
     "_heads": (2, 3.4, "Gaussian process on blocks", "predictions"),
     "model_selection": (3, 2.6, "label draws, comparisons", "errors"),

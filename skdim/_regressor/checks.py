@@ -66,7 +66,11 @@ def check_sample_weight(weight, y):
         raise ValueError(f"sample_weight has negative values, the first in row {int(np.argmax(weight < 0))}")
     if not weight.any():
         raise ValueError("all sample weights are zero: no crystal is left for training")
-    # Only ratios of weights matter. Weights that single precision rounds to 0 are 0.
+    return relative_weight(weight)
+
+
+def relative_weight(weight):
+    """Weights divided by the largest, as only their ratios matter; those that single precision rounds to 0 are 0."""
     weight = weight / weight.max()
     weight[weight < np.finfo(np.float32).tiny] = 0
     return weight

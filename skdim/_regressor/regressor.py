@@ -19,11 +19,12 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
     """Supervised Site-Net: the encoder of :class:`DeepInfoMaxEmbedder` with a small head, trained end to end.
 
     Trained from random weights it is the supervised model of the paper; with ``pretrained`` it is transfer learning
-    from an embedder, or from a regressor of another property.
+    from an embedder, or from a regressor or classifier of another property.
 
     Parameters
     ----------
-    pretrained : DeepInfoMaxEmbedder, SiteNetRegressor, FrozenEstimator of either, or None, default=None
+    pretrained : DeepInfoMaxEmbedder, SiteNetRegressor, SiteNetClassifier, FrozenEstimator of these, or None, \
+            default=None
         Fitted estimator whose encoder training starts from. ``clone``, and therefore every search and
         cross-validation, resets an estimator that is passed directly: use ``FrozenEstimator(embedder)`` there.
     freeze : {"local", "encoder"} or None, default=None
@@ -105,6 +106,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
 
     See Also
     --------
+    SiteNetClassifier : The same network for classes.
     DeepInfoMaxEmbedder : Pre-trains the encoder.
 
     References

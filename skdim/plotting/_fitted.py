@@ -32,8 +32,8 @@ def find_step(estimator, attribute):
     if path is None:
         check_is_fitted(estimator)
         raise TypeError(
-            f"neither {type(estimator).__name__} nor its steps have {attribute!r}: pass a fitted DeepInfoMaxEmbedder "
-            "or SiteNetRegressor, or a Pipeline or FrozenEstimator of one"
+            f"neither {type(estimator).__name__} nor its steps have {attribute!r}: pass a fitted DeepInfoMaxEmbedder, "
+            "SiteNetRegressor or SiteNetClassifier, or a Pipeline or FrozenEstimator of one"
         )
     return path
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from pymatgen.core import Lattice, Structure
-from sklearn.base import BaseEstimator, clone, is_regressor
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.utils import estimator_checks, estimator_html_repr, get_tags
 from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator, parametrize_with_checks
 from sklearn.utils.validation import validate_data
@@ -22,6 +22,7 @@ from skdim import (
     CompositionStatistics,
     Crystals,
     DeepInfoMaxEmbedder,
+    SiteNetClassifier,
     SiteNetFeaturizer,
     SiteNetRegressor,
     StructureStatistics,
@@ -133,6 +134,23 @@ class RowsRegressor(OnRows, SiteNetRegressor):
         return tags
 
 
+class RowsClassifier(OnRows, SiteNetClassifier):
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(self.crystals(X), y, sample_weight)
+
+    def _outputs(self, X):
+        return super()._outputs(self.crystals(X, reset=False))
+
+    def predict(self, X):
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True  # of two epochs with four units
+        return tags
+
+
 # -- scikit-learn's checks ---------------------------------------------------------------------------------------------
 
 SINGLE_PRECISION = (
@@ -150,10 +168,12 @@ EXPECTED_FAILURES = {
         ),
     },
 }
+EXPECTED_FAILURES[RowsClassifier] = EXPECTED_FAILURES[RowsRegressor]
+NETWORKS = [RowsEmbedder(**TINY), RowsRegressor(**TINY), RowsClassifier(**TINY)]
 
 
 @parametrize_with_checks(
-    [RowsFeaturizer(), RowsComposition(), RowsStructure(), RowsEmbedder(**TINY), RowsRegressor(**TINY)],
+    [RowsFeaturizer(), RowsComposition(), RowsStructure(), *NETWORKS],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )
 def test_every_check_of_sklearn(estimator, check):
@@ -164,7 +184,7 @@ def test_tags_do_not_disable_checks():
     """The tags of the subclasses must not disable checks, as those of the estimators do."""
     for kind in (RowsFeaturizer, RowsComposition, RowsStructure):
         assert len(list(estimator_checks_generator(kind()))) >= 40
-    for kind, least in ((RowsEmbedder, 40), (RowsRegressor, 50)):
+    for kind, least in ((RowsEmbedder, 40), (RowsRegressor, 50), (RowsClassifier, 50)):
         assert len(list(estimator_checks_generator(kind(**TINY)))) >= least
     for names in EXPECTED_FAILURES.values():
         assert all(hasattr(estimator_checks, name) for name in names)
@@ -203,7 +223,14 @@ def test_weights_equal_repeated_rows(table):
 
 # -- the estimators themselves -----------------------------------------------------------------------------------------
 
-ESTIMATORS = [SiteNetFeaturizer, CompositionStatistics, StructureStatistics, DeepInfoMaxEmbedder, SiteNetRegressor]
+ESTIMATORS = [
+    SiteNetFeaturizer,
+    CompositionStatistics,
+    StructureStatistics,
+    DeepInfoMaxEmbedder,
+    SiteNetRegressor,
+    SiteNetClassifier,
+]
 
 
 @pytest.fixture(params=ESTIMATORS)
@@ -238,9 +265,7 @@ def test_checks_that_need_no_table(estimator):
     assert_conventions(estimator)
 
 
-@pytest.mark.parametrize(
-    "estimator", [RowsFeaturizer(), RowsComposition(), RowsStructure(), RowsEmbedder(**TINY), RowsRegressor(**TINY)]
-)
+@pytest.mark.parametrize("estimator", [RowsFeaturizer(), RowsComposition(), RowsStructure(), *NETWORKS])
 def test_every_parameter_is_validated(estimator):
     estimator_checks.check_param_validation(type(estimator).__name__, estimator)
 
@@ -273,7 +298,9 @@ def test_repr_and_html_repr(estimator):
 
 
 def test_tags():
-    featurizer, composition, structure, embedder, regressor = every = [get_tags(kind()) for kind in ESTIMATORS]
+    featurizer, composition, structure, embedder, regressor, classifier = every = [
+        get_tags(kind()) for kind in ESTIMATORS
+    ]
     assert not any(tags.input_tags.two_d_array for tags in every)
     for tags in (featurizer, composition, structure):
         assert tags.transformer_tags.preserves_dtype == []
@@ -284,9 +311,14 @@ def test_tags():
     assert regressor.target_tags.required
     assert regressor.target_tags.multi_output
     assert not regressor.regressor_tags.poor_score
+    assert is_classifier(SiteNetClassifier())
+    assert classifier.target_tags.required
+    assert not classifier.target_tags.multi_output
+    assert classifier.classifier_tags.multi_class
+    assert not classifier.classifier_tags.poor_score
 
 
-@pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor])
+@pytest.mark.parametrize("kind", [DeepInfoMaxEmbedder, SiteNetRegressor, SiteNetClassifier])
 def test_fit_refuses_anything_but_crystals(kind, table):
     X, y = table
     for wrong in (X, [crystal_of(row) for row in X], None):

@@ -9,11 +9,19 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import torch
+from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 import skdim
-from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer, SiteNetRegressor, StructureStatistics
+from skdim import (
+    CompositionStatistics,
+    DeepInfoMaxEmbedder,
+    SiteNetClassifier,
+    SiteNetFeaturizer,
+    SiteNetRegressor,
+    StructureStatistics,
+)
 from skdim._training.net import CrystalNet
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
@@ -36,6 +44,7 @@ NETWORKS = {
     "embedder with early stopping": DeepInfoMaxEmbedder(**SMALL, max_epochs=1, early_stopping=True),
     "embedder with checkpoint": DeepInfoMaxEmbedder(**SMALL, max_epochs=1),
     "regressor": SiteNetRegressor(**SMALL, max_epochs=1),
+    "classifier": SiteNetClassifier(**SMALL, max_epochs=1),
     "block Gaussian process": make_arm("structure", head="block_gp"),
 }
 #: What `skdim fit` offers.
@@ -48,7 +57,10 @@ def fitted(structures, X, y, tmp_path_factory):
     """Every estimator, fitted, by name."""
     NETWORKS["embedder with checkpoint"].set_params(checkpoint=str(tmp_path_factory.mktemp("run") / "run.pt"))
     estimators = {name: estimator.fit(X if "statistics" in name else structures) for name, estimator in SIMPLE.items()}
-    estimators |= {name: estimator.fit(X, y) for name, estimator in NETWORKS.items()}
+    classes = np.where(y > np.median(y), "high", "low")
+    estimators |= {
+        name: estimator.fit(X, classes if is_classifier(estimator) else y) for name, estimator in NETWORKS.items()
+    }
     for name in MODELS:
         model = make_arm(name, estimators["embedder"], max_epochs=1, device="cpu", random_state=0)
         estimators[name] = model.fit(X, y)
