@@ -6,7 +6,11 @@ Test files say themselves what they need, by ``pytest.importorskip``.
 from importlib.util import find_spec
 
 #: Optional package -> modules of skdim whose examples need it.
-EXAMPLES = {"matplotlib": "skdim/plotting", "matminer": "skdim/baselines"}
+EXAMPLES = {
+    "matplotlib": "skdim/plotting",
+    "matminer": "skdim/baselines",
+    "chgnet": "skdim/baselines/_mlip.py",
+}
 MISSING = {package: folder for package, folder in EXAMPLES.items() if find_spec(package) is None}
 
 collect_ignore = list(MISSING.values())

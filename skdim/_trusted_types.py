@@ -24,6 +24,7 @@ _TYPES = (
     "skdim._regressor.targets.TargetScaling",
     "skdim._regressor.weighted_loss.WeightedLoss",
     "skdim.baselines._magpie.MagpieFeatures",
+    "skdim.baselines._mlip.MLIPFeatures",
     "skdim.baselines._orbital_field.OrbitalFieldMatrix",
     "skdim.baselines._xrd.XRDPattern",
     "skdim.nn.infomax.DeepInfoMax",

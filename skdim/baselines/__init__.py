@@ -5,6 +5,8 @@ Stateless transformers from structures (of any kind that :class:`skdim.SiteNetFe
 - :class:`MagpieFeatures`: 132 statistics of the composition, computed by matminer. No structure.
 - :class:`OrbitalFieldMatrix`: pairs of valence orbitals of neighbouring atoms. Local structure.
 - :class:`XRDPattern`: powder diffraction pattern, computed by pymatgen. Global structure.
+- :class:`MLIPFeatures`: vectors and energies of CHGNet, an interatomic potential trained by others.
+- :class:`CalculatorFeatures`: site vectors of any function, such as another potential.
 
 In a pipeline::
 
@@ -14,12 +16,14 @@ In a pipeline::
 
     make_pipeline(MagpieFeatures(n_jobs=2), RandomForestRegressor()).fit(structures, y)
 
-The first two need matminer: ``pip install "skdim-crystals[baselines]"``. All three take about 25 ms per crystal:
-transform once if you fit many models.
+The first two need matminer: ``pip install "skdim-crystals[baselines]"``; MLIPFeatures needs chgnet:
+``pip install "skdim-crystals[mlip]"``. All take 10 to 25 ms per crystal: transform once if you fit many models.
 """
 
+from ._calculator import CalculatorFeatures
 from ._magpie import MagpieFeatures
+from ._mlip import MLIPFeatures
 from ._orbital_field import OrbitalFieldMatrix
 from ._xrd import XRDPattern
 
-__all__ = ["MagpieFeatures", "OrbitalFieldMatrix", "XRDPattern"]
+__all__ = ["CalculatorFeatures", "MLIPFeatures", "MagpieFeatures", "OrbitalFieldMatrix", "XRDPattern"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import islice
 from numbers import Integral
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
     A subclass has the parameters ``disordered``, ``on_error``, ``n_jobs`` and ``verbose``, and defines
     ``get_feature_names_out`` and ``_function()``, which returns a function that computes the row of an ordered pymatgen
     Structure. This raises ValueError on failure; row number and formula are added here. ``_check()`` may check further
-    parameters.
+    parameters. A subclass that computes several rows together defines ``_batch_size`` and ``_features`` as well.
     """
 
     _parameter_constraints: ClassVar = {
@@ -44,6 +45,13 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
 
     def _check(self):
         self._validate_params()
+
+    def _batch_size(self):
+        return 1
+
+    def _features(self, function, structures):
+        """Compute the row of each structure with the result of ``_function``; its ValueError where there is none."""
+        return [attempt(function, structure) for structure in structures]
 
     def fit(self, X, y=None):
         """Check the parameters and the type of X.
@@ -109,26 +117,52 @@ def _transform_rows(transformer, raws, first_row):
     """Features of some rows, and errors of those without features (only with ``on_error="warn"``)."""
     function, n_features = transformer._function(), len(transformer.get_feature_names_out())
     values, errors = [], []
-    for row, raw in enumerate(raws, start=first_row):
-        try:
-            values.append(_transform_row(function, raw, row, transformer.disordered))
-        except StructureError as error:
-            if transformer.on_error == "raise":
-                raise
-            errors.append(str(error))
-            values.append(np.full(n_features, np.nan))
+    numbered = enumerate(raws, start=first_row)
+    while batch := list(islice(numbered, transformer._batch_size())):
+        for result in _transform_batch(transformer, function, batch):
+            if isinstance(result, StructureError):
+                if transformer.on_error == "raise":
+                    raise result
+                errors.append(str(result))
+                result = np.full(n_features, np.nan)
+            values.append(result)
     return np.asarray(values, dtype=np.float64).reshape(-1, n_features), errors
 
 
-def _transform_row(function, raw, row, disordered):
-    structure = read_structure(raw, row, disordered=disordered)
+def _transform_batch(transformer, function, batch):
+    """Return the features of each (row, structure), or its StructureError."""
+    structures = []
+    for row, raw in batch:
+        try:
+            structures.append(read_structure(raw, row, disordered=transformer.disordered))
+        except StructureError as error:
+            structures.append(error)
+    features = iter(transformer._features(function, [s for s in structures if not isinstance(s, StructureError)]))
+    return [
+        structure if isinstance(structure, StructureError) else _checked(next(features), structure, row, raw)
+        for structure, (row, raw) in zip(structures, batch, strict=True)
+    ]
+
+
+def _checked(values, structure, row, raw):
+    """Return features as an array, or a StructureError if there are none."""
+    error = values if isinstance(values, ValueError) else None
+    if error is None:
+        values = np.asarray(values, dtype=np.float64)
+        if np.isfinite(values).all():
+            return values
+        error = ValueError(f"{np.count_nonzero(~np.isfinite(values))} of its features are not finite")
+    result = StructureError(row, formula_of(structure), str(error), name_of(raw))
+    result.__cause__ = error
+    return result
+
+
+def attempt(function, structure):
+    """Return what a function returns, or the ValueError that it raises."""
     try:
-        values = np.asarray(function(structure), dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} of its features are not finite")
+        return function(structure)
     except ValueError as error:
-        raise StructureError(row, formula_of(structure), str(error), name_of(raw)) from error
-    return values
+        return error
 
 
 def import_matminer(name):

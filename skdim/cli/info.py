@@ -26,6 +26,7 @@ _EXTRAS = {
     "ase": "ase",
     "plot": "matplotlib",
     "baselines": "matminer",
+    "mlip": "chgnet",
 }
 
 

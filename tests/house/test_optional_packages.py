@@ -12,6 +12,7 @@ EXTRAS = {
     "plot": ["matplotlib"],
     "ase": ["ase"],
     "baselines": ["matminer"],
+    "mlip": ["chgnet"],
     "umap": ["umap"],
     "parquet": ["pyarrow"],
     "dask": ["dask", "distributed"],

@@ -23,7 +23,7 @@ from skdim import (
     StructureStatistics,
 )
 from skdim._training.net import CrystalNet
-from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
+from skdim.baselines import MagpieFeatures, MLIPFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
 from tests.helpers.small_estimators import SMALL
 
@@ -37,6 +37,7 @@ SIMPLE = {
     "Magpie": MagpieFeatures(),
     "orbital field matrix": OrbitalFieldMatrix(),
     "X-ray pattern": XRDPattern(),
+    "MLIP": MLIPFeatures(),
 }
 NETWORKS = {
     "embedder": DeepInfoMaxEmbedder(**SMALL, max_epochs=1),
@@ -84,6 +85,8 @@ def output(estimator, structures, X):
 def test_loaded_estimators_give_the_same_output(name, fitted, structures, X):
     if name in ("Magpie", "orbital field matrix"):
         pytest.importorskip("matminer", reason="needs the extra 'baselines'")
+    if name == "MLIP":
+        pytest.importorskip("chgnet", reason="needs the extra 'mlip'")
     loaded = skops_io.loads(skops_io.dumps(fitted[name]), trusted=skdim.trusted_types())
     np.testing.assert_array_equal(output(loaded, structures, X), output(fitted[name], structures, X))
 
