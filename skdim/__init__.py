@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._featurizer.featurizer import SiteNetFeaturizer
     from ._heads.block_gaussian_process import BlockGaussianProcessRegressor
     from ._regressor.regressor import SiteNetRegressor
+    from ._similarity.nearest_crystals import NearestCrystals
     from ._statistics.composition import CompositionStatistics
     from ._statistics.structure import StructureStatistics
     from ._trusted_types import trusted_types
@@ -39,6 +40,7 @@ _HOMES = {
     "CompositionStatistics": "_statistics.composition",
     "Crystals": "_crystals.crystals",
     "DeepInfoMaxEmbedder": "_embedder.embedder",
+    "NearestCrystals": "_similarity.nearest_crystals",
     "PAPER_SITE_FEATURES": "_chemistry.elements",
     "SiteNetClassifier": "_classifier.classifier",
     "SiteNetFeaturizer": "_featurizer.featurizer",
@@ -54,6 +56,7 @@ __all__ = [
     "CompositionStatistics",
     "Crystals",
     "DeepInfoMaxEmbedder",
+    "NearestCrystals",
     "SiteNetClassifier",
     "SiteNetFeaturizer",
     "SiteNetRegressor",

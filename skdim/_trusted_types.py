@@ -13,6 +13,7 @@ _TYPES = (
     "skdim._heads.block_gaussian_process.BlockGaussianProcessRegressor",
     "skdim._heads.block_kernel.BlockKernel",
     "skdim._regressor.regressor.SiteNetRegressor",
+    "skdim._similarity.nearest_crystals.NearestCrystals",
     "skdim._statistics.composition.CompositionStatistics",
     "skdim._statistics.structure.StructureStatistics",
     "skdim._training.callbacks.EpochBar",

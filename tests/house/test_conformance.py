@@ -22,6 +22,7 @@ from skdim import (
     CompositionStatistics,
     Crystals,
     DeepInfoMaxEmbedder,
+    NearestCrystals,
     SiteNetClassifier,
     SiteNetFeaturizer,
     SiteNetRegressor,
@@ -74,7 +75,7 @@ class OnRows(BaseEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
-        tags.input_tags.string = tags.input_tags.dict = False
+        tags.input_tags.string = tags.input_tags.dict = tags.input_tags.allow_nan = False
         return tags
 
     def get_feature_names_out(self, input_features=None):
@@ -119,6 +120,11 @@ class RowsStructure(OnRows, StructureStatistics):
 
     def transform(self, X):
         return super().transform(self.crystals(X, reset=False))
+
+
+class RowsNearest(OnRows, NearestCrystals):
+    def fit(self, X, y=None):
+        return super().fit(self.crystals(X), y)
 
 
 class RowsRegressor(OnRows, SiteNetRegressor):
@@ -172,8 +178,12 @@ EXPECTED_FAILURES[RowsClassifier] = EXPECTED_FAILURES[RowsRegressor]
 NETWORKS = [RowsEmbedder(**TINY), RowsRegressor(**TINY), RowsClassifier(**TINY)]
 
 
+#: Estimators without a network of their own.
+SIMPLE = [RowsFeaturizer(), RowsComposition(), RowsStructure(), RowsNearest(embedder=StructureStatistics())]
+
+
 @parametrize_with_checks(
-    [RowsFeaturizer(), RowsComposition(), RowsStructure(), *NETWORKS],
+    [*SIMPLE, *NETWORKS],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
 )
 def test_every_check_of_sklearn(estimator, check):
@@ -182,8 +192,8 @@ def test_every_check_of_sklearn(estimator, check):
 
 def test_tags_do_not_disable_checks():
     """The tags of the subclasses must not disable checks, as those of the estimators do."""
-    for kind in (RowsFeaturizer, RowsComposition, RowsStructure):
-        assert len(list(estimator_checks_generator(kind()))) >= 40
+    for simple in SIMPLE:
+        assert len(list(estimator_checks_generator(simple))) >= (30 if isinstance(simple, RowsNearest) else 40)
     for kind, least in ((RowsEmbedder, 40), (RowsRegressor, 50), (RowsClassifier, 50)):
         assert len(list(estimator_checks_generator(kind(**TINY)))) >= least
     for names in EXPECTED_FAILURES.values():
@@ -230,6 +240,7 @@ ESTIMATORS = [
     DeepInfoMaxEmbedder,
     SiteNetRegressor,
     SiteNetClassifier,
+    NearestCrystals,
 ]
 
 
@@ -239,6 +250,7 @@ def estimator(request):
 
 
 @pytest.mark.filterwarnings("ignore:Can't test estimator:sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:Skipping check:sklearn.exceptions.SkipTestWarning")  # of other array types
 def test_check_estimator(estimator):
     results = check_estimator(estimator, on_fail=None)
     assert not [result["check_name"] for result in results if result["status"] == "failed"]
@@ -265,13 +277,13 @@ def test_checks_that_need_no_table(estimator):
     assert_conventions(estimator)
 
 
-@pytest.mark.parametrize("estimator", [RowsFeaturizer(), RowsComposition(), RowsStructure(), *NETWORKS])
+@pytest.mark.parametrize("estimator", [*SIMPLE, *NETWORKS], ids=lambda estimator: type(estimator).__name__)
 def test_every_parameter_is_validated(estimator):
     estimator_checks.check_param_validation(type(estimator).__name__, estimator)
 
 
 def test_clone_keeps_every_parameter(estimator):
-    every = {"max_sites": 7, "n_components": 7, "device": "cpu", "site_features": ["row"], "verbose": 1}
+    every = {"max_sites": 7, "n_components": 7, "device": "cpu", "site_features": ["row"], "verbose": 1, "n_jobs": 2}
     changed = {name: value for name, value in every.items() if name in estimator.get_params()}
     estimator.set_params(**changed)
     copy = clone(estimator)
@@ -292,16 +304,18 @@ def test_parameters_are_keyword_only_and_documented(estimator):
 def test_repr_and_html_repr(estimator):
     name = type(estimator).__name__
     assert repr(estimator) == f"{name}()"
-    parameter, value = ("verbose", 2) if "verbose" in estimator.get_params() else ("site_features", ["row"])
+    parameter = next(p for p in ("verbose", "site_features", "n_jobs") if p in estimator.get_params())
+    value = ["row"] if parameter == "site_features" else 2
     assert f"{parameter}={value!r}" in repr(estimator.set_params(**{parameter: value}))
     assert name in estimator_html_repr(estimator)
 
 
 def test_tags():
-    featurizer, composition, structure, embedder, regressor, classifier = every = [
+    featurizer, composition, structure, embedder, regressor, classifier, nearest = every = [
         get_tags(kind()) for kind in ESTIMATORS
     ]
-    assert not any(tags.input_tags.two_d_array for tags in every)
+    assert [tags.input_tags.two_d_array for tags in every] == [False] * 6 + [True]
+    assert nearest.input_tags.allow_nan
     for tags in (featurizer, composition, structure):
         assert tags.transformer_tags.preserves_dtype == []
         assert not tags.requires_fit

@@ -19,6 +19,7 @@ EXTRAS = {
     "ray": ["ray"],
     "accelerate": ["accelerate"],
     "skops": ["skops"],
+    "search": ["usearch"],
 }
 
 SCRIPT = """

@@ -31,6 +31,7 @@ LAWS = {
     "_regressor": {"_shared", "_chemistry", "_crystals", "_training", "_embedder", "nn"},
 }
 LAWS["_classifier"] = LAWS["_regressor"] | {"_regressor"}
+LAWS["_similarity"] = {"_shared", "_chemistry", "_crystals", "_statistics", "_embedder"}
 LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines"}
 LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "model_selection"}
 LAWS["cli"] = set(LAWS) - {"nn", "_geometry", "baselines"}

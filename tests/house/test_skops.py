@@ -17,6 +17,7 @@ import skdim
 from skdim import (
     CompositionStatistics,
     DeepInfoMaxEmbedder,
+    NearestCrystals,
     SiteNetClassifier,
     SiteNetFeaturizer,
     SiteNetRegressor,
@@ -46,6 +47,7 @@ NETWORKS = {
     "embedder with checkpoint": DeepInfoMaxEmbedder(**SMALL, max_epochs=1),
     "regressor": SiteNetRegressor(**SMALL, max_epochs=1),
     "classifier": SiteNetClassifier(**SMALL, max_epochs=1),
+    "nearest crystals": NearestCrystals(),
     "block Gaussian process": make_arm("structure", head="block_gp"),
 }
 #: What `skdim fit` offers.
@@ -76,6 +78,8 @@ def types_of(estimator):
 def output(estimator, structures, X):
     if isinstance(estimator, SiteNetFeaturizer):
         return estimator.transform(structures).distance
+    if isinstance(estimator, NearestCrystals):
+        return estimator.kneighbors(X)[0]
     if not hasattr(estimator, "predict"):
         return estimator.transform(structures if "baselines" in type(estimator).__module__ else X)
     return estimator.predict(X)
