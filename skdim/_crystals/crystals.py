@@ -10,6 +10,7 @@ from .._chemistry.elements import OXIDATION_FEATURE, check_features
 from .._chemistry.formulas import count_elements, reduced_formula
 from .._shared.ragged import offsets_of, take_rows
 from .columns import COLUMNS
+from .html import crystals_html
 from .store import find_fault, read_store, write_store
 
 
@@ -287,6 +288,9 @@ class Crystals:
         if self.errors_:
             parts.append(f"{len(self.errors_)} failed")
         return f"Crystals({', '.join(parts)})"
+
+    def _repr_html_(self):
+        return crystals_html(self)
 
     # ---- to and from disk ----
 

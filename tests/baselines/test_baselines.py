@@ -289,6 +289,14 @@ def test_rows_and_names_match(transformer, structures):
     assert_array_equal(frame, values)
 
 
+def test_polars_output_has_the_names_and_rows(transformer, structures):
+    polars = pytest.importorskip("polars", reason="needs the extra 'test'")
+    frame = clone(transformer).set_output(transform="polars").fit_transform(structures[:3])
+    assert isinstance(frame, polars.DataFrame)
+    assert frame.columns == transformer.get_feature_names_out().tolist()
+    assert_array_equal(frame.to_numpy(), transformer.transform(structures[:3]))
+
+
 def test_processes_give_the_same_rows_with_a_progress_bar(transformer, structures, capsys):
     values = transformer.transform(structures)
     assert not capsys.readouterr().err
