@@ -63,6 +63,7 @@ sphinx_gallery_conf = {
             "plot_pretraining_set.py",
             "plot_site_vectors.py",
             "plot_attention.py",
+            "plot_why.py",
             "plot_feature_union.py",
             "plot_block_gaussian_process.py",
             "plot_grid_search.py",

@@ -33,6 +33,7 @@ ROOMS = {
     "_similarity": (3, 1.7, "neighbours, duplicates, domain", "neighbours, groups"),
     "_heads": (2, 3.4, "Gaussian process on blocks", "predictions"),
     "model_selection": (3, 2.6, "label draws, comparisons", "errors"),
+    "inspection": (4, 1.7, "contributions, neighbours", "explanations"),
     "plotting": (4, 2.6, "displays", "figures"),
     "cli": (4, 4, "the command skdim", "files"),
 }

@@ -18,6 +18,7 @@ from ._embedding import EmbeddingDisplay
 from ._figure_s1 import FigureS1Display
 from ._history import PretrainingHistoryDisplay
 from ._label_efficiency import LabelEfficiencyDisplay
+from ._site_contributions import SiteContributionDisplay
 
 __all__ = [
     "AttentionDistanceDisplay",
@@ -25,4 +26,5 @@ __all__ = [
     "FigureS1Display",
     "LabelEfficiencyDisplay",
     "PretrainingHistoryDisplay",
+    "SiteContributionDisplay",
 ]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from .._crystals.checks import check_crystals
+from .._shared.fitted import find_step
 from ._attention_pairs import bin_edges, binned_quantiles, density, read_attention, weighted_quantiles
-from ._fitted import find_step
 from ._style import COLORS, GREY, MARKERS, as_panels, hex_colors, legend_at_right, make_panels, pyplot
 
 KINDS = ("points", "median", "density")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ._fitted import find_step
+from .._shared.fitted import find_step
 from ._style import as_panels, legend_at_right, make_panels, pyplot
 
 #: Parts of the loss in the order of their panels, and their labels; other parts follow.

@@ -121,6 +121,14 @@ def test_attention():
     assert result["distance"]["pre-trained"] < result["distance"]["untrained"]
 
 
+def test_why():
+    result = run_gallery("plot_why")
+    assert result["error_of_sums"] < 1e-4
+    assert (result["neighbours"]["label"] < -1).all()
+    assert result["by_element"].loc[["F", "O"], "mean"].max() < -0.5
+    assert len(figures()[0].axes) == 4
+
+
 def test_feature_union(capsys):
     result = run_gallery("plot_feature_union")
     assert result["errors"].shape == (5, 2)

@@ -32,8 +32,9 @@ LAWS = {
 }
 LAWS["_classifier"] = LAWS["_regressor"] | {"_regressor"}
 LAWS["_similarity"] = {"_shared", "_chemistry", "_crystals", "_statistics", "_embedder"}
-LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines"}
-LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "model_selection"}
+LAWS["inspection"] = {"_shared", "_chemistry", "_crystals", "_regressor", "nn"}
+LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines", "inspection"}
+LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "inspection", "model_selection"}
 LAWS["cli"] = set(LAWS) - {"nn", "_geometry", "baselines"}
 
 #: What knows no networks, so that reading data never waits for torch.
