@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils import check_array, check_consistent_length
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from .._crystals.crystals import Crystals
 from .._shared.fingerprint import fingerprint
@@ -43,19 +46,19 @@ class ComparedRows(NamedTuple):
         return {"X": row_fingerprint(self.X), "y": fingerprint(self.y), "test": fingerprint(test)}
 
 
-def compared_rows(X, y, X_test, y_test, test_size, groups, entropy):
+def compared_rows(X, y, X_test, y_test, test_size, groups, entropy, are_classes=False):
     """Check the data, and hold out test rows if none are given."""
     if (X_test is None) != (y_test is None):
         given, missing = ("X_test", "y_test") if y_test is None else ("y_test", "X_test")
         raise ValueError(f"{given} was passed without {missing}: pass both, or neither to hold out rows of X")
-    y = checked_labels(X, y, "X", "y")
+    y = checked_labels(X, y, "X", "y", are_classes)
     if X_test is not None:
-        y_test = checked_labels(X_test, y_test, "X_test", "y_test")
+        y_test = checked_labels(X_test, y_test, "X_test", "y_test", are_classes)
         return ComparedRows(X, y, np.arange(len(y)), X_test, y_test, np.arange(len(y_test)))
     if groups is None and holds_structures(X):
         groups = formula_groups(X)
-    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-    pool, test = next(splitter(1, test_size=test_size, random_state=entropy).split(y, groups=groups))
+    splitter = GroupShuffleSplit if groups is not None else StratifiedShuffleSplit if are_classes else ShuffleSplit
+    pool, test = next(splitter(1, test_size=test_size, random_state=entropy).split(y, y, groups))
     return ComparedRows(X, y, pool, X, y, test)
 
 
@@ -66,17 +69,51 @@ def take(X, rows):
     return [X[row] for row in rows] if isinstance(X, (list, tuple)) else X[rows]
 
 
-def checked_labels(X, y, X_name, y_name):
-    """Labels as float64. Raise ValueError if one is not finite or missing, or if a row of X failed to featurize."""
-    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=y_name)
+def all_classifiers(estimators):
+    """Whether the models are classifiers.
+
+    Raises
+    ------
+    TypeError
+        If only some of them are.
+    """
+    kinds = {
+        arm: hasattr(estimator, "__sklearn_tags__") and is_classifier(estimator)
+        for arm, estimator in estimators.items()
+    }
+    if len(set(kinds.values())) > 1:
+        raise TypeError(
+            f"the models {[arm for arm, kind in kinds.items() if kind]} are classifiers, and "
+            f"{[arm for arm, kind in kinds.items() if not kind]} are not: compare them in separate calls"
+        )
+    return all(kinds.values())
+
+
+def checked_labels(X, y, X_name, y_name, are_classes=False):
+    """Labels as float64, or as they are if they are classes.
+
+    Raises
+    ------
+    ValueError
+        If a label is not finite or missing, or if a row of X failed to featurize.
+    """
+    if are_classes:
+        y = column_or_1d(y, warn=True)
+        is_bad, what, keep = pd.isna(y), "missing", f"~pandas.isna({y_name})"
+    else:
+        y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name=y_name)
+        is_bad, what = ~np.isfinite(y.reshape(len(y), -1)).all(axis=1), "not finite"
+        keep = f"np.isfinite({y_name}){'.all(axis=1)' if y.ndim == 2 else ''}"
     check_consistent_length(X, y)
-    bad = np.flatnonzero(~np.isfinite(y.reshape(len(y), -1)).all(axis=1))
+    bad = np.flatnonzero(is_bad)
     if len(bad):
         formula = f" ({X.formula(int(bad[0]))})" if isinstance(X, Crystals) else ""
         raise ValueError(
-            f"{y_name} has {len(bad)} labels that are not finite, the first in row {bad[0]}{formula}. Select the other "
-            f"rows: keep = np.isfinite({y_name}){'.all(axis=1)' if y.ndim == 2 else ''}"
+            f"{y_name} has {len(bad)} labels that are {what}, the first in row {bad[0]}{formula}. Select the other "
+            f"rows: keep = {keep}"
         )
+    if are_classes:
+        check_classification_targets(y)
     if isinstance(X, Crystals) and X.failed.any():
         row = int(np.flatnonzero(X.failed)[0])
         raise ValueError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from .._crystals.checks import check_crystals
-from ._compared_rows import checked_labels
+from ._compared_rows import all_classifiers, checked_labels
 from ._formula_split import FormulaKFold
 from ._label_draws import checked_sizes
 from ._label_efficiency import label_efficiency
@@ -18,6 +18,7 @@ def cross_validate_arms(
     X,
     y,
     *,
+    scoring=None,
     n_splits=5,
     n_draws=3,
     train_sizes=None,
@@ -36,7 +37,9 @@ def cross_validate_arms(
     X : Crystals of shape (n_crystals,)
         Without failed rows.
     y : array-like of shape (n_crystals,)
-        Labels, finite.
+        Labels, finite; for classifiers the classes.
+    scoring : str or callable, default=None
+        As in :func:`label_efficiency`.
     n_splits : int, default=5
         Number of folds of :class:`FormulaKFold`.
     n_draws : int, default=3
@@ -87,7 +90,7 @@ def cross_validate_arms(
     1  structure        30          8
     """
     X = check_crystals(X, "cross_validate_arms")
-    y, tables = checked_labels(X, y, "X", "y"), []
+    y, tables = checked_labels(X, y, "X", "y", all_classifiers(estimators)), []
     if n_draws < 1:
         raise ValueError(f"n_draws must be a positive integer; got {n_draws!r}")
     cv = [(draw, FormulaKFold(n_splits, salt=str(draw))) for draw in range(n_draws)]
@@ -101,6 +104,7 @@ def cross_validate_arms(
             y[train],
             X_test=X[test],
             y_test=y[test],
+            scoring=scoring,
             train_sizes=[len(train)] if train_sizes is None else train_sizes,
             n_repeats=1,
             random_state=random_state,

@@ -42,7 +42,7 @@ class LabelDraw(NamedTuple):
     rows: np.ndarray
 
 
-def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0):
+def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0, stratify=None):
     """Draw the rows whose labels are used, as :func:`label_efficiency` does.
 
     Each repeat shuffles the rows once, and a draw of n labels is the first n rows. Draws of one repeat are therefore
@@ -59,6 +59,9 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
         Number of draws of each size.
     random_state : int, RandomState instance or None, default=0
         Seed of the shuffles.
+    stratify : array-like of shape (n_rows,), default=None
+        Classes of the rows. Every draw of at least as many labels as classes then has all classes, and otherwise about
+        the shares of all rows.
 
     Returns
     -------
@@ -88,7 +91,10 @@ def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0
     """
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a positive integer; got {n_repeats!r}")
-    return make_draws(n_rows, checked_sizes(train_sizes, n_rows), n_repeats, entropy_of(random_state))
+    classes = None if stratify is None else np.unique(stratify, return_inverse=True)[1]
+    if classes is not None and len(classes) != n_rows:
+        raise ValueError(f"stratify has {len(classes)} classes for n_rows={n_rows}: pass one class for each row")
+    return make_draws(n_rows, checked_sizes(train_sizes, n_rows), n_repeats, entropy_of(random_state), classes)
 
 
 def checked_sizes(train_sizes, n_rows):
@@ -135,9 +141,24 @@ def entropy_of(random_state):
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
-def make_draws(n_rows, sizes, n_repeats, entropy):
+def make_draws(n_rows, sizes, n_repeats, entropy, classes=None):
     draws = []
     for repeat in range(n_repeats):
-        order = np.random.default_rng([entropy, repeat]).permutation(n_rows)
+        rng = np.random.default_rng([entropy, repeat])
+        order = rng.permutation(n_rows)
+        if classes is not None:
+            order = _stratified(order, classes, rng)
         draws += [LabelDraw(size, repeat, order[:size]) for size in sizes]
     return draws
+
+
+def _stratified(order, classes, rng):
+    """Reorder rows such that each beginning has the classes in about their shares, and first one row of each."""
+    codes = classes[order]
+    counts = np.bincount(codes)
+    rank = np.empty(len(order))
+    for code, count in enumerate(counts):
+        rank[codes == code] = np.arange(count)
+    # The rows of each class are spread evenly over the order, from a random start.
+    place = (rank + rng.random(len(counts))[codes]) / counts[codes]
+    return order[np.argsort(np.where(rank == 0, place - 1, place), kind="stable")]

@@ -1,4 +1,4 @@
-"""The label-efficiency comparison: paired label draws, fixed test rows, one table of errors."""
+"""The label-efficiency comparison: paired label draws, fixed test rows, one table of errors or scores."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from contextlib import nullcontext
 import numpy as np
 from joblib import delayed
 from sklearn.base import clone
-from sklearn.metrics import mean_absolute_error
+from sklearn.metrics import get_scorer, mean_absolute_error
 from sklearn.utils.validation import check_memory
 
 from .._shared.fingerprint import fingerprint
 from .._shared.processes import in_processes
 from .._shared.progress import progress
+from .._shared.scores import score_column
 from .._structures.row_fingerprint import row_fingerprint
-from ._compared_rows import compared_rows, take
+from ._compared_rows import all_classifiers, compared_rows, take
 from ._label_draws import TRAIN_SIZES, checked_repeats, checked_sizes, entropy_of, make_draws
-from ._results_file import COLUMNS, DRAW, ResultsFile, table_of
+from ._results_file import DRAW, ResultsFile, columns_of, table_of
 from ._shared_steps import FixedRows, split_steps
 
 
@@ -27,6 +28,7 @@ def label_efficiency(
     X,
     y,
     *,
+    scoring=None,
     train_sizes=TRAIN_SIZES,
     n_repeats=12,
     X_test=None,
@@ -39,7 +41,7 @@ def label_efficiency(
     n_jobs=None,
     verbose=0,
 ):
-    """Compare estimators by their test error with few labels, over paired random draws of the labels.
+    """Compare estimators by their test error or score with few labels, over paired random draws of the labels.
 
     The comparison of the paper's figure S1. In each repeat every model is fitted on the same rows (see
     :func:`label_draws`), whatever the other models; all models are tested on the same rows. Two models can therefore be
@@ -47,6 +49,9 @@ def label_efficiency(
 
     Estimators are cloned for each fit. Each ``random_state`` parameter that is None, including nested ones, is set to a
     number that depends only on the repeat and the size; others are kept.
+
+    Models are all regressors, or all classifiers. For classifiers the draws are stratified, as :func:`label_draws` does
+    with ``stratify``, and so are held-out test rows without groups.
 
     Where a model is a Pipeline, leading steps that learn nothing from the labelled rows (a ``FrozenEstimator``, a
     stateless transformer such as :class:`skdim.SiteNetFeaturizer`, and unions or pipelines of these) are applied once
@@ -65,7 +70,10 @@ def label_efficiency(
     X : Crystals, array-like, DataFrame or list, of n_rows rows
         Rows that labels are drawn from, and also test rows unless ``X_test`` is given.
     y : array-like of shape (n_rows,) or (n_rows, n_targets)
-        Labels.
+        Labels; for classifiers the classes, of shape (n_rows,).
+    scoring : str or callable, default=None
+        Scorer of scikit-learn, by name such as "roc_auc", or a callable ``scorer(estimator, X_test, y_test)``; greater
+        is better. None measures the mean absolute error of regressors, and "neg_log_loss" of classifiers.
     train_sizes : sequence of int, default=(50, 100, 250, 1000)
         Numbers of labels.
     n_repeats : int or dict, default=12
@@ -87,10 +95,10 @@ def label_efficiency(
         to.
     results_file : str or Path, default=None
         File of finished fits (JSON lines), created if missing; :func:`read_results` reads it. A file is for one
-        comparison (X, y, test rows and ``random_state``), and each model in it for one estimator with its parameters
-        (except ``n_jobs``, ``verbose`` and the like); otherwise an error is raised. The returned table has what this
-        call asks for, and equals that of an uninterrupted call except for the times. All rows of X are transformed, as
-        with ``memory``.
+        comparison (X, y, test rows, ``scoring`` and ``random_state``), and each model in it for one estimator with its
+        parameters (except ``n_jobs``, ``verbose`` and the like); otherwise an error is raised. The returned table has
+        what this call asks for, and equals that of an uninterrupted call except for the times. All rows of X are
+        transformed, as with ``memory``.
     n_jobs : int, default=None
         Number of fits in parallel processes (joblib). None means 1 unless in a ``joblib.parallel_config`` context.
     verbose : int, default=0
@@ -100,7 +108,8 @@ def label_efficiency(
     -------
     DataFrame
         One row per fit: "arm", "n_labels", "repeat", "mae" (in the units of y; mean over targets), "fit_time" and
-        "predict_time" (in seconds).
+        "predict_time" (in seconds). With a scorer, its score replaces "mae", in a column such as "test_roc_auc";
+        "test_score" if it has no name.
 
     Raises
     ------
@@ -108,8 +117,10 @@ def label_efficiency(
         If there is no model, a size exceeds the rows to draw from, labels are not finite, rows of X failed to
         featurize, or ``results_file`` is for another comparison or not such a file.
     RuntimeError
-        If a model fails; the message has its name, the number of labels and the repeat. Also if another process has
-        ``results_file`` open.
+        If a model or its scorer fails; the message has its name, the number of labels and the repeat. Also if another
+        process has ``results_file`` open.
+    TypeError
+        If only some of the models are classifiers.
 
     See Also
     --------
@@ -140,18 +151,25 @@ def label_efficiency(
     if results_file is not None and random_state is None:
         raise ValueError("results_file needs a seed, as random_state=None draws other rows at each call: pass an int")
     entropy = entropy_of(random_state)
-    rows = compared_rows(X, y, X_test, y_test, test_size, groups, entropy)
+    are_classes = all_classifiers(estimators)
+    if scoring is None and are_classes:
+        scoring = "neg_log_loss"
+    scorer = None if scoring is None else get_scorer(scoring)  # before hours of fitting
+    score = score_column(scoring)
+    rows = compared_rows(X, y, X_test, y_test, test_size, groups, entropy, are_classes)
     sizes = checked_sizes(train_sizes, len(rows.pool))
     repeats = checked_repeats(n_repeats, estimators, sizes)
     most = {size: max(by_size[size] for by_size in repeats.values()) for size in sizes}
-    draws = [d for d in make_draws(len(rows.pool), sizes, max(most.values()), entropy) if d.repeat < most[d.n_labels]]
+    classes = np.unique(rows.y[rows.pool], return_inverse=True)[1] if are_classes else None
+    draws = make_draws(len(rows.pool), sizes, max(most.values()), entropy, classes)
+    draws = [draw for draw in draws if draw.repeat < most[draw.n_labels]]
     fits = {
         (arm, draw.n_labels, draw.repeat): draw
         for draw in draws
         for arm in estimators
         if draw.repeat < repeats[arm][draw.n_labels]
     }
-    with nullcontext() if results_file is None else _open(results_file, rows, entropy, estimators) as file:
+    with nullcontext() if results_file is None else _open(results_file, rows, entropy, estimators, scoring) as file:
         done = {} if file is None else {key: file.fits[key] for key in fits if key in file.fits}
         waiting = {key: draw for key, draw in fits.items() if key not in done}
         if memory is None and file is None:
@@ -160,17 +178,17 @@ def label_efficiency(
             used = np.unique(np.concatenate([draw.rows for draw in draws]))
             rows = rows.only(used)
             waiting = {k: draw._replace(rows=np.searchsorted(used, draw.rows)) for k, draw in waiting.items()}
-        calls = _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy)
+        calls = _jobs(waiting, _apply_fixed_steps(estimators, waiting, rows, memory), rows, entropy, scorer, score)
         results = in_processes(calls, n_jobs, ordered=False)
         counts = {"total": len(fits), "initial": len(done)}
         for fit in progress(results, verbose=verbose, desc="label draws", unit="fit", **counts):
             if file is not None:
                 file.append(fit)
             done[tuple(fit[name] for name in DRAW)] = fit
-    return table_of(done.values(), estimators)
+    return table_of(done.values(), estimators, score)
 
 
-def _open(results_file, rows, entropy, estimators):
+def _open(results_file, rows, entropy, estimators, scoring):
     arms = {}
     for arm, estimator in estimators.items():
         try:
@@ -178,7 +196,10 @@ def _open(results_file, rows, entropy, estimators):
         except TypeError as error:
             raise TypeError(f"model {arm!r} cannot be identified in a results_file: {error}") from error
     sizes = {"n_rows": len(rows.pool), "n_test": len(rows.test)}
-    return ResultsFile(results_file, {**sizes, "random_state": entropy, **rows.fingerprints()}, arms)
+    comparison = {**sizes, "random_state": entropy, **rows.fingerprints()}
+    if scoring is not None:
+        comparison["scoring"] = [score_column(scoring), fingerprint(scoring)]
+    return ResultsFile(results_file, comparison, arms)
 
 
 def _apply_fixed_steps(estimators, waiting, rows, memory):
@@ -200,29 +221,35 @@ def _apply_fixed_steps(estimators, waiting, rows, memory):
     return prepared
 
 
-def _jobs(waiting, prepared, rows, entropy):
+def _jobs(waiting, prepared, rows, entropy, *how):
     y_test = rows.y_test[rows.test]
     for (arm, *_), draw in waiting.items():
         rest, X, X_test = prepared[arm]
         picked = rows.pool[draw.rows]
-        yield delayed(_fit_one)(arm, rest, take(X, picked), rows.y[picked], X_test, y_test, draw, entropy)
+        yield delayed(_fit_one)(arm, rest, take(X, picked), rows.y[picked], X_test, y_test, draw, entropy, *how)
 
 
-def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy):
+def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy, scorer, score):
     try:
         estimator = _seeded(clone(estimator), draw, entropy)
         start = time.perf_counter()
         estimator.fit(X, y)
         fitted = time.perf_counter()
-        predicted = estimator.predict(X_test)
-        done = time.perf_counter()
-        mae = mean_absolute_error(y_test, predicted)
+        if scorer is None:
+            predicted = estimator.predict(X_test)
+            done = time.perf_counter()
+            value = mean_absolute_error(y_test, predicted)
+        else:
+            value = scorer(estimator, X_test, y_test)
+            done = time.perf_counter()
+            if not np.isfinite(value):
+                raise ValueError(f"the scorer gave {value}")
     except Exception as error:
         raise RuntimeError(
             f"model {arm!r} failed at {draw.n_labels} labels, repeat {draw.repeat}: {type(error).__name__}: {error}"
         ) from error
-    values = arm, draw.n_labels, draw.repeat, float(mae), fitted - start, done - fitted
-    return dict(zip(COLUMNS, values, strict=True))
+    values = arm, draw.n_labels, draw.repeat, float(value), fitted - start, done - fitted
+    return dict(zip(columns_of(score), values, strict=True))
 
 
 def _seeded(estimator, draw, entropy):

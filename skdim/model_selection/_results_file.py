@@ -11,10 +11,10 @@ import pandas as pd
 
 from .._shared.headers import FileFormat
 from .._shared.locks import lock_file, unlock_file
+from .._shared.scores import MAE
 
-#: Columns that identify a fit, and all columns.
+#: Columns that identify a fit.
 DRAW = ("arm", "n_labels", "repeat")
-COLUMNS = (*DRAW, "mae", "fit_time", "predict_time")
 FORMAT = FileFormat("skdim.label_efficiency", 1, "a results file of label_efficiency", "start a new file")
 _ARM = ("arm", "fingerprint", "estimator")
 #: Parts of the header that identify a comparison, as messages name them.
@@ -23,6 +23,7 @@ _PARTS = {
     "X": "X",
     "y": "y",
     "test": "test rows (X_test and y_test, or test_size, groups and random_state)",
+    "scoring": "scoring",  # only with other scores than the mean absolute error: the column and a fingerprint
 }
 
 
@@ -67,14 +68,23 @@ def read_results(path):
     1  ridge        20       1
     2  ridge        20       2
     """
-    _, arms, fits, _ = _parse(Path(path))
-    return table_of(fits.values(), arms)
+    header, arms, fits, _ = _parse(Path(path))
+    return table_of(fits.values(), arms, _score_in(header))
 
 
-def table_of(fits, arms):
+def columns_of(score):
+    """Columns of a table of fits with this column of errors or scores."""
+    return (*DRAW, score, "fit_time", "predict_time")
+
+
+def _score_in(header):
+    return header["scoring"][0] if "scoring" in header else MAE
+
+
+def table_of(fits, arms, score=MAE):
     """Make a table of fits, sorted by model, number of labels and repeat."""
     order = {arm: k for k, arm in enumerate(arms)}
-    frame = pd.DataFrame(list(fits), columns=list(COLUMNS))
+    frame = pd.DataFrame(list(fits), columns=list(columns_of(score)))
     return frame.sort_values(list(DRAW), key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True)
 
 
@@ -87,7 +97,7 @@ class ResultsFile(contextlib.AbstractContextManager):
     ----------
     path : str or Path
     comparison : dict
-        Has the keys of ``_PARTS``; all items are written to the header.
+        Has the keys of ``_PARTS``, "scoring" if needed; all items are written to the header.
     arms : dict of str to (str, str)
         Fingerprint and repr of each model.
 
@@ -134,7 +144,7 @@ class ResultsFile(contextlib.AbstractContextManager):
         os.fsync(self._file.fileno())
 
     def _check(self, header, comparison, known, arms):
-        other = [what for part, what in _PARTS.items() if header.get(part) != comparison[part]]
+        other = [what for part, what in _PARTS.items() if header.get(part) != comparison.get(part)]
         if other:
             raise ValueError(
                 f"{self._path} is for another comparison, with other {', other '.join(other)}. Pass the data that the "
@@ -158,7 +168,7 @@ def _parse(path):
     content = path.read_bytes()
     *lines, rest = content.split(b"\n")
     header = FORMAT.parse(lines[0] if lines else rest, path)
-    arms, fits = {}, {}
+    arms, fits, columns = {}, {}, set(columns_of(_score_in(header)))
     for number, line in enumerate(lines[1:], start=2):
         try:
             entry = json.loads(line)
@@ -166,7 +176,7 @@ def _parse(path):
                 arms[entry["arm"]] = entry["fingerprint"], entry["estimator"]
                 continue
             draw = tuple(entry[name] for name in DRAW)
-            if set(entry) != set(COLUMNS) or draw[0] not in arms or draw in fits:
+            if set(entry) != columns or draw[0] not in arms or draw in fits:
                 raise ValueError
         except (ValueError, KeyError, TypeError):
             raise ValueError(

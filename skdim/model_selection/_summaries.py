@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from .._shared.scores import greater_is_better, score_column_of
+
 
 def summarize(frame):
-    """Median and quartiles of the error for each model and number of labels.
+    """Median and quartiles of the error or score for each model and number of labels.
 
     Parameters
     ----------
@@ -24,8 +26,8 @@ def summarize(frame):
     -------
     DataFrame
         One row per model and size, models in their order in ``frame``: "arm", "n_labels", "n_repeats" (draws of all
-        seeds), "median", "q25", "q75" (of the mean absolute error, in the units of the labels) and "fit_time" (median,
-        in seconds, if ``frame`` has it).
+        seeds), "median", "q25", "q75" (of the mean absolute error in the units of the labels, or of the score) and
+        "fit_time" (median, in seconds, if ``frame`` has it).
 
     Raises
     ------
@@ -49,12 +51,17 @@ def summarize(frame):
     0  ridge        20          6
     1  ridge        80          6
     """
-    check_frame(frame)
+    column = check_frame(frame)
     # Categories keep the order of the models while sizes are sorted.
     arm = pd.Categorical(frame["arm"], categories=pd.unique(frame["arm"]), ordered=True)
     groups = frame.assign(arm=arm).groupby(["arm", "n_labels"], observed=True)
-    mae = groups["mae"]
-    columns = {"n_repeats": mae.size(), "median": mae.median(), "q25": mae.quantile(0.25), "q75": mae.quantile(0.75)}
+    values = groups[column]
+    columns = {
+        "n_repeats": values.size(),
+        "median": values.median(),
+        "q25": values.quantile(0.25),
+        "q75": values.quantile(0.75),
+    }
     if "fit_time" in frame:
         columns["fit_time"] = groups["fit_time"].median()
     summary = pd.DataFrame(columns).reset_index()
@@ -62,9 +69,10 @@ def summarize(frame):
 
 
 def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0.95, random_state=0):
-    """Difference in error between two models on the same label draws, with a bootstrap interval.
+    """Difference in error or score between two models on the same label draws, with a bootstrap interval.
 
-    A negative difference means that ``arm`` has the smaller error. The interval covers only the choice of the labels:
+    A negative difference means that ``arm`` has the smaller error; with scores, a positive one means that it is better.
+    The interval covers only the choice of the labels:
     not other test rows, and not another run of a pre-training that all draws share.
 
     If ``frame`` has a column "seed", draws are compared within a seed, and the bootstrap resamples the seeds and then
@@ -90,7 +98,7 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     DataFrame
         One row per number of labels: "n_labels", "n_repeats" (draws of all seeds), "median_difference", "low", "high"
         (percentiles of the bootstrapped median) and "share_better" (fraction of draws in which ``arm`` has the smaller
-        error).
+        error, or the greater score).
 
     Raises
     ------
@@ -117,7 +125,7 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     >>> bool((difference["high"] < 0).all())
     True
     """
-    check_frame(frame)
+    column = check_frame(frame)
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1; got {confidence}")
     arms = pd.unique(frame["arm"])
@@ -125,8 +133,8 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
         if name not in arms:
             raise ValueError(f'{name!r} not found in column "arm"; available: {list(arms)}')
     frame = frame.assign(seed=frame.get("seed", 0))
-    mae = frame.pivot(index=["n_labels", "seed", "repeat"], columns="arm", values="mae")
-    difference = (mae[arm] - mae[reference]).dropna()
+    scores = frame.pivot(index=["n_labels", "seed", "repeat"], columns="arm", values=column)
+    difference = (scores[arm] - scores[reference]).dropna()
     if difference.empty:
         raise ValueError(f"{arm!r} and {reference!r} have no common label draw")
     rng = check_random_state(random_state)
@@ -135,7 +143,8 @@ def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0
     for n_labels, values in difference.groupby("n_labels"):
         by_seed = [part.to_numpy() for _, part in values.groupby("seed")]
         low, high = np.percentile(_bootstrapped_medians(by_seed, n_bootstrap, rng), tails)
-        rows.append((n_labels, len(values), np.median(values), low, high, (values < 0).mean()))
+        better = values > 0 if greater_is_better(column) else values < 0
+        rows.append((n_labels, len(values), np.median(values), low, high, better.mean()))
     return pd.DataFrame(rows, columns=["n_labels", "n_repeats", "median_difference", "low", "high", "share_better"])
 
 
@@ -153,14 +162,15 @@ def _bootstrapped_medians(by_seed, n_bootstrap, rng):
 
 
 def check_frame(frame):
-    """Raise ValueError if a table is not a result of :func:`label_efficiency`."""
-    missing = [name for name in ("arm", "n_labels", "repeat", "mae") if name not in getattr(frame, "columns", ())]
+    """Column of errors or scores of a table; raise ValueError if it is not a result of :func:`label_efficiency`."""
+    missing = [name for name in ("arm", "n_labels", "repeat") if name not in getattr(frame, "columns", ())]
     if missing:
         raise ValueError(f"columns {missing} are missing: pass the result of label_efficiency")
+    column = score_column_of(frame)
     if not len(frame):
         raise ValueError("the table has no rows: pass the result of label_efficiency")
     draw = [name for name in ("arm", "n_labels", "seed", "repeat") if name in frame]
-    needed = [*draw, "mae"]
+    needed = [*draw, column]
     if frame[needed].isna().any(axis=None):
         raise ValueError(f"the table has missing values in columns {needed}: remove these rows")
     if frame.duplicated(draw).any():
@@ -168,3 +178,4 @@ def check_frame(frame):
             f'the table has duplicate draws (same {", ".join(draw)}): renumber the repeats, or add a column "seed" to '
             "tables of several runs"
         )
+    return column

@@ -1,10 +1,11 @@
-"""LabelEfficiencyDisplay: box plots of the error against the number of labels, for several models."""
+"""LabelEfficiencyDisplay: box plots of the error or score against the number of labels, for several models."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from .._shared.scores import score_label
 from ..model_selection._label_draws import TRAIN_SIZES
 from ..model_selection._label_efficiency import label_efficiency
 from ..model_selection._summaries import check_frame
@@ -31,7 +32,7 @@ _BOXES = 0.84
 
 
 class LabelEfficiencyDisplay:
-    """Box plots of the test error against the number of labels, as in the paper's figure S1.
+    """Box plots of the test error or score against the number of labels, as in the paper's figure S1.
 
     Create it with :meth:`from_estimators` or :meth:`from_results`. Each number of labels has a box for each model over
     the label draws: median, quartiles, and whiskers to the farthest draw within 1.5 interquartile ranges of the box.
@@ -82,6 +83,7 @@ class LabelEfficiencyDisplay:
         X,
         y,
         *,
+        scoring=None,
         train_sizes=TRAIN_SIZES,
         n_repeats=12,
         X_test=None,
@@ -101,7 +103,7 @@ class LabelEfficiencyDisplay:
 
         Parameters
         ----------
-        estimators, X, y, train_sizes, n_repeats, X_test, y_test, test_size, groups, random_state
+        estimators, X, y, scoring, train_sizes, n_repeats, X_test, y_test, test_size, groups, random_state
             See :func:`skdim.model_selection.label_efficiency`.
         memory, results_file, n_jobs, verbose
             See :func:`skdim.model_selection.label_efficiency`.
@@ -121,6 +123,7 @@ class LabelEfficiencyDisplay:
             estimators,
             X,
             y,
+            scoring=scoring,
             train_sizes=train_sizes,
             n_repeats=n_repeats,
             X_test=X_test,
@@ -185,7 +188,7 @@ class LabelEfficiencyDisplay:
             If a column is missing in the results, or one of ``arms``.
         """
         plt = pyplot()
-        check_frame(self.results)
+        column = check_frame(self.results)
         known = pd.unique(self.results["arm"]).tolist()
         arms = known if arms is None else list(arms)
         unknown = [arm for arm in arms if arm not in known]
@@ -201,7 +204,7 @@ class LabelEfficiencyDisplay:
         self.ax_, self.figure_, self.boxes_ = ax, ax.figure, {}
         step = _BOXES / len(arms)
         for k, arm in enumerate(arms):
-            errors = shown[shown["arm"] == arm].groupby("n_labels")["mae"]
+            errors = shown[shown["arm"] == arm].groupby("n_labels")[column]
             values = [errors.get_group(n).to_numpy() for n in errors.groups]
             places = np.searchsorted(sizes, list(errors.groups)) + step * (k - (len(arms) - 1) / 2)
             self.boxes_[arm] = self._draw_arm(values, places, step, styles[known.index(arm) % len(styles)], points)
@@ -211,7 +214,7 @@ class LabelEfficiencyDisplay:
         ax.tick_params(axis="x", length=0)
         ax.set_xlim(-0.5, len(sizes) - 0.5)
         ax.set_xlabel("Number of labels")
-        ax.set_ylabel("Test mean absolute error" + (f" ({self.units})" if self.units else ""))
+        ax.set_ylabel(f"Test {score_label(column)}" + (f" ({self.units})" if self.units else ""))
         ax.grid(axis="y", color="0.9", linewidth=0.8)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
