@@ -22,8 +22,10 @@ DATA = (
     "skdim/_chemistry/elements.csv",
     "skdim/weights/structures/config.json",
     "skdim/weights/structures/weights.safetensors",
+    "skdim/weights/structures/README.md",
     "skdim/weights/properties/config.json",
     "skdim/weights/properties/weights.safetensors",
+    "skdim/weights/properties/README.md",
 )
 #: Run with the installed package, outside of the repository.
 USE = """

@@ -559,17 +559,18 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         """Write weights and parameters to a folder that can be loaded without running code.
 
         ``config.json`` contains the parameters, the site features and a hash of their values, the featurizer's
-        settings, the training history and the versions; ``weights.safetensors`` contains the weights. The optimiser
-        and the parameters ``callbacks``, ``checkpoint``, ``device``, ``n_jobs``, ``verbose`` and ``warm_start`` are not
-        saved. The folder is written atomically.
+        settings, the training history and the versions; ``weights.safetensors`` contains the weights, and ``README.md``
+        is their model card. The optimiser and the parameters ``callbacks``, ``checkpoint``, ``device``, ``n_jobs``,
+        ``verbose`` and ``warm_start`` are not saved. The folder is written atomically.
 
         Parameters
         ----------
         path : str or Path
             Must not exist.
         metadata : dict, default=None
-            Further information in JSON types, such as the data, their licence, or a held-out loss. None keeps the
-            metadata of the weights that this embedder was loaded from.
+            Further information in JSON types, for the model card: "data", "licence", "n_held_out", "held_out" (how
+            they were chosen), "held_out_loss", and any other entries. None keeps the metadata of the weights that this
+            embedder was loaded from.
 
         Raises
         ------
@@ -596,11 +597,49 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
 
         write_weights(self, path, metadata)
 
+    def push_to_hub(self, repo_id, *, metadata=None, private=None, token=None, message="Upload weights of skdim"):
+        """Upload what :meth:`save_pretrained` writes to a repository of the Hugging Face hub.
+
+        Needs ``pip install "skdim-crystals[hub]"``, and a login or a token that may write. The environment variable
+        ``HF_ENDPOINT`` selects another server.
+
+        Parameters
+        ----------
+        repo_id : str
+            "organisation/name". The repository is created unless it exists; its files of these names are replaced.
+        metadata : dict, default=None
+            As in :meth:`save_pretrained`.
+        private : bool, default=None
+            Whether a new repository is private; None is the organisation's default.
+        token : str, default=None
+            None uses the login of this machine.
+        message : str, default="Upload weights of skdim"
+            Commit message.
+
+        Returns
+        -------
+        str
+            The address for :meth:`from_pretrained`, with the commit and the checksum of ``config.json``.
+
+        Raises
+        ------
+        ImportError
+            If huggingface_hub is not installed.
+        OSError
+            If the upload fails.
+        """
+        check_is_fitted(self)
+        from .hub import push
+        from .weights_folder import write_weights
+
+        options = {"private": private, "token": token, "message": message}
+        return push(lambda path: write_weights(self, path, metadata), repo_id, **options)
+
     @classmethod
     def from_pretrained(cls, path=None, **params):
-        """Load a fitted embedder: weights of the package, or of a folder that :meth:`save_pretrained` wrote.
+        """Load a fitted embedder: weights of the package, of a folder, or of the Hugging Face hub.
 
-        Loading runs no code.
+        Loading runs no code: ``config.json`` is JSON, ``weights.safetensors`` holds tensors, and nothing else is read.
 
         Its vectors are bitwise identical to those of the saved embedder. With ``warm_start=True``, ``fit`` continues
         from its weights.
@@ -610,7 +649,9 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         path : {"structures", "properties"}, str or Path, default=None
             Name of weights of the package, or the folder. "structures", the default, learned from structures alone;
             "properties" learned computed properties as well (``known_properties_``), from the same start. A folder of
-            that name is "./structures".
+            that name is "./structures". "hf://organisation/name" is a repository of the hub (extra ``[hub]``);
+            "hf://organisation/name@revision#sha256=digest", as :meth:`push_to_hub` returns it, is always the same
+            weights: any other ``config.json``, which holds the checksum of the weights, is refused.
         **params
             Override parameters that do not change the network, such as ``representation`` or ``device``.
 
@@ -623,9 +664,11 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         ------
         FileNotFoundError
             If the folder does not exist.
+        OSError
+            If the download fails.
         ValueError
-            If the folder is damaged, has another schema version, was made with other values of the elemental
-            properties, or does not match the parameters.
+            If the folder is damaged, has another checksum or another schema version, was made with other values of the
+            elemental properties, or does not match the parameters.
         """
         from .weights_folder import load_weights
 

@@ -5,6 +5,7 @@ All functions raise ValueError with a message that says what is wrong and what t
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import torch
@@ -158,6 +159,15 @@ def read_weights(file, embedder, features, params):
         if not torch.isfinite(value).all():
             raise ValueError(f"{file} is damaged: {name} has non-finite values")
     return weights
+
+
+def check_digest(file, config):
+    """Refuse weights that are not those that config.json was written with."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if config.get("weights_sha256", digest) != digest:
+        raise ValueError(
+            f"{file} has sha256 {digest}, not the one in its {CONFIG}: the weights were replaced after they were saved"
+        )
 
 
 def _expected_shapes(settings, n_tensors, file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from numbers import Integral
@@ -13,12 +14,15 @@ from .._shared.files import as_json, new_folder, refuse_existing
 from .._training.history import epoch_records, history_of
 from .._training.train import refuse_changes, run_options, untrained_net
 from .._version import __version__
+from .hub import PREFIX, download_weights
 from .infomax_net import loss_parts, module_settings, net_maker
+from .model_card import model_card
 from .weights_checks import (
     CONFIG,
     FORMAT,
     NOT_SAVED,
     WEIGHTS,
+    check_digest,
     check_override,
     checked_settings,
     checked_site_features,
@@ -31,6 +35,7 @@ from .weights_checks import (
 #: The folder of the weights that are part of the package, and their names; the first is the default.
 INCLUDED_FOLDER = Path(__file__).parents[1] / "weights"
 INCLUDED = ("structures", "properties")
+CARD = "README.md"
 
 
 def write_weights(embedder, path, metadata):
@@ -47,6 +52,8 @@ def write_weights(embedder, path, metadata):
         parameters["random_state"] = None  # a RandomState; "seed" is the number that it drew
     history = epoch_records(embedder.history_)
     validation_losses = [epoch["valid_loss"] for epoch in history if "valid_loss" in epoch]
+    tensors = {name: value.detach().cpu().contiguous() for name, value in embedder.net_.module_.state_dict().items()}
+    weights = save(tensors)  # safetensors' save_file would write a file that only its owner can read
     config = {
         **FORMAT.header(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,13 +72,14 @@ def write_weights(embedder, path, metadata):
             "history": history,
         },
         "metadata": metadata,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    text = json.dumps(as_json(config), indent=1, allow_nan=False) + "\n"
-    weights = {name: value.detach().cpu().contiguous() for name, value in embedder.net_.module_.state_dict().items()}
+    content = (json.dumps(as_json(config), indent=1, allow_nan=False) + "\n").encode()
+    card = model_card(as_json(config), hashlib.sha256(content).hexdigest())
     with new_folder(path) as folder:
-        (folder / CONFIG).write_text(text, encoding="utf-8")
-        # safetensors' save_file would write a file that only its owner can read.
-        (folder / WEIGHTS).write_bytes(save(weights))
+        (folder / CONFIG).write_bytes(content)
+        (folder / WEIGHTS).write_bytes(weights)
+        (folder / CARD).write_bytes(card.encode())
 
 
 def load_weights(cls, path, params):
@@ -86,6 +94,7 @@ def load_weights(cls, path, params):
     embedder._validate_params()
     check_override(module_settings(embedder, features), settings, params)
     weights = read_weights(folder / WEIGHTS, embedder, features, params)
+    check_digest(folder / WEIGHTS, config)
 
     make_net = net_maker(embedder, features, config["seed"])
     net = untrained_net(embedder, make_net, loss_parts(embedder), **run_options(embedder))
@@ -101,6 +110,8 @@ def load_weights(cls, path, params):
 
 def _folder(path):
     name = INCLUDED[0] if path is None else path
+    if isinstance(name, str) and name.startswith(PREFIX):
+        return download_weights(name)
     included = isinstance(name, str) and name in INCLUDED
     folder = INCLUDED_FOLDER / name if included else Path(name)
     if folder.is_dir():

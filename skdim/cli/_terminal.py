@@ -162,8 +162,8 @@ def add_weights(parser):
     parser.add_argument(
         "--weights",
         metavar="WEIGHTS",
-        help="pre-trained weights: structures (the default) or properties, which are included in skdim, or a folder "
-        "written by `skdim pretrain`",
+        help="pre-trained weights: structures (the default) or properties, which are included in skdim, a folder "
+        "written by `skdim pretrain`, or hf://organisation/name",
     )
 
 

@@ -90,9 +90,9 @@ def test_parameters_and_attributes_are_restored(loaded, embedder, X):
     assert loaded.pretrained_info_["skdim_version"] == skdim.__version__
 
 
-def test_folder_has_a_config_and_weights_with_the_same_permissions(folder, tmp_path):
+def test_folder_has_files_with_the_same_permissions(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
-    assert {path.name for path in folder.iterdir()} == {"config.json", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {"README.md", "config.json", "weights.safetensors"}
     modes = {path.stat().st_mode for path in folder.iterdir()}
     assert len(modes) == 1, "the weights are readable by those who can read the config"
     config = json.loads((folder / "config.json").read_text())

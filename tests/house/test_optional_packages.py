@@ -18,6 +18,7 @@ EXTRAS = {
     "dask": ["dask", "distributed"],
     "ray": ["ray"],
     "accelerate": ["accelerate"],
+    "hub": ["huggingface_hub"],
     "skops": ["skops"],
     "search": ["usearch"],
 }
