@@ -27,6 +27,9 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._embedder.embedder import DeepInfoMaxEmbedder
     from ._featurizer.featurizer import SiteNetFeaturizer
     from ._heads.block_gaussian_process import BlockGaussianProcessRegressor
+    from ._heads.few_labels import FewLabelsRegressor
+    from ._heads.transformed_target import AutoTransformedTargetRegressor
+    from ._heads.two_part import TwoPartRegressor
     from ._regressor.regressor import SiteNetRegressor
     from ._similarity.nearest_crystals import NearestCrystals
     from ._statistics.composition import CompositionStatistics
@@ -36,31 +39,37 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
 #: The module that defines each public name. Imported at first use, as torch and scikit-learn take seconds to import.
 _HOMES = {
     "ALL_SITE_FEATURES": "_chemistry.elements",
+    "AutoTransformedTargetRegressor": "_heads.transformed_target",
     "BlockGaussianProcessRegressor": "_heads.block_gaussian_process",
     "CompositionStatistics": "_statistics.composition",
     "Crystals": "_crystals.crystals",
     "DeepInfoMaxEmbedder": "_embedder.embedder",
+    "FewLabelsRegressor": "_heads.few_labels",
     "NearestCrystals": "_similarity.nearest_crystals",
     "PAPER_SITE_FEATURES": "_chemistry.elements",
     "SiteNetClassifier": "_classifier.classifier",
     "SiteNetFeaturizer": "_featurizer.featurizer",
     "SiteNetRegressor": "_regressor.regressor",
     "StructureStatistics": "_statistics.structure",
+    "TwoPartRegressor": "_heads.two_part",
     "trusted_types": "_trusted_types",
 }
 
 __all__ = [
     "ALL_SITE_FEATURES",
     "PAPER_SITE_FEATURES",
+    "AutoTransformedTargetRegressor",
     "BlockGaussianProcessRegressor",
     "CompositionStatistics",
     "Crystals",
     "DeepInfoMaxEmbedder",
+    "FewLabelsRegressor",
     "NearestCrystals",
     "SiteNetClassifier",
     "SiteNetFeaturizer",
     "SiteNetRegressor",
     "StructureStatistics",
+    "TwoPartRegressor",
     "__version__",
     "trusted_types",
 ]

@@ -1,4 +1,4 @@
-"""Regressors for few labels, on tables of features: the Gaussian process with a kernel per block of columns.
+"""Regressors for few labels, on tables of features.
 
 May import no other room.
 """

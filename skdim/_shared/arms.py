@@ -4,6 +4,8 @@ Plain text, so that ``skdim --help`` needs no library. :func:`skdim.model_select
 """
 
 ARMS = {
+    "best": "on statistics and vectors: Gaussian process, trees or both, chosen by cross-validation",
+    "average": "average of Gaussian process and trees on statistics and vectors",
     "mean": "the mean of the labels, whatever the crystal",
     "composition": "trees on statistics of the elements: the simple baseline, ignores the structure",
     "structure": "Gaussian process on statistics of sites and neighbours; nothing pre-trained",
@@ -15,9 +17,11 @@ ARMS = {
 #: Controls: for comparisons, not for predictions.
 CONTROLS = ("mean", "untrained")
 #: Models that need a pre-trained embedder.
-PRETRAINED = ("representation", "untrained", "transfer")
+PRETRAINED = ("best", "average", "representation", "untrained", "transfer")
 #: Models that are networks, with epochs.
 NETWORKS = ("supervised", "transfer")
+#: Models that choose their regressor themselves.
+COMBINED = ("best", "average")
 #: Regressors that a model of features can end in.
 HEADS = {
     "gp": "Gaussian process with a fixed Matern 3/2 kernel",

@@ -10,23 +10,28 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from .._regressor.regressor import SiteNetRegressor
-from .._shared.arms import ARMS, NETWORKS, PRETRAINED
+from .._shared.arms import ARMS, COMBINED, NETWORKS, PRETRAINED
 from .._statistics.composition import CompositionStatistics
 from .._statistics.structure import StructureStatistics
 from ._arm_heads import head_steps
+from ._combined_arms import make_combined
 from ._label_draws import entropy_of
 
 #: What a network shares with the encoder that it starts from, or is compared with.
 _SHARED = ("n_components", "local_dim", "n_blocks", "n_heads", "encoder_params", "representation")
 
 
-def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=None, device="auto", verbose=0):
+def make_arm(
+    name, embedder=None, *, head=None, features=(), random_state=None, max_epochs=None, device="auto", verbose=0
+):
     """Make a regressor on Crystals with settings for 50 to 1000 labels.
 
     These are the models that ``skdim fit`` and ``skdim evaluate`` use. Each is an arm of the comparison, as in a
     clinical trial:
 
-    ==================  ===========================================================================
+    ==================  ======================================================================================
+    ``best``            on statistics and vectors: Gaussian process, trees or both, chosen by cross-validation
+    ``average``         average of Gaussian process and trees on statistics and vectors
     ``mean``            the mean of the labels, whatever the crystal
     ``composition``     trees on statistics of the elements: the simple baseline, ignores the structure
     ``structure``       Gaussian process on statistics of sites and neighbours; nothing pre-trained
@@ -34,20 +39,23 @@ def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=No
     ``untrained``       the same with the encoder's initial weights: shows what pre-training adds
     ``supervised``      Site-Net trained from random weights
     ``transfer``        Site-Net trained from the pre-trained weights
-    ==================  ===========================================================================
+    ==================  ======================================================================================
 
     Parameters
     ----------
     name : str
         One of the above.
-    embedder : fitted DeepInfoMaxEmbedder, default=None
-        Required by "representation", "untrained" and "transfer". "supervised" takes its encoder settings, if given, so
-        that it trains the same network as "transfer".
+    embedder : fitted DeepInfoMaxEmbedder, or list of these, default=None
+        Required by "best", "average", "representation", "untrained" and "transfer". "supervised" takes its encoder
+        settings, if given, so that it trains the same network as "transfer". Only "best" and "average" take several:
+        the vectors of each are a block of columns with a separate kernel.
     head : {"gp", "block_gp", "trees", "ridge", "mlp"}, default=None
         Regressor on the features, for "composition", "structure", "representation" and "untrained": a Gaussian process
         with a fixed kernel, a :class:`~skdim.BlockGaussianProcessRegressor`, extremely randomised trees, ridge
         regression, or a network with one hidden layer of 64 units as in the paper. None takes trees for "composition"
         and "gp" for the others.
+    features : sequence of (str, transformer), default=()
+        Further blocks of columns for "best" and "average": transformers of Crystals.
     random_state : int, RandomState instance or None, default=None
         Seed of trees and networks, and of the initial weights of "untrained". None keeps the initial weights that the
         embedder itself started from.
@@ -62,11 +70,14 @@ def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=No
     -------
     estimator : estimator
         Unfitted: a DummyRegressor for "mean", a :class:`~skdim.SiteNetRegressor` for the networks, else a Pipeline.
+        That of "best" or "average" ends in a :class:`~skdim.FewLabelsRegressor`, whose ``choice_`` and ``cv_errors_``
+        say what was chosen and why.
 
     Raises
     ------
     ValueError
-        If the name or the head is unknown, the model needs an embedder that is missing, or it has no head to choose.
+        If the name or the head is unknown, the model needs an embedder that is missing or takes one only, or it has no
+        head or features to choose.
 
     See Also
     --------
@@ -85,8 +96,16 @@ def make_arm(name, embedder=None, *, head=None, random_state=None, max_epochs=No
         raise ValueError(f"unknown model {name!r}; available: {', '.join(ARMS)}")
     if embedder is None and name in PRETRAINED:
         raise ValueError(f"model {name!r} needs a pre-trained embedder")
-    if head is not None and name in ("mean", *NETWORKS):
+    if head is not None and name in ("mean", *COMBINED, *NETWORKS):
         raise ValueError(f"model {name!r} has no head to choose; got head={head!r}")
+    if name in COMBINED:
+        return make_combined(name, embedder, features, random_state)
+    if len(features):
+        raise ValueError(f"model {name!r} takes no further features; only {' and '.join(COMBINED)} do")
+    if isinstance(embedder, list | tuple):
+        if len(embedder) != 1:
+            raise ValueError(f"model {name!r} takes one embedder; only {' and '.join(COMBINED)} take several")
+        embedder = embedder[0]
     if name == "mean":
         return DummyRegressor()
     if name in NETWORKS:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.frozen import FrozenEstimator
 
-from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
-from skdim._shared.arms import ARMS, HEADS, PRETRAINED
-from skdim.model_selection import make_arm
+from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim._shared.arms import ARMS, COMBINED, HEADS, NETWORKS, PRETRAINED
+from skdim.model_selection import label_efficiency, make_arm
 from skdim.model_selection._arms import untrained_copy
 from tests.helpers.small_estimators import SMALL
 
@@ -17,7 +17,7 @@ def embedder(X):
     return DeepInfoMaxEmbedder(max_epochs=2, representation="global", **SMALL).fit(X)
 
 
-@pytest.mark.parametrize("name", [name for name in ARMS if name not in ("mean", "supervised", "transfer")])
+@pytest.mark.parametrize("name", [name for name in ARMS if name not in ("mean", *COMBINED, *NETWORKS)])
 @pytest.mark.parametrize("head", HEADS)
 def test_every_head_fits_every_model_of_features(name, head, embedder, X, y):
     model = make_arm(name, embedder, head=head, random_state=0).fit(X[:30], y[:30])
@@ -74,9 +74,70 @@ def test_models_of_an_encoder_need_one(name):
 
 
 def test_unknown_names_are_refused(embedder):
-    with pytest.raises(ValueError, match="unknown model 'forest'; available: mean, composition"):
+    with pytest.raises(ValueError, match="unknown model 'forest'; available: best, average, mean, composition"):
         make_arm("forest")
     with pytest.raises(ValueError, match="unknown head 'forest'; available: gp, block_gp"):
         make_arm("representation", embedder, head="forest")
     with pytest.raises(ValueError, match="model 'transfer' has no head to choose; got head='mlp'"):
         make_arm("transfer", embedder, head="mlp")
+
+
+def test_best_has_a_block_for_each_source(embedder, X, y):
+    other = DeepInfoMaxEmbedder.from_pretrained()
+    features = [("elements", CompositionStatistics(site_features=["electronegativity"]))]
+    model = make_arm("best", [embedder, FrozenEstimator(other)], features=features, random_state=0).fit(X[:30], y[:30])
+    blocks = ["structure", "composition", "vectors1", "vectors2", "elements"]
+    table = model[0].transform(X)
+    assert list(dict.fromkeys(name.partition("__")[0] for name in table.columns)) == blocks
+    assert_array_equal(table.filter(like="vectors1__"), embedder.transform(X))
+    assert_array_equal(table.filter(like="vectors2__"), other.transform(X))
+    assert not hasattr(other, "_sklearn_output_config"), "the embedder itself is not changed"
+    regressor = model[-1]
+    assert (regressor.group_by, regressor.random_state) == ("composition", 0)
+    assert regressor.choice_ == next(iter(regressor.cv_errors_))
+    predicted, std = model.predict(X[30:], return_std=True)
+    assert_array_equal(predicted, model.predict(X[30:]))
+    assert (std > 0).all()
+
+
+def test_average_is_that_of_gaussian_process_and_trees(embedder, X, y):
+    model = make_arm("average", embedder, random_state=0).fit(X[:30], y[:30])
+    assert list(model[0].named_transformers) == ["structure", "composition", "vectors"]
+    assert model[-1].choice_ == "average of Gaussian process and trees"
+    table = model[0].transform(X[30:])
+    parts = [part.predict(table) for part in model[-1].estimators_.values()]
+    assert_allclose(model.predict(X[30:]), np.mean(parts, axis=0))
+    assert [type(part.regressor_).__name__ for part in model[-1].estimators_.values()] == [
+        "BlockGaussianProcessRegressor",
+        "ExtraTreesRegressor",
+    ]
+
+
+def test_best_is_seeded_for_each_draw_and_computes_features_once(embedder, X, y, monkeypatch):
+    calls, transform = [], DeepInfoMaxEmbedder.transform
+    monkeypatch.setattr(DeepInfoMaxEmbedder, "transform", lambda self, X: calls.append(len(X)) or transform(self, X))
+    arms = {name: make_arm(name, embedder) for name in ("best", "average")}
+    tables = [
+        label_efficiency(arms, X, y, test_size=0.5, train_sizes=[12], n_repeats=2, random_state=0) for _ in range(2)
+    ]
+    assert_array_equal(tables[0]["mae"], tables[1]["mae"])
+    assert len(calls) == 2 * 2, "once for the training and once for the test rows of a comparison"
+
+
+@pytest.mark.parametrize("head", [None, "gp", "block_gp"])
+@pytest.mark.parametrize("name", ["structure", "representation"])
+def test_standard_deviations_of_gaussian_processes(name, head, embedder, X, y):
+    model = make_arm(name, embedder, head=head).fit(X[:30], y[:30])
+    mean, std = model.predict(X[30:], return_std=True)
+    assert_allclose(mean, model.predict(X[30:]))
+    assert ((std > 0) & (std < 2 * y.std())).all()
+
+
+def test_only_combined_models_take_several_sources(embedder):
+    with pytest.raises(ValueError, match="model 'transfer' takes one embedder; only best and average take several"):
+        make_arm("transfer", [embedder, embedder])
+    with pytest.raises(ValueError, match="model 'structure' takes no further features; only best and average do"):
+        make_arm("structure", features=[("elements", CompositionStatistics())])
+    with pytest.raises(ValueError, match="model 'best' has no head to choose; got head='gp'"):
+        make_arm("best", embedder, head="gp")
+    assert make_arm("representation", [embedder])[0].estimator is embedder

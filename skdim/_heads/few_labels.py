@@ -1,0 +1,220 @@
+"""FewLabelsRegressor: the regressor on tables of features that cross-validation on the labels chooses."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.model_selection import GroupKFold
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .blocks import find_blocks
+from .candidates import default_candidates, describe, seeded
+from .equal_rows import group_equal_rows
+from .standard_deviation import has_std
+
+#: Fraction of the out-of-fold residuals that intervals of 1.645 standard deviations shall cover.
+_COVERED = 0.9
+_DEVIATIONS = 1.6448536269514722
+
+
+class FewLabelsRegressor(RegressorMixin, BaseEstimator):
+    """Regression on tables of features with 50 to 1000 labels: cross-validation chooses the model.
+
+    The candidates are a :class:`BlockGaussianProcessRegressor` and extremely randomised trees, each on the labels, on
+    their logarithms (if all are positive) and on labels transformed by Yeo-Johnson; for labels with many zeros a
+    :class:`TwoPartRegressor` instead of transformations. Every candidate is fitted to the training part of each fold;
+    the single candidate or the average of two with the smallest mean absolute error on the held-out parts is fitted to
+    all labels.
+
+    Parameters
+    ----------
+    estimators : list of (str, regressor), default=None
+        The candidates by name. At least one must have ``return_std``. None takes those described above.
+    selection : {"best", "all"}, default="best"
+        "best" chooses one candidate or the average of two; "all" averages all candidates.
+    group_by : str, default=None
+        Name of a block of columns (see :class:`BlockGaussianProcessRegressor`), such as statistics of the composition:
+        samples with equal rows in it are kept in one fold. None keeps only samples together that are equal in all
+        columns.
+    cv : int, default=5
+        Number of folds; fewer if there are fewer groups.
+    n_jobs : int, default=None
+        Number of fits that run in parallel, as in joblib.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds, and of every ``random_state`` of the candidates.
+
+    Attributes
+    ----------
+    estimators_ : dict of str to regressor
+        The chosen candidates, fitted to all labels. Predictions are the average of theirs.
+    choice_ : str
+        The chosen candidates in words.
+    cv_errors_ : dict of str to float
+        Mean absolute error of each candidate and of each average of two on the held-out parts, best first. Empty if
+        there are fewer than two groups; then the first candidate is used.
+    std_factor_ : float
+        Factor on the standard deviations, chosen so that intervals of 90 % cover 90 % of the labels in the held-out
+        parts.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str of shape (n_features,)
+        Names of the columns, if X is a DataFrame.
+
+    See Also
+    --------
+    skdim.model_selection.make_arm : "best" is this regressor on statistics and vectors of crystals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdim import FewLabelsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 3))
+    >>> y = np.exp(2 * X[:, 0] + 0.1 * rng.normal(size=60))
+    >>> model = FewLabelsRegressor(random_state=0).fit(X, y)
+    >>> model.choice_
+    'Gaussian process on log labels'
+    >>> y, std = model.predict(X, return_std=True)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "estimators": [list, tuple, None],
+        "selection": [StrOptions({"best", "all"})],
+        "group_by": [str, None],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimators=None, *, selection="best", group_by=None, cv=5, n_jobs=None, random_state=None):
+        self.estimators = estimators
+        self.selection = selection
+        self.group_by = group_by
+        self.cv = cv
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Compare the candidates and fit the best.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Features, finite.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self : FewLabelsRegressor
+        """
+        self._validate_params()
+        table = X
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        table = table if hasattr(self, "feature_names_in_") else X
+        random = check_random_state(self.random_state)
+        candidates = default_candidates(y) if self.estimators is None else dict(self.estimators)
+        candidates = {name: seeded(candidate, random) for name, candidate in candidates.items()}
+        with_std = {name for name, candidate in candidates.items() if has_std(candidate)}
+        if not with_std:
+            raise ValueError(f"at least one of the estimators must have return_std; got {', '.join(candidates)}")
+        folds = self._folds(X, random)
+        choices = [tuple(candidates)] if self.selection == "all" else _choices(candidates, with_std)
+        self.cv_errors_, self.std_factor_ = {}, 1.0
+        chosen = choices[0]
+        if folds:
+            held_out = self._predict_held_out(candidates, table, y, folds)
+            averages = {choice: _average([held_out[name] for name in choice]) for choice in choices}
+            errors = {choice: float(np.abs(mean - y).mean()) for choice, (mean, _) in averages.items()}
+            chosen = min(errors, key=errors.get)
+            self.cv_errors_ = {describe(choice): errors[choice] for choice in sorted(errors, key=errors.get)}
+            mean, std = averages[chosen]
+            usable = std > 0
+            if usable.any():
+                self.std_factor_ = float(np.quantile(np.abs(mean - y)[usable] / std[usable], _COVERED)) / _DEVIATIONS
+        self.choice_ = describe(chosen)
+        self.estimators_ = {name: clone(candidates[name]).fit(table, y) for name in chosen}
+        return self
+
+    def predict(self, X, return_std=False):
+        """Predict the labels of new samples.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether to return standard deviations as well.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            In the units of the labels.
+        std : ndarray of shape (n_samples,)
+            Root mean square of the standard deviations of the chosen candidates that have them and of the deviations of
+            their predictions from the average, times ``std_factor_``. Only with ``return_std``.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, reset=False, dtype=np.float64)
+        mean, std = _average([_predict(estimator, X, return_std) for estimator in self.estimators_.values()])
+        return (mean, std * self.std_factor_) if return_std else mean
+
+    def _folds(self, X, random):
+        """Training and test rows of each fold; empty if there are fewer than two groups."""
+        blocks = find_blocks(None, X.shape[1], getattr(self, "feature_names_in_", None))
+        if self.group_by is not None and self.group_by not in blocks:
+            raise ValueError(f"group_by={self.group_by!r} is not a block of X; available: {', '.join(blocks)}")
+        groups = group_equal_rows(X if self.group_by is None else X[:, blocks[self.group_by]])
+        n_splits = min(self.cv, len(np.unique(groups)))
+        if n_splits < 2:
+            return []
+        splitter = GroupKFold(n_splits, shuffle=True, random_state=random.randint(np.iinfo(np.int32).max))
+        return list(splitter.split(X, groups=groups))
+
+    def _predict_held_out(self, candidates, X, y, folds):
+        """Predictions and standard deviations of each candidate for each row, from the fold that holds it out."""
+        calls = [
+            delayed(_fit_and_predict)(candidate, X, y, train, test)
+            for candidate in candidates.values()
+            for train, test in folds
+        ]
+        results = iter(Parallel(n_jobs=self.n_jobs)(calls))
+        held_out = {name: (np.empty(len(y)), np.empty(len(y))) for name in candidates}
+        for mean, std in held_out.values():
+            for _, test in folds:
+                mean[test], std[test] = next(results)
+        return held_out
+
+
+def _choices(candidates, with_std):
+    """Single candidates with standard deviations, and pairs of which one has them."""
+    pairs = [pair for pair in combinations(candidates, 2) if with_std & set(pair)]
+    return [(name,) for name in candidates if name in with_std] + pairs
+
+
+def _fit_and_predict(candidate, X, y, train, test):
+    rows = X.iloc if hasattr(X, "iloc") else X
+    return _predict(clone(candidate).fit(rows[train], y[train]), rows[test], True)
+
+
+def _predict(estimator, X, return_std):
+    """Predictions and standard deviations, NaN where there are none."""
+    if return_std and has_std(estimator):
+        return estimator.predict(X, return_std=True)
+    mean = estimator.predict(X)
+    return mean, np.full(len(mean), np.nan)
+
+
+def _average(predictions):
+    """Average of predictions, and its standard deviation."""
+    means, stds = np.array([mean for mean, _ in predictions]), np.array([std for _, std in predictions])
+    mean = means.mean(axis=0)
+    known = stds[~np.isnan(stds).any(axis=1)]
+    within = (known**2).mean(axis=0) if len(known) else np.nan
+    return mean, np.sqrt(within + ((means - mean) ** 2).mean(axis=0))
