@@ -27,7 +27,7 @@ def first_occurrences(parts):
     seen, seen_ids, masks = set(), set(), []
     for crystals, ids in parts:
         first = ~crystals.failed
-        for row, content in enumerate(_contents(crystals)):
+        for row, content in enumerate(row_contents(crystals)):
             if not first[row]:
                 continue
             name = None if ids is None else ids[row]
@@ -38,7 +38,7 @@ def first_occurrences(parts):
     return masks
 
 
-def _contents(crystals):
+def row_contents(crystals):
     """Yield a hash of the columns of each row."""
     for block in blocks(crystals):
         yield from _contents_of_block(block)

@@ -16,8 +16,9 @@ import warnings
 from .._version import __version__
 from . import embed, evaluate, featurize, figure_s1, fit, info, predict, pretrain
 from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, UnbreakableStream, say
+from .explore import duplicates, search
 
-_COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, figure_s1, info)
+_COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, search, duplicates, figure_s1, info)
 
 _DESCRIPTION = """\
 Vectors and models of crystal structures, pre-trained on structures without labels (Deep InfoMax on Site-Net).
@@ -29,6 +30,9 @@ Vectors and models of crystal structures, pre-trained on structures without labe
   Fit a model, and predict:
       skdim fit labels.csv --target band_gap -o model.skops
       skdim predict model.skops new_crystals/ -o predictions.csv
+  Find the crystals that are most similar to one, and those that occur twice:
+      skdim search query.cif my_cifs/
+      skdim duplicates my_cifs/
 """
 _EPILOG = """\
 Structures are read from files of most formats (CIF, POSCAR, extended XYZ, JSON, ...), folders and archives of them,

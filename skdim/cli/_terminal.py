@@ -54,6 +54,11 @@ def say(text=""):
     print(text, file=sys.stderr, flush=True)
 
 
+def printable(text):
+    """Text without control characters, which a file could use to write anything to the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def number(kind, least, most=None):
     """Return a type for argparse: a number within bounds."""
 

@@ -7,7 +7,7 @@ import platform
 from importlib import metadata, util
 from pathlib import Path
 
-from ._terminal import DONE
+from ._terminal import DONE, printable
 
 _DESCRIPTION = """\
 Describe the installation, or what a path holds: structures, a store of `skdim featurize`, weights of `skdim pretrain`,
@@ -156,6 +156,6 @@ def _source(path):
 
 
 def _text(value):
-    """One line without control characters, which a file could use to write anything to the terminal."""
-    text = f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable(
+        f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    )

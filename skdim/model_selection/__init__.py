@@ -9,11 +9,13 @@
 - :func:`figure_s1` runs the comparison of the paper's figure S1.
 - :func:`label_draws` returns only the draws, for searches and cross-validation in scikit-learn.
 - :func:`formula_split` and :class:`FormulaKFold` put each reduced formula on the same side in every data set.
-  :func:`formula_groups` labels crystals by formula, so that scikit-learn's splitters keep polymorphs together.
+  :func:`formula_groups` labels crystals by formula, so that scikit-learn's splitters keep polymorphs together;
+  :func:`duplicate_groups` labels near-duplicates.
 
 :class:`skdim.plotting.LabelEfficiencyDisplay` plots the results.
 """
 
+from .._similarity.duplicates import duplicate_groups
 from ._arms import make_arm
 from ._cross_validate_arms import cross_validate_arms
 from ._figure_s1 import figure_s1
@@ -28,6 +30,7 @@ __all__ = [
     "FormulaKFold",
     "LabelDraw",
     "cross_validate_arms",
+    "duplicate_groups",
     "figure_s1",
     "formula_groups",
     "formula_split",

@@ -15,7 +15,18 @@ from tests.cli.running import PATIENCE
 def test_every_option_is_explained(capsys):
     parser = _parser()
     commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
-    assert list(commands) == ["embed", "featurize", "pretrain", "fit", "predict", "evaluate", "figure-s1", "info"]
+    assert list(commands) == [
+        "embed",
+        "featurize",
+        "pretrain",
+        "fit",
+        "predict",
+        "evaluate",
+        "search",
+        "duplicates",
+        "figure-s1",
+        "info",
+    ]
     assert len(commands) == len(_COMMANDS)
     for name, command in commands.items():
         with pytest.raises(SystemExit, match="0"):

@@ -31,7 +31,7 @@ LAWS = {
     "_regressor": {"_shared", "_chemistry", "_crystals", "_training", "_embedder", "nn"},
 }
 LAWS["_classifier"] = LAWS["_regressor"] | {"_regressor"}
-LAWS["_similarity"] = {"_shared", "_chemistry", "_crystals", "_statistics", "_embedder"}
+LAWS["_similarity"] = {"_shared", "_chemistry", "_structures", "_crystals", "_statistics", "_embedder"}
 LAWS["inspection"] = {"_shared", "_chemistry", "_crystals", "_regressor", "nn"}
 LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines", "inspection"}
 LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "inspection", "model_selection"}

@@ -1,0 +1,1 @@
+"""Commands that look through a collection of crystals: neighbours and near-duplicates."""
