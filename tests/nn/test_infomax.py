@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skdim import SiteNetFeaturizer
+from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._training.batches import make_batch
 from skdim.datasets import make_crystals
 from skdim.nn.choices import NEGATIVES
@@ -304,3 +304,17 @@ def test_neighbour_weights_sum_to_one_and_count_equal_columns(batch):
     without_self = make_model(self_weight=0.0).neighbour_weights(batch)
     assert (without_self[batch.distance == 0] == 0).all()
     assert int((batch.distance == 0).sum()) == len(batch.numbers)
+
+
+@pytest.mark.filterwarnings("ignore:the published network reads")
+@pytest.mark.parametrize("make", [DeepInfoMaxEmbedder, DeepInfoMaxEmbedder.paper])
+def test_losses_under_autocast_are_close(make, X):
+    net = make(max_epochs=0, random_state=0, device="cpu").fit(X).net_
+    batch = next(net.batches(X, min_crystals=2))
+    expected = net.module_(batch, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = net.module_(batch, torch.Generator().manual_seed(0))
+    losses["loss"].backward()
+    for name, value in losses.items():
+        torch.testing.assert_close(value.float(), expected[name], rtol=2e-2, atol=2e-2)
+    assert all(p.grad.isfinite().all() for p in net.module_.parameters() if p.grad is not None)

@@ -51,6 +51,7 @@ def supports(values: Tensor) -> bool:
     return (
         values.dtype == torch.float32
         and values.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
         and os.environ.get(_OFF) != "1"
         and _loops() is not None
     )

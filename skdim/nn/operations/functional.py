@@ -69,7 +69,8 @@ def segment_sum(values: Tensor, weights: Tensor, offsets: Tensor, segment: Tenso
     -------
     Tensor of shape (m, width)
     """
-    return _SegmentSum.apply(values.contiguous(), weights, offsets, segment)
+    # Under autocast, values can have a lower precision than the weights: sums are in that of the weights.
+    return _SegmentSum.apply(values.to(weights.dtype).contiguous(), weights, offsets, segment)
 
 
 def segment_total(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
