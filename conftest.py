@@ -8,7 +8,7 @@ from importlib.util import find_spec
 #: Optional package -> modules of skdim whose examples need it.
 EXAMPLES = {
     "matplotlib": "skdim/plotting",
-    "matminer": "skdim/baselines",
+    "matminer": "skdim/baselines/_orbital_field.py",
     "chgnet": "skdim/baselines/_mlip.py",
 }
 MISSING = {package: folder for package, folder in EXAMPLES.items() if find_spec(package) is None}

@@ -20,6 +20,7 @@ MAX_SIZE = 3_000_000
 DATA = (
     "skdim/py.typed",
     "skdim/_chemistry/elements.csv",
+    "skdim/baselines/magpie.csv",
     "skdim/weights/structures/config.json",
     "skdim/weights/structures/weights.safetensors",
     "skdim/weights/structures/README.md",

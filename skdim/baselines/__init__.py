@@ -2,7 +2,7 @@
 
 Stateless transformers from structures (of any kind that :class:`skdim.SiteNetFeaturizer` reads) to rows of numbers:
 
-- :class:`MagpieFeatures`: 132 statistics of the composition, computed by matminer. No structure.
+- :class:`MagpieFeatures`: 132 statistics of the composition. No structure.
 - :class:`OrbitalFieldMatrix`: pairs of valence orbitals of neighbouring atoms. Local structure.
 - :class:`XRDPattern`: powder diffraction pattern, computed by pymatgen. Global structure.
 - :class:`MLIPFeatures`: vectors and energies of CHGNet, an interatomic potential trained by others.
@@ -16,8 +16,9 @@ In a pipeline::
 
     make_pipeline(MagpieFeatures(n_jobs=2), RandomForestRegressor()).fit(structures, y)
 
-The first two need matminer: ``pip install "skdim-crystals[baselines]"``; MLIPFeatures needs chgnet:
-``pip install "skdim-crystals[mlip]"``. All take 10 to 25 ms per crystal: transform once if you fit many models.
+OrbitalFieldMatrix needs matminer, ``pip install "skdim-crystals[baselines]"``, and MLIPFeatures chgnet,
+``pip install "skdim-crystals[mlip]"``. All but Magpie take 10 to 25 ms per crystal: transform once if you fit many
+models.
 """
 
 from ._calculator import CalculatorFeatures

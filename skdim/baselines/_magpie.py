@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 from functools import lru_cache
+from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
 
-from ._base import StructureTransformer, import_matminer
+from ._base import StructureTransformer
+
+#: Statistics of each property, in matminer's order.
+_STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
+#: Highest atomic number; the table lacks the last elements.
+_MAX_Z = 118
 
 
 class MagpieFeatures(StructureTransformer):
-    """Magpie's 132 statistics of the composition, computed by matminer.
+    """Magpie's 132 statistics of the composition.
 
     Minimum, maximum, range, mean, mean absolute deviation and mode of 22 elemental properties, weighted by atomic
-    fractions. Polymorphs of one formula have equal rows. ``fit`` only checks the parameters. Requires matminer
-    (``pip install "skdim-crystals[baselines]"``).
+    fractions. Polymorphs of one formula have equal rows. ``fit`` only checks the parameters. Values and names are those
+    of matminer's preset "magpie", from a copy of its table: matminer need not be installed.
 
     Parameters
     ----------
@@ -34,7 +41,7 @@ class MagpieFeatures(StructureTransformer):
 
     See Also
     --------
-    skdim.CompositionStatistics : Composition statistics of Crystals, without matminer.
+    skdim.CompositionStatistics : Composition statistics of Crystals.
 
     References
     ----------
@@ -60,13 +67,16 @@ class MagpieFeatures(StructureTransformer):
         self.verbose = verbose
 
     def _function(self):
-        preset = _preset(bool(self.impute))
+        names, table = _table()
+        if self.impute:
+            table = np.where(np.isnan(table), [np.nanmean(column[1:].copy()) for column in table.T], table)
 
         def features(structure):
-            composition = structure.composition.element_composition
-            if not self.impute:
-                _check_known(preset, composition)
-            return preset.featurize(composition)
+            amounts = structure.composition.element_composition
+            # Contiguous along the elements, so that sums are rounded like matminer's.
+            values = np.ascontiguousarray(table[[element.Z for element in amounts]].T)
+            _check_known(values, names, list(amounts))
+            return _statistics(values, np.array(list(amounts.values()))).ravel()
 
         return features
 
@@ -83,20 +93,35 @@ class MagpieFeatures(StructureTransformer):
         ndarray of str of shape (132,)
             "minimum Number", "maximum Number", ...: matminer's names without "MagpieData".
         """
-        labels = _preset(bool(self.impute)).feature_labels()
-        return np.array([label.removeprefix("MagpieData ") for label in labels], dtype=object)
+        return np.array([f"{statistic} {name}" for name in _table()[0] for statistic in _STATISTICS], dtype=object)
 
 
-@lru_cache(maxsize=2)
-def _preset(impute):
-    """Make matminer's featurizer; cached, as reading its tables takes 50 ms."""
-    return import_matminer("featurizers.composition").ElementProperty.from_preset("magpie", impute_nan=impute)
+@lru_cache(maxsize=1)
+def _table():
+    """Names of the properties, and values by atomic number: (names, ndarray of shape (119, 22)); NaN where missing."""
+    text = files(__package__).joinpath("magpie.csv").read_text(encoding="utf-8")
+    header, *rows = csv.reader(line for line in text.splitlines() if not line.startswith("#"))
+    values = np.full((_MAX_Z + 1, len(header) - 1), np.nan)
+    values[1 : len(rows) + 1] = [[float(value or "nan") for value in row[1:]] for row in rows]
+    values.flags.writeable = False
+    return tuple(header[1:]), values
 
 
-def _check_known(preset, composition):
-    for element in composition:
-        lacking = [p for p in preset.features if np.isnan(preset.data_source.get_elemental_property(element, p))]
-        if lacking:
-            raise ValueError(
-                f"Magpie's tables lack {', '.join(lacking)} of {element}; impute=True takes the mean over the elements"
-            )
+def _statistics(values, amounts):
+    """Statistics of properties (n_properties, n_elements), weighted by amounts: (n_properties, n_statistics)."""
+    least, most = values.min(axis=1), values.max(axis=1)
+    mean = np.average(values, axis=1, weights=amounts)
+    deviation = np.average(np.abs(values - mean[:, None]), axis=1, weights=amounts)
+    # Of equally frequent elements, the smallest value.
+    mode = values[:, np.isclose(amounts, amounts.max())].min(axis=1)
+    return np.stack([least, most, most - least, mean, deviation, mode], axis=1)
+
+
+def _check_known(values, names, elements):
+    lacking = np.isnan(values)
+    if lacking.any():
+        column = int(lacking.any(axis=0).argmax())
+        properties = ", ".join(name for name, missing in zip(names, lacking[:, column], strict=True) if missing)
+        raise ValueError(
+            f"Magpie's tables lack {properties} of {elements[column]}; impute=True takes the mean over the elements"
+        )

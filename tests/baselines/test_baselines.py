@@ -16,17 +16,12 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.utils import estimator_checks
 
-from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern, _magpie, _orbital_field, _voronoi
+from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern, _orbital_field, _voronoi
 from skdim.baselines._base import import_matminer
 from skdim.baselines._voronoi import voronoi_faces
 from skdim.datasets import make_crystals
 from tests.helpers import assertions
 from tests.house.test_conformance import OnRows, assert_conventions
-
-pytest.importorskip("matminer", reason="needs the extra 'baselines'")
-
-from matminer.featurizers.composition import ElementProperty
-from matminer.featurizers.structure import OrbitalFieldMatrix as MatminerMatrix
 
 #: In matminer's unit of length, the angstrom star, which is 1.5e-5 longer than an angstrom.
 BOHR = 0.529177210903 / 1.00001495
@@ -48,37 +43,16 @@ def structures():
     return make_crystals(30, random_state=0)[0]
 
 
+@pytest.fixture(scope="module")
+def matminer():
+    return pytest.importorskip("matminer", reason="needs the extra 'baselines'")
+
+
 @pytest.fixture(params=KINDS)
 def transformer(request):
+    if request.param is OrbitalFieldMatrix:
+        request.getfixturevalue("matminer")
     return request.param()
-
-
-# -- composition -------------------------------------------------------------------------------------------------------
-
-
-def test_magpie_features_are_those_of_matminer(formation_crystals):
-    transformer = MagpieFeatures()
-    reference = ElementProperty.from_preset("magpie")
-    expected = [reference.featurize(structure.composition) for structure in formation_crystals]
-    assert_array_equal(transformer.transform(formation_crystals), expected)
-    assert [f"MagpieData {name}" for name in transformer.get_feature_names_out()] == reference.feature_labels()
-
-
-def test_magpie_features_of_a_known_composition():
-    frame = MagpieFeatures().set_output(transform="pandas").transform([TRICLINIC])
-    assert frame.shape == (1, 132)
-    expected = {"minimum Number": 8, "maximum Number": 26, "range Number": 18, "mean Number": 14, "mode Number": 8}
-    expected |= {"avg_dev Number": 8.0, "mean NdValence": 2.0, "maximum Electronegativity": 3.44}
-    assert_allclose(frame.loc[0, list(expected)].to_numpy(float), list(expected.values()))
-
-
-def test_magpie_imputes_or_refuses_missing_values():
-    argon = Structure(Lattice.cubic(5), ["Ar", "Na"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    assert np.isfinite(MagpieFeatures().transform([argon])).all()
-    refuse = MagpieFeatures(impute=False)
-    with pytest.raises(ValueError, match=r"row 1 \(NaAr\): Magpie's tables lack Electronegativity of Ar; impute=True"):
-        refuse.transform([ROCK_SALT, argon])
-    assert_array_equal(refuse.transform([TRICLINIC]), MagpieFeatures().transform([TRICLINIC]))
 
 
 # -- orbital field matrix ----------------------------------------------------------------------------------------------
@@ -87,7 +61,9 @@ def test_magpie_imputes_or_refuses_missing_values():
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")  # matminer's vectors
 @pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING:DeprecationWarning")  # pymatgen's use of spglib
 @pytest.mark.parametrize("period", [False, True])
-def test_orbital_field_matrix_is_that_of_matminer(period, formation_crystals):
+def test_orbital_field_matrix_is_that_of_matminer(period, formation_crystals, matminer):
+    from matminer.featurizers.structure import OrbitalFieldMatrix as MatminerMatrix
+
     crystals = [POLONIUM, TRICLINIC, ROCK_SALT, *[s for s in formation_crystals if len(s) <= 6][:8]]
     transformer = OrbitalFieldMatrix(period=period)
     reference = MatminerMatrix(period_tag=period, flatten=True)
@@ -98,7 +74,7 @@ def test_orbital_field_matrix_is_that_of_matminer(period, formation_crystals):
     assert [f"OFM: {name}" for name in transformer.get_feature_names_out()] == reference.feature_labels()
 
 
-def test_orbital_field_matrix_of_rock_salt():
+def test_orbital_field_matrix_of_rock_salt(matminer):
     frame = OrbitalFieldMatrix().set_output(transform="pandas").transform([POLONIUM, ROCK_SALT])
     # matminer's Po is 6s2 4f14 5d10 6p4; it has six neighbours with equal faces.
     po = frame.loc[0][frame.loc[0] > 0]
@@ -111,7 +87,7 @@ def test_orbital_field_matrix_of_rock_salt():
     assert_allclose(salt[sorted(names)], 3 / (2.82 / BOHR), rtol=1e-6)
 
 
-def test_rows_are_orbitals_of_neighbours_and_columns_of_sites():
+def test_rows_are_orbitals_of_neighbours_and_columns_of_sites(matminer):
     frame = OrbitalFieldMatrix().set_output(transform="pandas").transform([TRICLINIC]).iloc[0]
     faces = voronoi_faces(TRICLINIC.lattice.matrix, TRICLINIC.frac_coords)
     largest = [faces.solid_angle[faces.center == site].max() for site in range(3)]
@@ -179,7 +155,7 @@ def test_faces_of_a_box_have_known_solid_angles():
         (Structure(Lattice.cubic(4), ["Am"], [[0, 0, 0]]), r"\(Am\): no orbitals are tabulated for atomic number 95"),
     ],
 )
-def test_errors_name_why_there_is_no_orbital_field_matrix(structure, match):
+def test_errors_name_why_there_is_no_orbital_field_matrix(structure, match, matminer):
     with pytest.raises(ValueError, match=f"row 1 {match}"):
         OrbitalFieldMatrix().transform([ROCK_SALT, structure])
 
@@ -376,7 +352,9 @@ class RowsPattern(Rows, XRDPattern):
 
 
 @estimator_checks.parametrize_with_checks([RowsMagpie(), RowsMatrix(), RowsPattern()])
-def test_checks_of_scikit_learn(estimator, check):
+def test_checks_of_scikit_learn(estimator, check, request):
+    if isinstance(estimator, OrbitalFieldMatrix):
+        request.getfixturevalue("matminer")
     check(estimator)
 
 
@@ -396,7 +374,7 @@ def test_bad_parameters_are_refused(kind, params, structures):
         kind(**params).fit(structures)
 
 
-def test_unions_of_baselines_work_in_cross_validation(structures):
+def test_unions_of_baselines_work_in_cross_validation(structures, matminer):
     y = make_crystals(30, random_state=0)[1]
     union = FeatureUnion([("magpie", MagpieFeatures()), ("ofm", OrbitalFieldMatrix()), ("xrd", XRDPattern(n_bins=20))])
     forest = make_pipeline(union, RandomForestRegressor(20, random_state=0))
@@ -406,15 +384,14 @@ def test_unions_of_baselines_work_in_cross_validation(structures):
     assert names[0] == "magpie__minimum Number"
 
 
-@pytest.mark.parametrize("kind", [MagpieFeatures, OrbitalFieldMatrix])
-def test_error_without_matminer_names_the_extra(kind, monkeypatch):
-    _magpie._preset.cache_clear()
+def test_error_without_matminer_names_the_extra(monkeypatch):
     _orbital_field._orbitals.cache_clear()
     for name in ["matminer", *(name for name in sys.modules if name.startswith("matminer."))]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r'pip install "skdim-crystals\[baselines\]"'):
-        kind().transform([ROCK_SALT])
-    assert np.isfinite(XRDPattern().transform([ROCK_SALT])).all()
+        OrbitalFieldMatrix().transform([ROCK_SALT])
+    for transformer in (MagpieFeatures(), XRDPattern()):
+        assert np.isfinite(transformer.transform([ROCK_SALT])).all()
 
 
 def test_a_broken_matminer_raises_its_own_error(monkeypatch):
