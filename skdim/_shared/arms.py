@@ -22,6 +22,13 @@ PRETRAINED = ("best", "average", "representation", "untrained", "transfer")
 NETWORKS = ("supervised", "transfer")
 #: Models that choose their regressor themselves.
 COMBINED = ("best", "average")
+#: Kinds of labels.
+TASKS = ("regression", "classification")
+#: Classifiers that a model of features can end in; "logistic" by default, "trees" for "composition".
+CLASSIFIERS = {
+    "logistic": "logistic regression",
+    "trees": "300 extremely randomised trees",
+}
 #: Regressors that a model of features can end in.
 HEADS = {
     "gp": "Gaussian process with a fixed Matern 3/2 kernel",

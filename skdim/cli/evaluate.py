@@ -23,11 +23,13 @@ from .fit import ARMS, ARMS_TEXT
 
 #: Baselines in every table.
 _BASELINES = ("mean", "composition")
+#: Scores of classes: the names of scikit-learn's scorers.
+_SCORES = ("neg_log_loss", "roc_auc", "accuracy", "balanced_accuracy")
 
 _DESCRIPTION = """\
-Measure how well models predict a property of crystals of new formulas, by repeated cross-validation in which all
-crystals of a reduced formula are in the same fold. The table always contains two baselines: the mean of the labels,
-and trees on the composition.
+Measure how well models predict a property, or classes, of crystals of new formulas, by repeated cross-validation in
+which all crystals of a reduced formula are in the same fold. The table always contains two baselines: the mean of the
+labels, and trees on the composition.
 """
 _EPILOG = (
     ARMS_TEXT
@@ -36,11 +38,12 @@ examples:
   skdim evaluate gaps.csv --target band_gap -o errors.csv
   skdim evaluate gaps.csv --target band_gap -o errors.csv --labels 50 100
   skdim evaluate gaps.csv --target band_gap --structures my_cifs/ -o errors.csv
+  skdim evaluate metals.csv --target is_metal --task classification --scoring roc_auc -o scores.csv
 
-The table on the screen shows the median and the quartiles of the mean absolute error over all folds; OUTPUT has a row
-for each model and fold. Every fit is saved when it is done: to resume an interrupted or killed run, run the same
-command. Folds share training crystals, so the quartiles describe the spread of the errors and are not confidence
-intervals.
+The table on the screen shows the median and the quartiles of the mean absolute error, or of the score, over all folds;
+OUTPUT has a row for each model and fold. Every fit is saved when it is done: to resume an interrupted or killed run,
+run the same command. Folds share training crystals, so the quartiles describe the spread of the errors and are not
+confidence intervals.
 """
 )
 
@@ -60,6 +63,11 @@ def add(commands):
         default=list(ARMS),
         metavar="NAME",
         help="models to compare with the baselines (default: all)",
+    )
+    parser.add_argument(
+        "--scoring",
+        choices=_SCORES,
+        help="score with --task classification; greater is better (default: neg_log_loss)",
     )
     parser.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument(
@@ -95,7 +103,11 @@ def add(commands):
 
 def run(args):
     check_table_path(args.output)
+    if args.scoring is not None and args.task != "classification":
+        raise ValueError("--scoring can be used only with --task classification")
     labels = check_labels(args)
+    if args.scoring == "roc_auc" and labels["y"].nunique() > 2:
+        args.scoring = "roc_auc_ovr"
     check_device(args.device)
 
     from .. import DeepInfoMaxEmbedder
@@ -103,7 +115,8 @@ def run(args):
 
     embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     names = list(dict.fromkeys([*_BASELINES, *(arm for arm in ARMS if arm in args.arms)]))
-    arms = {name: make_arm(name, embedder, max_epochs=args.epochs, device=args.device) for name in names}
+    options = {"task": args.task, "max_epochs": args.epochs, "device": args.device}
+    arms = {name: make_arm(name, embedder, **options) for name in names}
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer_of(args, embedder))
         X = data.X.with_site_features(embedder.site_features_)
@@ -114,6 +127,7 @@ def run(args):
                     arms,
                     X,
                     data.y,
+                    scoring=args.scoring,
                     n_splits=args.folds,
                     n_draws=args.draws,
                     train_sizes=args.labels,
@@ -140,11 +154,12 @@ def run(args):
 def _progress(args):
     """Show the progress over the folds, with the medians so far."""
     from .._shared.progress import progress
+    from .._shared.scores import score_column_of
 
     with progress(total=args.folds * args.draws, desc="evaluate", unit="fold", pause=0) as bar:
 
         def on_fold(done, n, table):
-            medians = table.groupby("arm", sort=False)["mae"].median()
+            medians = table.groupby("arm", sort=False)[score_column_of(table)].median()
             bar.set_postfix({arm: f"{median:.3g}" for arm, median in medians.items()}, refresh=False)
             bar.update()
 
@@ -152,9 +167,13 @@ def _progress(args):
 
 
 def _print(table, args):
+    from .._shared.scores import greater_is_better, score_column_of, score_label
     from ..model_selection import paired_difference, summarize
 
-    print(f"Mean absolute error of {args.target}, in its units, on formulas outside the training set:")
+    column = score_column_of(table)
+    label = score_label(column)
+    unit = ", greater is better," if greater_is_better(column) else ", in its units,"
+    print(f"{label[0].upper()}{label[1:]} of {args.target}{unit} on formulas outside the training set:")
     print(f"median (quartiles) over {args.draws} x {args.folds} folds\n")
     summary = summarize(table)
     for n_labels, rows in summary.groupby("n_labels"):

@@ -28,14 +28,16 @@ ARMS_TEXT = "models:\n" + "".join(
     fill(_ARMS[name], 72, initial_indent=f"  {name:16s}", subsequent_indent=" " * 18) + "\n" for name in ARMS
 )
 ARMS_TEXT += """
+With --task classification, logistic regression replaces the Gaussian process.
+
 Which one? Compare them on your labels with `skdim evaluate`. In short: representation for up to about 50 labels,
 transfer from 100 on; for band gaps, few models are better than composition. Gaussian processes can handle up to about
 5000 labels; a fit of a Site-Net takes seconds to a minute, and longer with thousands of labels.
 """
 
 _DESCRIPTION = """\
-Fit a model of a property to a table of labels, with structures in the table or in other files. Rows without a label
-are left out.
+Fit a model of a property, or of classes, to a table of labels, with structures in the table or in other files. Rows
+without a label are left out.
 """
 _EPILOG = (
     ARMS_TEXT
@@ -43,6 +45,7 @@ _EPILOG = (
 examples:
   skdim fit gaps.csv --target band_gap -o model.skops
   skdim fit gaps.csv --target band_gap --structures my_cifs/ -o model.skops
+  skdim fit metals.csv --target is_metal --task classification -o model.skops
   skdim predict model.skops new_cifs/ -o predictions.csv
 
 A .skops file (needs skops) never runs code when it is loaded, so it can be shared. A .joblib file is a pickle, which
@@ -95,7 +98,8 @@ def run(args):
 
         embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     featurizer = featurizer_of(args, embedder)
-    arm = make_arm(args.arm, embedder, random_state=args.seed, max_epochs=args.epochs, device=args.device, verbose=1)
+    options = {"random_state": args.seed, "max_epochs": args.epochs, "device": args.device, "verbose": 1}
+    arm = make_arm(args.arm, embedder, task=args.task, **options)
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer)
         X = data.X if embedder is None else data.X.with_site_features(embedder.site_features_)
@@ -104,10 +108,10 @@ def run(args):
         model = make_pipeline(featurizer_like(X), arm)
         about = {
             "target": args.target,
+            "task": args.task,
             "arm": args.arm,
             "n_labels": len(X),
-            "label_mean": data.y.mean(),
-            "label_std": data.y.std(),
+            **_describe(data.y, args.task),
             "weights": None if embedder is None else str(args.weights or "those included in skdim"),
             "site_features": X.site_features,
             "elements": elements_of(X),
@@ -116,6 +120,14 @@ def run(args):
         save_model(model, args.output, about)
     say(f"{args.output}: {args.arm} of {args.target}, {args.output.stat().st_size / 1e6:.2f} MB")
     return SOME_FAILED if data.n_failed else DONE
+
+
+def _describe(y, task):
+    if task == "regression":
+        return {"label_mean": y.mean(), "label_std": y.std()}
+    import numpy as np
+
+    return {"classes": dict(zip(*(values.tolist() for values in np.unique(y, return_counts=True)), strict=True))}
 
 
 def _fit(arm, X, y):

@@ -137,10 +137,16 @@ def _model(path):
     return [
         f"a model of {about.get('target')}: {about.get('arm')}, fitted to {about.get('n_labels')} labels with skdim "
         f"{about.get('skdim_version')}",
-        f"labels: mean {_text(about.get('label_mean'))}, standard deviation {_text(about.get('label_std'))}",
+        _labels(about),
         *([f"weights: {_text(about['weights'])}"] if about.get("weights") else []),
         "(From the description in the file; the model was not loaded.)",
     ]
+
+
+def _labels(about):
+    if isinstance(counts := about.get("classes"), dict):
+        return "classes: " + ", ".join(f"{_text(name)} ({_text(count)} labels)" for name, count in counts.items())
+    return f"labels: mean {_text(about.get('label_mean'))}, standard deviation {_text(about.get('label_std'))}"
 
 
 def _source(path):

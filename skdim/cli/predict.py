@@ -1,4 +1,4 @@
-"""``skdim predict``: predict a property of new crystals."""
+"""``skdim predict``: predict a property, or classes, of new crystals."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ._inputs.crystals import check_sources, crystals_of, elements_of, reader_of
 from ._tables import check_table_path, write_table
 from ._terminal import DONE, SOME_FAILED, add_sources, jobs, say
 
-_DESCRIPTION = "Predict a property of crystals with a model of `skdim fit`."
+_DESCRIPTION = "Predict a property, or classes, of crystals with a model of `skdim fit`."
 _EPILOG = """\
 examples:
   skdim predict model.skops new_cifs/ -o predictions.csv
   skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
   skdim predict properties new_cifs/ -o properties.csv --known
 
-The table has the columns id, formula and the target. A structure that fails keeps its row, without a prediction, and
-the exit code is 1. To resume an interrupted run, run the same command.
+The table has the columns id, formula and the target; for classes also the probability of each. A structure that fails
+keeps its row, without a prediction, and the exit code is 1. To resume an interrupted run, run the same command.
 """
 
 
@@ -92,7 +92,10 @@ def _predictions(model, named, target):
 
     from .._shared.progress import progress
 
-    X, predicted = named.X, np.full(len(named.X), np.nan)
+    X, is_class = named.X, model.skdim_info_.get("task") == "classification"
+    classes = model.classes_ if is_class else ()
+    predicted = np.full((len(X), len(classes)) if is_class else len(X), np.nan)
+    compute = model[1:].predict_proba if is_class else model[1:].predict
     features = tuple(model.skdim_info_["site_features"])
     if X.site_features != features:
         X = X.with_site_features(features)
@@ -101,8 +104,20 @@ def _predictions(model, named, target):
     with progress(total=len(good), desc="predict", unit="crystal") as bar:
         for rows in np.array_split(good, max(1, -(-len(good) // 2000))):
             if len(rows):
-                predicted[rows] = model[1:].predict(X[rows])
+                predicted[rows] = compute(X[rows])
                 bar.update(len(rows))
     formulas = np.array(X.formulas, dtype=object)
     formulas[X.failed] = None
-    return pd.DataFrame({"id" if named.has_names else "row": named.ids, "formula": formulas, target: predicted})
+    columns = {"id" if named.has_names else "row": named.ids, "formula": formulas}
+    return pd.DataFrame(columns | (_of_classes(target, predicted, classes) if is_class else {target: predicted}))
+
+
+def _of_classes(target, probabilities, classes):
+    """Columns of the most probable class and of the probability of each; empty where there is no prediction."""
+    import numpy as np
+
+    best = np.full(len(probabilities), None, dtype=object)
+    good = ~np.isnan(probabilities).any(axis=1)
+    best[good] = classes[probabilities[good].argmax(axis=1)]
+    by_class = {f"probability_{name}": column for name, column in zip(classes, probabilities.T, strict=True)}
+    return {target: best} | by_class

@@ -5,15 +5,16 @@ from __future__ import annotations
 from copy import deepcopy
 
 from sklearn.base import clone
-from sklearn.dummy import DummyRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
+from .._classifier.classifier import SiteNetClassifier
 from .._regressor.regressor import SiteNetRegressor
-from .._shared.arms import ARMS, COMBINED, NETWORKS, PRETRAINED
+from .._shared.arms import ARMS, COMBINED, NETWORKS, PRETRAINED, TASKS
 from .._statistics.composition import CompositionStatistics
 from .._statistics.structure import StructureStatistics
-from ._arm_heads import head_steps
+from ._arm_heads import classifier_steps, head_steps
 from ._combined_arms import make_combined
 from ._label_draws import entropy_of
 
@@ -22,9 +23,18 @@ _SHARED = ("n_components", "local_dim", "n_blocks", "n_heads", "encoder_params",
 
 
 def make_arm(
-    name, embedder=None, *, head=None, features=(), random_state=None, max_epochs=None, device="auto", verbose=0
+    name,
+    embedder=None,
+    *,
+    task="regression",
+    head=None,
+    features=(),
+    random_state=None,
+    max_epochs=None,
+    device="auto",
+    verbose=0,
 ):
-    """Make a regressor on Crystals with settings for 50 to 1000 labels.
+    """Make a regressor or a classifier on Crystals with settings for 50 to 1000 labels.
 
     These are the models that ``skdim fit`` and ``skdim evaluate`` use. Each is an arm of the comparison, as in a
     clinical trial:
@@ -41,6 +51,9 @@ def make_arm(
     ``transfer``        Site-Net trained from the pre-trained weights
     ==================  ======================================================================================
 
+    For classes, logistic regression replaces the Gaussian process, ``mean`` is the shares of the classes, and ``best``
+    and ``average`` are the average of logistic regression and trees.
+
     Parameters
     ----------
     name : str
@@ -49,11 +62,13 @@ def make_arm(
         Required by "best", "average", "representation", "untrained" and "transfer". "supervised" takes its encoder
         settings, if given, so that it trains the same network as "transfer". Only "best" and "average" take several:
         the vectors of each are a block of columns with a separate kernel.
+    task : {"regression", "classification"}, default="regression"
+        Whether labels are numbers or classes.
     head : {"gp", "block_gp", "trees", "ridge", "mlp"}, default=None
         Regressor on the features, for "composition", "structure", "representation" and "untrained": a Gaussian process
         with a fixed kernel, a :class:`~skdim.BlockGaussianProcessRegressor`, extremely randomised trees, ridge
         regression, or a network with one hidden layer of 64 units as in the paper. None takes trees for "composition"
-        and "gp" for the others.
+        and "gp" for the others. For classification, "logistic" (the default) or "trees".
     features : sequence of (str, transformer), default=()
         Further blocks of columns for "best" and "average": transformers of Crystals.
     random_state : int, RandomState instance or None, default=None
@@ -72,12 +87,13 @@ def make_arm(
         Unfitted: a DummyRegressor for "mean", a :class:`~skdim.SiteNetRegressor` for the networks, else a Pipeline.
         That of "best" or "average" ends in a :class:`~skdim.FewLabelsRegressor`, whose ``choice_`` and ``cv_errors_``
         say what was chosen and why.
+        For classification, a DummyClassifier, a :class:`~skdim.SiteNetClassifier`, or a Pipeline.
 
     Raises
     ------
     ValueError
-        If the name or the head is unknown, the model needs an embedder that is missing or takes one only, or it has no
-        head or features to choose.
+        If the name, the task or the head is unknown, the model needs an embedder that is missing or takes one only, or
+        it has no head or features to choose.
 
     See Also
     --------
@@ -94,12 +110,15 @@ def make_arm(
     """
     if name not in ARMS:
         raise ValueError(f"unknown model {name!r}; available: {', '.join(ARMS)}")
+    if task not in TASKS:
+        raise ValueError(f"unknown task {task!r}; available: {', '.join(TASKS)}")
+    is_class = task == "classification"
     if embedder is None and name in PRETRAINED:
         raise ValueError(f"model {name!r} needs a pre-trained embedder")
     if head is not None and name in ("mean", *COMBINED, *NETWORKS):
         raise ValueError(f"model {name!r} has no head to choose; got head={head!r}")
     if name in COMBINED:
-        return make_combined(name, embedder, features, random_state)
+        return make_combined(name, embedder, features, random_state, is_class)
     if len(features):
         raise ValueError(f"model {name!r} takes no further features; only {' and '.join(COMBINED)} do")
     if isinstance(embedder, list | tuple):
@@ -107,12 +126,12 @@ def make_arm(
             raise ValueError(f"model {name!r} takes one embedder; only {' and '.join(COMBINED)} take several")
         embedder = embedder[0]
     if name == "mean":
-        return DummyRegressor()
+        return DummyClassifier(strategy="prior") if is_class else DummyRegressor()
     if name in NETWORKS:
         options = {"random_state": random_state, "device": device, "verbose": verbose}
         if max_epochs is not None:
             options["max_epochs"] = max_epochs
-        network = SiteNetRegressor(**options)
+        network = (SiteNetClassifier if is_class else SiteNetRegressor)(**options)
         return network if embedder is None else like_encoder(network, embedder, pretrained=name == "transfer")
     if name == "composition":
         features, head = CompositionStatistics(), head or "trees"
@@ -122,6 +141,8 @@ def make_arm(
         features = FrozenEstimator(embedder)
     else:
         features = FrozenEstimator(untrained_copy(embedder, random_state))
+    if is_class:
+        return make_pipeline(features, *classifier_steps(head or "logistic", random_state))
     return make_pipeline(features, *head_steps(head or "gp", len(features.get_feature_names_out()), random_state))
 
 

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import numpy as np
 from joblib import delayed
 from sklearn.base import clone
-from sklearn.metrics import get_scorer, mean_absolute_error
+from sklearn.metrics import get_scorer, log_loss, mean_absolute_error
 from sklearn.utils.validation import check_memory
 
 from .._shared.fingerprint import fingerprint
@@ -154,7 +154,7 @@ def label_efficiency(
     are_classes = all_classifiers(estimators)
     if scoring is None and are_classes:
         scoring = "neg_log_loss"
-    scorer = None if scoring is None else get_scorer(scoring)  # before hours of fitting
+    scorer = None if scoring is None else _scorer(scoring)  # before hours of fitting
     score = score_column(scoring)
     rows = compared_rows(X, y, X_test, y_test, test_size, groups, entropy, are_classes)
     sizes = checked_sizes(train_sizes, len(rows.pool))
@@ -250,6 +250,15 @@ def _fit_one(arm, estimator, X, y, X_test, y_test, draw, entropy, scorer, score)
         ) from error
     values = arm, draw.n_labels, draw.repeat, float(value), fitted - start, done - fitted
     return dict(zip(columns_of(score), values, strict=True))
+
+
+def _scorer(scoring):
+    return _neg_log_loss if isinstance(scoring, str) and scoring == "neg_log_loss" else get_scorer(scoring)
+
+
+def _neg_log_loss(estimator, X, y):
+    """As scikit-learn's scorer; also if a class is missing among the test rows."""
+    return -log_loss(y, estimator.predict_proba(X), labels=estimator.classes_)
 
 
 def _seeded(estimator, draw, entropy):

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple
 
+from ..._shared.arms import TASKS
 from .._terminal import say
 from .crystals import check_sources, crystals_of, has_names, reader_of, report
 from .names import no_names, rows_by_name
@@ -30,7 +31,14 @@ def add_labels(parser):
         help="table (.csv, .parquet) with a row per crystal and a column of labels. The structures are in a column "
         '"cif" or "structure", or in other files, given by --structures',
     )
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels (numbers)")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="column of the labels")
+    parser.add_argument(
+        "--task",
+        choices=TASKS,
+        default=TASKS[0],
+        help="whether the labels are numbers (regression, the default) or classes (classification), such as metal and "
+        "insulator, or 0 and 1",
+    )
     parser.add_argument(
         "--structures",
         nargs="+",
@@ -52,7 +60,7 @@ def check_labels(args):
     Returns
     -------
     DataFrame
-        With the column "y", NaN for missing labels, and with ``--structures`` the column "key".
+        With the column "y", NaN for missing labels, classes as text, and with ``--structures`` the column "key".
 
     Raises
     ------
@@ -95,16 +103,34 @@ def check_labels(args):
         given = ~raw.str.lower().isin(["", "nan", "na", "n/a", "none", "null"])
     else:
         given = raw.notna()
-    y = raw.where(given).map(_number, na_action="ignore").astype(float)
-    for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
-        which = f"row {row}{f' ({cells[name].iloc[row]})' if name else ''}"
-        raise ValueError(f"{args.table}: {which} has {args.target} {raw.iloc[row]!r}, which is not a finite number")
     if not given.any():
         raise ValueError(f"{args.table}: the column {args.target!r} is empty")
+    if args.task == "classification":
+        y = raw.where(given).map(str, na_action="ignore")
+        _check_classes(y, args)
+    else:
+        y = raw.where(given).map(_number, na_action="ignore").astype(float)
+        for row in (given & ~(y.abs() < float("inf"))).to_numpy().nonzero()[0][:1]:
+            which = f"row {row}{f' ({cells[name].iloc[row]})' if name else ''}"
+            raise ValueError(
+                f"{args.table}: {which} has {args.target} {raw.iloc[row]!r}, which is not a finite number; for "
+                "classes, add --task classification"
+            )
     result = pd.DataFrame({"y": y.to_numpy()})
     if key:
         result["key"] = ["" if name is None else str(name) for name in cells[key]]
     return result
+
+
+def _check_classes(y, args):
+    counts = y.value_counts()
+    if len(counts) < 2:
+        raise ValueError(f"{args.table}: all labels in the column {args.target!r} are {counts.index[0]!r}: no classes")
+    if len(counts) > counts.sum() / 2:
+        raise ValueError(
+            f"{args.table}: the column {args.target!r} has {len(counts)} different values in {counts.sum()} rows: for "
+            "numbers, omit --task classification"
+        )
 
 
 def _number(value):
@@ -129,7 +155,7 @@ def labelled_crystals(args, labels, work, featurizer):
         raise ValueError(
             f"{args.table} was changed during the run: it had {len(y)} labels, and now has {len(named.X)} structures"
         )
-    has_label = np.isfinite(y)
+    has_label = labels["y"].notna().to_numpy()
     if not has_label.all():
         say(f"{int((~has_label).sum())} of {len(y)} rows have no {args.target} and are left out")
     has_structure = rows >= 0
@@ -146,7 +172,8 @@ def labelled_crystals(args, labels, work, featurizer):
     good = ~X.failed
     if not good.any():
         raise ValueError("all structures with a label failed")
-    return Labelled(X[good] if n_failed else X, y[used][good], n_failed)
+    y = y[used][good]
+    return Labelled(X[good] if n_failed else X, y if y.dtype == float else y.astype(str), n_failed)
 
 
 def _columns(path):
