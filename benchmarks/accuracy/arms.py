@@ -34,22 +34,20 @@ def simple():
     }
 
 
-def combinations(weights, controls, mlip):
-    """Sources that a block Gaussian process is fitted on, one after the other and together, list of tuple of str.
+def combinations(weights, controls, mlip, alone=True):
+    """Sources that a block Gaussian process is fitted on, list of tuple of str.
 
-    ``weights`` are names of sets of weights; ``controls`` those that are measured beside the statistics only.
+    ``weights`` are names of sets of weights; ``controls`` those that are measured beside the statistics only. ``alone``
+    adds vectors without statistics, of the weights and of the untrained network.
     """
     with_mlip = [("statistics", "MLIP")] if mlip else []
-    together = [tuple(name for name in weights if name not in controls)]
-    together = [names for names in together if len(names) > 1]
+    vectors = [name for name in weights if name not in controls]
     return [
         ("statistics",),
         *with_mlip,
-        *(("untrained",) for _ in weights[:1]),
-        *((name,) for name in weights if name not in controls),
+        *((name,) for name in [*(["untrained"] if weights else []), *vectors] if alone),
         *(("statistics", name) for name in weights),
-        *((*base, name) for base in with_mlip for name in weights if name not in controls),
-        *((*base, *names) for base in [("statistics",), *with_mlip] for names in together),
+        *((*base, name) for base in with_mlip for name in vectors),
     ]
 
 
@@ -58,8 +56,16 @@ def block_gp(blocks):
 
     MLIP features are NaN where the potential failed, and take the median of the labelled crystals.
     """
-    process = BlockGaussianProcessRegressor(blocks)
-    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), process)
+    return make_pipeline(_imputer(), BlockGaussianProcessRegressor(blocks))
+
+
+def best(embedders):
+    """The regressor of make_arm("best"), on a DataFrame with blocks of columns; NaN are replaced in the same way."""
+    return make_pipeline(_imputer().set_output(transform="pandas"), make_arm("best", embedders)[-1])
+
+
+def _imputer():
+    return SimpleImputer(strategy="median", keep_empty_features=True)
 
 
 def networks(pretrained, other, activation):

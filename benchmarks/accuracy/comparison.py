@@ -10,7 +10,7 @@ from skdim.model_selection import label_draws, label_efficiency
 from skdim.model_selection._arms import untrained_copy
 
 from . import arms, data, records
-from .sources import Sources
+from .sources import Sources, as_frame, take
 
 
 class Comparison:
@@ -18,6 +18,8 @@ class Comparison:
 
     Every fit is kept in a file of the work folder as soon as it is finished, so that the same command resumes after a
     kill.
+
+    ``vectors_alone`` is whether Gaussian processes are also fitted on vectors without statistics.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ class Comparison:
         Options of the command line.
     """
 
+    vectors_alone = True
+
     def __init__(self, target, table, weights, mlip, args):
         self.target, self.table, self.weights, self.mlip, self.args = target, table, weights, mlip, args
         self.y = target.labels(table.frame[target.column])
@@ -39,9 +43,11 @@ class Comparison:
         """Fit the models of these groups, seed by seed, so that early results have all models; write the results."""
         frames = {}
         for seed in range(self.args.seeds):
-            models = [group for name in groups for group in GROUPS[name](self, seed)]
-            if models:
-                frames[seed] = pd.concat([self._fits(name, seed, some, X) for name, some, X in models])
+            # Lazily: a group's matrices can be large.
+            models = (group for name in groups for group in GROUPS[name](self, seed))
+            fits = [self._fits(name, seed, some, X) for name, some, X in models]
+            if fits:
+                frames[seed] = pd.concat(fits)
         frame = pd.concat(frames, names=["seed"]).reset_index("seed")
         records.write(self.args.output / self.target.name, frame, self.describe())
 
@@ -83,9 +89,9 @@ class Comparison:
         with joblib.parallel_config("loky", inner_max_num_threads=1):
             return label_efficiency(
                 models,
-                X[self.train],
+                take(X, self.train),
                 self.y[self.train],
-                X_test=X[self.test],
+                X_test=take(X, self.test),
                 y_test=self.y[self.test],
                 train_sizes=list(self._repeats),
                 n_repeats=self._repeats,
@@ -97,7 +103,7 @@ class Comparison:
 
     def _results(self, name, seed, X):
         """Path of finished fits. Those on other features have another path, instead of being refused."""
-        digest = joblib.hash(X)[:8] if isinstance(X, np.ndarray) else "crystals"
+        digest = joblib.hash(X)[:8] if isinstance(X, np.ndarray | pd.DataFrame) else "crystals"
         return self.args.work / "fits" / f"{self.target.name}-{seed}-{name}-{digest}"
 
     def simple(self, seed):
@@ -115,11 +121,20 @@ class Comparison:
     def blocks(self, seed):
         """Gaussian processes with a block for each source."""
         names = [each.name for each in self.weights]
-        for combination in arms.combinations(names, self.args.controls, self.mlip is not None):
+        for combination in arms.combinations(names, self.args.controls, self.mlip is not None, self.vectors_alone):
             if joined := self.sources.join(combination, seed):
                 matrix, blocks = joined
                 name = " + ".join(combination)
                 yield name, {name: arms.block_gp(blocks)}, matrix
+
+    def best(self, seed):
+        """What make_arm recommends, with all sets of weights that are no controls; with and without MLIP features."""
+        embedders = {w.name: w.embedder(seed) for w in self.weights if w.name not in self.args.controls}
+        if not embedders or None in embedders.values() or seed >= self.args.best_seeds:
+            return
+        for name, more in {"best": (), **({} if self.mlip is None else {"best with MLIP": ("MLIP",)})}.items():
+            matrix, blocks = self.sources.join(("statistics", "composition", *embedders, *more), seed)
+            yield name, {name: arms.best(list(embedders.values()))}, as_frame(matrix, blocks)
 
     def networks(self, seed):
         """Whole networks; for the first seeds only, as they take most of the time."""
@@ -163,6 +178,7 @@ GROUPS = {
     "simple": Comparison.simple,
     "features": Comparison.features,
     "blocks": Comparison.blocks,
+    "best": Comparison.best,
     "networks": Comparison.networks,
     "paper": Comparison.paper,
 }

@@ -23,7 +23,7 @@ class Table:
 
     ``X`` Crystals; ``rows`` the same as FlatStructures; ``frame`` the other columns; ``train`` and ``test`` row
     numbers, the latter at most ``n_test`` in a fixed random order; ``file_rows`` the row of each crystal in the file,
-    which has ``n_file_rows``: larger cells are left out.
+    which has ``n_file_rows``: larger cells are left out; ``key`` names the content of the file.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Table:
     test: np.ndarray
     file_rows: np.ndarray
     n_file_rows: int
+    key: str
 
 
 def load(folder, name, work, jobs, *, n_test=None, complete=False):
@@ -62,7 +63,7 @@ def load(folder, name, work, jobs, *, n_test=None, complete=False):
     test = np.random.default_rng(0).permutation(np.flatnonzero(usable & (frame["split"] == "test")))
     print(f"{name}: {X!r}; {len(train)} training rows", flush=True)
     frame = frame.drop(columns=["lattice", "species", "frac_coords"])
-    return Table(name, X, rows, frame, train, test[:n_test], file_rows, n_file_rows)
+    return Table(name, X, rows, frame, train, test[:n_test], file_rows, n_file_rows, store.name)
 
 
 def labelled(table, y):
@@ -97,7 +98,7 @@ def features_of(table, wanted, name, transformer, work, jobs):
     folder.mkdir(parents=True, exist_ok=True)
     # Chunks are fixed ranges of rows, independent of which rows are wanted.
     chunks = [np.intersect1d(wanted, np.arange(k, k + _CHUNK)) for k in range(0, len(table.rows), _CHUNK)]
-    paths = [folder / f"{table.name}-{name}-{k:04d}.npz" for k in range(len(chunks))]
+    paths = [folder / f"{table.key}-{name}-{k:04d}.npz" for k in range(len(chunks))]
     jobs = Parallel(effective_n_jobs(jobs), return_as="generator")(
         delayed(_chunk)([table.rows[row] for row in rows], rows, path, transformer)
         for rows, path in zip(chunks, paths, strict=True)

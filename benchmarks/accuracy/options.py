@@ -34,6 +34,9 @@ def add_options(parser):
         help="of TABLE.parquet with such features and the column row, their rows in the table (default: compute them)",
     )
     parser.add_argument("--seeds", type=int, default=3, help="seeds: of label draws, and of weights (%(default)s)")
+    parser.add_argument(
+        "--best-seeds", type=int, default=3, help="seeds of the best model, which is slow (%(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes (all cores)")
     parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder of finished fits and features")
     parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the results")

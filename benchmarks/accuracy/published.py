@@ -20,10 +20,14 @@ from skdim.model_selection import label_efficiency
 from . import data
 from .comparison import Comparison
 from .options import add_options, mlip_of, weights_of
+from .sources import take
 from .targets import BAND_GAP, SHEAR_MODULUS, Target
 
-#: Models learn the logarithm of positive labels, and the square root of those that can be 0. No model is shown errors.
+GROUPS = ("simple", "blocks", "best")
+#: Models learn the logarithm of positive labels, and the square root of those that can be 0. "best" chooses for itself.
 TRANSFORMATIONS = {"log": (np.log10, lambda y: 10.0**y), "sqrt": (np.sqrt, lambda y: np.maximum(y, 0) ** 2)}
+#: Models that are given the labels as they are.
+AS_GIVEN = ("mean", "best", "best with MLIP")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ TARGETS = {
 class PublishedComparison(Comparison):
     """Fits of the models on the published draws of one property."""
 
+    vectors_alone = False
+
     def __init__(self, target, table, weights, mlip, args):
         draws = pd.read_parquet(args.data / "saimat" / "draws.parquet")
         draws = draws[draws["property"] == target.table.removeprefix("saimat/")]
@@ -71,7 +77,7 @@ class PublishedComparison(Comparison):
 
     def _fits(self, name, seed, models, X):
         print(f"{self.target.name}, seed {seed}, {name}: {', '.join(models)}", flush=True)
-        models = {arm: model if arm == "mean" else self._transformed(model) for arm, model in models.items()}
+        models = {arm: model if arm in AS_GIVEN else self._transformed(model) for arm, model in models.items()}
         folder = self._results(name, seed, X)
         calls = (delayed(self._fit)(models, X, key, seed, folder) for key in self.draws)
         with joblib.parallel_config("loky", inner_max_num_threads=1):
@@ -81,9 +87,9 @@ class PublishedComparison(Comparison):
         (n_labels, trial), (train, test) = key, self.draws[key]
         frame = label_efficiency(
             models,
-            X[train],
+            take(X, train),
             self.y[train],
-            X_test=X[test],
+            X_test=take(X, test),
             y_test=self.y[test],
             train_sizes=[len(train)],  # all rows of the draw
             n_repeats=1,
@@ -114,9 +120,7 @@ def parse(argv=None):
     )
     add_options(parser)
     parser.add_argument("--properties", nargs="+", default=list(TARGETS), choices=list(TARGETS), help="which (all)")
-    parser.add_argument(
-        "--groups", nargs="+", default=["simple", "blocks"], choices=["simple", "blocks"], help="which models (all)"
-    )
+    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="which models (all)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 800], help="numbers of labels (all)")
     parser.add_argument("--trials", type=int, default=5, help="draws of each size (%(default)s)")
     return parser.parse_args(argv)

@@ -12,7 +12,7 @@ STATISTICS = {"composition": CompositionStatistics, "statistics": StructureStati
 
 
 class Sources:
-    """Features of some rows of a table, by the name of their source.
+    """Features of the rows of a table, by the name of their source.
 
     Sources are "composition", "statistics", "MLIP", "untrained" (the first set of weights before training) and the
     names of the sets of weights.
@@ -21,7 +21,7 @@ class Sources:
     ----------
     table : Table
     wanted : ndarray of int
-        Rows that are computed; all others are NaN.
+        Rows whose MLIP features are computed; all others are NaN.
     weights : list of WeightSet
     mlip : transformer of structures, or None
     mlip_folder : Path or None
@@ -60,17 +60,31 @@ class Sources:
         if name == "MLIP":
             return self._mlip()
         if name in STATISTICS:
-            model = STATISTICS[name]().fit(self.table.X)
-        else:
-            first = next(iter(self.weights.values()))
-            model = (first if name == "untrained" else self.weights[name]).embedder(seed)
-            if model is None:
-                return None
-            model = untrained_copy(model, seed) if name == "untrained" else model
-        values = np.asarray(model.transform(self.table.X[self.wanted]), dtype=np.float32)
-        matrix = np.full((len(self.table.X), values.shape[1]), np.nan, dtype=np.float32)
-        matrix[self.wanted] = values
-        return matrix
+            return self._cached(name, STATISTICS[name]().transform)
+        weights = next(iter(self.weights.values())) if name == "untrained" else self.weights[name]
+        embedder = weights.embedder(seed)
+        if embedder is None:
+            return None
+        if name == "untrained":
+            return self._cached(f"untrained-{seed}-{weights.digests[seed]}", untrained_copy(embedder, seed).transform)
+        return self._cached(f"vectors-{weights.digests[seed]}", embedder.transform)
+
+    def _cached(self, key, transform):
+        """Features of all rows; of rows that failed to featurize NaN.
+
+        Those of all, because vectors differ in the last digits if they are computed with other rows.
+        """
+        path = self.work / "features" / f"{self.table.key}-{key}.npy"
+        if not path.exists():
+            rows = np.flatnonzero(~self.table.X.failed)
+            values = np.asarray(transform(self.table.X[rows]), dtype=np.float32)
+            matrix = np.full((len(self.table.X), values.shape[1]), np.nan, dtype=np.float32)
+            matrix[rows] = values
+            path.parent.mkdir(parents=True, exist_ok=True)
+            half = path.with_suffix(".part.npy")
+            np.save(half, matrix)
+            half.replace(path)
+        return np.load(path, allow_pickle=False)
 
     def _mlip(self):
         """Features from the file, and of wanted rows that it lacks computed."""
@@ -86,3 +100,14 @@ class Sources:
             new = data.features_of(self.table, missing, "MLIP", self.mlip, self.work, self.jobs)
             matrix[missing] = new[missing]
         return matrix
+
+
+def as_frame(matrix, blocks):
+    """DataFrame with columns SOURCE__NUMBER, from which regressors find the blocks."""
+    names = [f"{name}__{k}" for name, columns in blocks.items() for k in range(columns.stop - columns.start)]
+    return pd.DataFrame(matrix, columns=names)
+
+
+def take(X, rows):
+    """Rows of an array, DataFrame or Crystals."""
+    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]

@@ -1,5 +1,6 @@
 """Sets of pre-trained weights, and which formulas they have not seen."""
 
+import hashlib
 import shlex
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -22,6 +23,12 @@ class WeightSet:
     def embedder(self, seed):
         """Fitted DeepInfoMaxEmbedder of a seed, or None if this set has fewer seeds."""
         return _load(self.folders[seed]) if seed < len(self) else None
+
+    @cached_property
+    def digests(self):
+        """SHA-256 of the weights of each seed, its first 16 digits."""
+        files = (folder / "weights.safetensors" for folder in self.folders)
+        return [hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files]
 
     @cached_property
     def known_properties(self):
