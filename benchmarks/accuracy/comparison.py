@@ -62,6 +62,7 @@ class Comparison:
             "n_larger_cells_left_out": self.table.n_file_rows - len(self.table.file_rows),
             "mean_absolute_deviation": float(np.abs(y - y.mean()).mean()),
             "weights": {w.name: records.of_weights(w, self.target, self.args.keep_out) for w in self.weights},
+            "best": [w.name for w in self.weights if w.name not in self.args.controls],
             "mlip": None if self.mlip is None else records.of_mlip(self.mlip, self.target, self.sources),
         }
 

@@ -1,5 +1,24 @@
 """Parts of the pages of results."""
 
+import pandas as pd
+
+#: Order of the models on the pages, by the beginning of their names; those in the middle have other names.
+_FIRST = ("mean", "composition", "Magpie", "orbital", "X-ray", "statistics, fixed", "untrained", "structures")
+_LAST = ("supervised", "transfer", "average", "paper", "best")
+
+
+def in_order(frame):
+    """Rows of results, sorted by model: baselines, Gaussian processes on the sources, networks, the best."""
+
+    def rank(arm):
+        for k, name in enumerate(_FIRST):
+            if arm.startswith(name):
+                return k - len(_FIRST)
+        return next((k for k, name in enumerate(_LAST, 1) if arm.startswith(name)), 0)
+
+    arms = sorted(pd.unique(frame["arm"]), key=rank)
+    return frame.sort_values("arm", key=lambda column: column.map(arms.index), kind="stable", ignore_index=True)
+
 
 def table(head, rows):
     """Markdown table; ``rows`` is a dict of the first cell to the other cells."""
@@ -10,10 +29,10 @@ def table(head, rows):
 def knowledge(arm, about):
     """Whether a model has learnt the property of the page from other data: "yes", "no", or "" if it learnt nothing.
 
-    The sources of a model are in its name: "statistics + MLIP". The best models take all sets of weights.
+    The sources of a model are in its name: "statistics + MLIP". The best models have those of ``about``.
     """
-    sources = arm.split(" + ")
-    known = [each["knows_target"] for name, each in about["weights"].items() if name in sources or "best" in arm]
+    sources = about["best"] if arm.startswith("best") else arm.split(" + ")
+    known = [each["knows_target"] for name, each in about["weights"].items() if name in sources]
     if about["mlip"] is not None and "MLIP" in arm:
         known.append(about["mlip"]["knows_target"])
     return ("yes" if any(known) else "no") if known else ""

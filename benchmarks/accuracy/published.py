@@ -23,7 +23,7 @@ from .options import add_options, mlip_of, weights_of
 from .sources import take
 from .targets import BAND_GAP, SHEAR_MODULUS, Target
 
-GROUPS = ("simple", "blocks", "best")
+GROUPS = ("simple", "features", "blocks", "best")
 #: Models learn the logarithm of positive labels, and the square root of those that can be 0. "best" chooses for itself.
 TRANSFORMATIONS = {"log": (np.log10, lambda y: 10.0**y), "sqrt": (np.sqrt, lambda y: np.maximum(y, 0) ** 2)}
 #: Models that are given the labels as they are.

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from .markdown import knowledge, table, weights_lines
+from .markdown import in_order, knowledge, table, weights_lines
 
 #: Models of the study, as in its files of predictions.
 PRINTED = {
@@ -59,7 +59,9 @@ def section(frame, about):
 
 def write(path, files):
     """Write the page from the result files of the properties."""
-    results = [(pd.read_csv(file), json.loads(file.with_suffix(".json").read_text("utf-8"))) for file in files]
+    results = [
+        (in_order(pd.read_csv(file)), json.loads(file.with_suffix(".json").read_text("utf-8"))) for file in files
+    ]
     cells = [relative_errors(*result)[0] for result in results]
     lines = []
     for arm in BEST:

@@ -30,6 +30,7 @@ def of_mlip(mlip, target, sources):
 def write(stem, frame, description):
     """Write STEM.csv and STEM.json; models and weights of earlier calls are kept."""
     path, about = stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.json")
+    has_best = frame["arm"].str.startswith("best").any()
     if path.exists():
         old = pd.read_csv(path)
         frame = pd.concat([old[~old["arm"].isin(frame["arm"])], frame])
@@ -37,6 +38,7 @@ def write(stem, frame, description):
         before = json.loads(about.read_text(encoding="utf-8"))
         description["weights"] = {**before["weights"], **description["weights"]}
         description["mlip"] = description["mlip"] or before["mlip"]
+        description["best"] = description["best"] if has_best else before["best"]
     frame = frame.round({"mae": 5, "fit_time": 3, "predict_time": 3})
     for file, text in ((path, frame.to_csv(index=False)), (about, json.dumps(description, indent=1) + "\n")):
         file.parent.mkdir(parents=True, exist_ok=True)

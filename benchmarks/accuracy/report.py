@@ -15,7 +15,7 @@ from skdim.model_selection import paired_difference, summarize
 from skdim.plotting import LabelEfficiencyDisplay
 
 from . import published_report
-from .markdown import knowledge, table, weights_lines
+from .markdown import in_order, knowledge, table, weights_lines
 
 #: Pairs of models whose difference answers a question: what each source adds to the statistics, and to these with an
 #: interatomic potential; what the pre-training on structures adds to the one on properties; what the head adds; what
@@ -86,9 +86,17 @@ def difference_table(frame):
     return table(["", *(f"{n} labels" for n in sizes)], rows) if rows else None
 
 
+def fewer_draws(frame):
+    """A sentence on models that have fewer draws than others, in a list; empty if there are none."""
+    counts = frame.groupby(["arm", "n_labels"], sort=False).size().unstack()
+    fewer = counts[(counts < counts.max()).any(axis=1)]
+    numbers = (f"{arm} ({' / '.join(str(int(n)) for n in row.dropna())})" for arm, row in fewer.iterrows())
+    return [f"Models with fewer draws: {'; '.join(numbers)}."] if len(fewer) else []
+
+
 def write(path):
     """Write the page and the figure of a file of results."""
-    frame, about = pd.read_csv(path), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    frame, about = in_order(pd.read_csv(path)), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     per_size = frame[["n_labels", "seed", "repeat"]].drop_duplicates().groupby("n_labels").size()
     draws = ", ".join(f"{n} at {size}" for size, n in per_size.items())
     left_out = about["n_larger_cells_left_out"]
@@ -101,6 +109,7 @@ def write(path):
         f"{about['mean_absolute_deviation']:.3f}."
         + (f" {left_out} crystals of more than 50 sites are left out." if left_out else ""),
         error_table(frame, about),
+        *fewer_draws(frame),
     ]
     if differences := difference_table(frame):
         text += [

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy import arms, comparison, data, map, options, published, report, targets
+from benchmarks.accuracy import arms, comparison, data, map, markdown, options, published, report, targets
 from benchmarks.accuracy.published_report import PRINTED
 from benchmarks.accuracy.weights import WeightSet, parse_weights
 from skdim import (
@@ -26,10 +26,11 @@ from skdim import (
     SiteNetRegressor,
     StructureStatistics,
 )
+from skdim._heads import candidates
 from skdim._shared.stateless import StatelessTransformer
 from skdim.baselines import XRDPattern
 from skdim.datasets import make_crystals
-from skdim.model_selection import _arm_heads, label_draws, summarize
+from skdim.model_selection import _arm_heads, label_draws, make_arm, summarize
 
 pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
 pytest.importorskip("matminer", reason="needs the extra 'baselines'")
@@ -178,6 +179,28 @@ def test_block_gaussian_processes_on_all_combinations_of_sources(folder):
     assert known["statistics + properties"] == "yes"
     assert known["statistics + MLIP + structures"] == "no"
     assert any("3 crystals with formulas of keep_out.txt were left out" in line for line in lines)
+
+
+def test_best_is_the_regressor_that_make_arm_recommends(folder, monkeypatch):
+    monkeypatch.setattr(candidates, "ExtraTreesRegressor", lambda n, **params: ExtraTreesRegressor(10, **params))
+    name = "mp_megnet-formation_energy_per_atom"
+    frame = run(folder, "best", target=name, output="best")
+    # The set of one folder has no weights for the second seed.
+    assert frame.groupby("arm")["seed"].unique().map(list).to_dict() == {"best": [0], "best with MLIP": [0]}
+    table = data.load(folder, "mp_megnet", folder / "work", 1)
+    y = table.frame["formation_energy_per_atom"].to_numpy()
+    draw = next(draw for draw in label_draws(len(table.train), train_sizes=[12], n_repeats=1))
+    embedders = [DeepInfoMaxEmbedder.from_pretrained(folder / each) for each in ("structures-0", "properties")]
+    seen = []
+    monkeypatch.setattr(comparison.arms, "make_arm", lambda *args: seen.append(args) or make_arm(*args))
+    comparison.arms.best(embedders)
+    assert seen == [("best", embedders)]
+    model = clone(make_arm("best", embedders)).set_params(fewlabelsregressor__random_state=0)
+    model.fit(table.X[table.train[draw.rows]], y[table.train[draw.rows]])
+    mae = np.abs(model.predict(table.X[table.test]) - y[table.test]).mean()
+    # Another seed of the trees.
+    at = frame.set_index(["arm", "seed", "n_labels", "repeat"])["mae"]
+    assert at["best", 0, 12, 0] == pytest.approx(mae, rel=0.2)
 
 
 def test_failed_and_leaking_mlip_features_are_stated(folder):
@@ -335,6 +358,7 @@ def test_published_draws(folder, tmp_path):
     published.main(arguments)
     frame = pd.read_csv(tmp_path / "out" / "published-ph.csv")
     assert {"statistics", "statistics + MLIP + structures", "composition, trees"} <= set(frame["arm"])
+    assert {"Magpie, forest", "best", "best with MLIP"} <= set(frame["arm"])
     mean = frame[(frame["arm"] == "mean") & (frame["seed"] == 0)].set_index("repeat")["mae"]
     for trial in (1, 2):
         rows = np.random.default_rng(trial).permutation(20)[:10]
@@ -361,6 +385,16 @@ def test_published_draws(folder, tmp_path):
     deviation = np.abs(y[test] - y[test].mean()).mean()
     error = frame[frame["arm"] == "statistics"]["mae"].mean()
     assert f"{error / deviation:.3f}" in text
+
+
+def test_models_are_in_order_and_fewer_draws_are_stated():
+    arms = ["best", "statistics + MLIP", "transfer", "mean", "composition, trees"]
+    rows = [(arm, n, k, 1.0) for arm in arms for n in (50, 100) for k in range(1 if arm == "best" and n == 100 else 2)]
+    frame = markdown.in_order(pd.DataFrame(rows, columns=["arm", "n_labels", "repeat", "mae"]))
+    expected = ["mean", "composition, trees", "statistics + MLIP", "transfer", "best"]
+    assert pd.unique(frame["arm"]).tolist() == expected
+    assert report.fewer_draws(frame) == ["Models with fewer draws: best (2 / 1)."]
+    assert report.fewer_draws(frame[frame["arm"] != "best"]) == []
 
 
 def test_map_writes_a_figure(folder):
