@@ -5,7 +5,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
 
-from skdim import BlockGaussianProcessRegressor, SiteNetRegressor, StructureStatistics
+from skdim import AutoTransformedTargetRegressor, BlockGaussianProcessRegressor, SiteNetRegressor, StructureStatistics
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
 from skdim.model_selection._arm_heads import head_steps
@@ -52,11 +52,12 @@ def combinations(weights, controls, mlip, alone=True):
 
 
 def block_gp(blocks):
-    """Gaussian process with a block of columns for each source.
+    """Gaussian process with a block of columns for each source, on labels whose transformation the labels choose.
 
     MLIP features are NaN where the potential failed, and take the median of the labelled crystals.
     """
-    return make_pipeline(_imputer(), BlockGaussianProcessRegressor(blocks))
+    process = AutoTransformedTargetRegressor(BlockGaussianProcessRegressor(blocks))
+    return make_pipeline(_imputer(), process)
 
 
 def best(embedders):

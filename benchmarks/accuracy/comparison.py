@@ -129,12 +129,22 @@ class Comparison:
                 yield name, {name: arms.block_gp(blocks)}, matrix
 
     def best(self, seed):
-        """What make_arm recommends, with all sets of weights that are no controls; with and without MLIP features."""
+        """What make_arm recommends, with all sets of weights that are no controls."""
+        yield from self._chosen_by_labels(seed, {"best": ()})
+
+    def best_mlip(self, seed):
+        """The same with MLIP features, and with these instead of vectors."""
+        if self.mlip is not None:
+            yield from self._chosen_by_labels(seed, {"best with MLIP": ("MLIP",), "best with MLIP, no vectors": None})
+
+    def _chosen_by_labels(self, seed, models):
+        """Models of make_arm("best"), by name: their sources beside statistics and vectors, or None for MLIP alone."""
         embedders = {w.name: w.embedder(seed) for w in self.weights if w.name not in self.args.controls}
         if not embedders or None in embedders.values() or seed >= self.args.best_seeds:
             return
-        for name, more in {"best": (), **({} if self.mlip is None else {"best with MLIP": ("MLIP",)})}.items():
-            matrix, blocks = self.sources.join(("statistics", "composition", *embedders, *more), seed)
+        for name, more in models.items():
+            others = ("MLIP",) if more is None else (*embedders, *more)
+            matrix, blocks = self.sources.join(("statistics", "composition", *others), seed)
             yield name, {name: arms.best(list(embedders.values()))}, as_frame(matrix, blocks)
 
     def networks(self, seed):
@@ -180,6 +190,7 @@ GROUPS = {
     "features": Comparison.features,
     "blocks": Comparison.blocks,
     "best": Comparison.best,
+    "best_mlip": Comparison.best_mlip,
     "networks": Comparison.networks,
     "paper": Comparison.paper,
 }

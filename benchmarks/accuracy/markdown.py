@@ -31,7 +31,9 @@ def knowledge(arm, about):
 
     The sources of a model are in its name: "statistics + MLIP". The best models have those of ``about``.
     """
-    sources = about["best"] if arm.startswith("best") else arm.split(" + ")
+    sources = arm.split(" + ")
+    if arm.startswith("best") and "no vectors" not in arm:
+        sources = about["best"]
     known = [each["knows_target"] for name, each in about["weights"].items() if name in sources]
     if about["mlip"] is not None and "MLIP" in arm:
         known.append(about["mlip"]["knows_target"])

@@ -13,7 +13,6 @@ import joblib
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.compose import TransformedTargetRegressor
 
 from skdim.model_selection import label_efficiency
 
@@ -23,18 +22,12 @@ from .options import add_options, mlip_of, weights_of
 from .sources import take
 from .targets import BAND_GAP, SHEAR_MODULUS, Target
 
-GROUPS = ("simple", "features", "blocks", "best")
-#: Models learn the logarithm of positive labels, and the square root of those that can be 0. "best" chooses for itself.
-TRANSFORMATIONS = {"log": (np.log10, lambda y: 10.0**y), "sqrt": (np.sqrt, lambda y: np.maximum(y, 0) ** 2)}
-#: Models that are given the labels as they are.
-AS_GIVEN = ("mean", "best", "best with MLIP")
+GROUPS = ("simple", "features", "blocks", "best", "best_mlip")
 
 
 @dataclass(frozen=True)
 class PublishedTarget(Target):
-    """A target of the study, in the units of its table; ``learned`` is a key of TRANSFORMATIONS or None."""
-
-    learned: str | None = None
+    """A target of the study, in the units of its table."""
 
     @property
     def name(self):
@@ -44,10 +37,10 @@ class PublishedTarget(Target):
 TARGETS = {
     target.name.removeprefix("published-"): target
     for target in (
-        PublishedTarget("saimat/ph", "last_phdos_peak", "Highest phonon frequency", "1/cm", learned="log"),
-        PublishedTarget("saimat/dc", "poly_total", "Total dielectric constant", "", learned="log"),
+        PublishedTarget("saimat/ph", "last_phdos_peak", "Highest phonon frequency", "1/cm"),
+        PublishedTarget("saimat/dc", "poly_total", "Total dielectric constant", ""),
         PublishedTarget("saimat/gv", "log10_g_vrh", "Shear modulus", "log10(GPa)", known_as=SHEAR_MODULUS),
-        PublishedTarget("saimat/ebg", "gap_expt", "Measured band gap", "eV", known_as=BAND_GAP, learned="sqrt"),
+        PublishedTarget("saimat/ebg", "gap_expt", "Measured band gap", "eV", known_as=BAND_GAP),
     )
 }
 
@@ -77,7 +70,6 @@ class PublishedComparison(Comparison):
 
     def _fits(self, name, seed, models, X):
         print(f"{self.target.name}, seed {seed}, {name}: {', '.join(models)}", flush=True)
-        models = {arm: model if arm in AS_GIVEN else self._transformed(model) for arm, model in models.items()}
         folder = self._results(name, seed, X)
         calls = (delayed(self._fit)(models, X, key, seed, folder) for key in self.draws)
         with joblib.parallel_config("loky", inner_max_num_threads=1):
@@ -98,12 +90,6 @@ class PublishedComparison(Comparison):
             n_jobs=1,
         )
         return frame.assign(repeat=trial)
-
-    def _transformed(self, model):
-        if self.target.learned is None:
-            return model
-        function, inverse = TRANSFORMATIONS[self.target.learned]
-        return TransformedTargetRegressor(model, func=function, inverse_func=inverse, check_inverse=False)
 
     def describe(self):
         printed = pd.read_csv(self.args.data / "saimat" / "printed.csv")

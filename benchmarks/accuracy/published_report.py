@@ -13,7 +13,7 @@ PRINTED = {
     "best_large": "ALIGNN, best transfer of all sources",
     "multi_property": "ALIGNN, pre-trained on several properties",
 }
-BEST = ("best", "best with MLIP")
+BEST = ("best", "best with MLIP", "best with MLIP, no vectors")
 
 
 def relative_errors(frame, about):

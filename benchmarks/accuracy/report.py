@@ -22,9 +22,11 @@ from .markdown import in_order, knowledge, table, weights_lines
 #: pre-training adds to the vectors alone and to the whole network; our recipe or the paper's.
 COMPARISONS = (
     *((f"statistics + {name}", "statistics") for name in ("structures", "properties", "MLIP")),
+    ("statistics + MLIP + properties", "statistics + MLIP"),
     ("best", "statistics + MLIP"),
+    ("best", "best with MLIP, no vectors"),
     ("best with MLIP", "statistics + MLIP"),
-    ("best with MLIP", "best"),
+    ("best with MLIP", "best with MLIP, no vectors"),
     ("statistics + properties", "statistics + properties from random weights"),
     ("statistics", "statistics, fixed GP"),
     ("structures", "untrained"),
