@@ -69,6 +69,7 @@ sphinx_gallery_conf = {
             "plot_grid_search.py",
             "plot_learning_curve.py",
             "plot_uncertainty.py",
+            "plot_report.py",
             "plot_optuna.py",
             "plot_save_and_share.py",
             "plot_dask.py",

@@ -35,6 +35,7 @@ ROOMS = {
     "model_selection": (3, 2.6, "label draws, comparisons", "errors"),
     "inspection": (4, 1.7, "contributions, neighbours", "explanations"),
     "plotting": (4, 2.6, "displays", "figures"),
+    "reports": (5, 2.6, "HTML files", "reports"),
     "cli": (4, 4, "the command skdim", "files"),
 }
 #: Nearly every room imports these: they get no arrows.

@@ -12,8 +12,11 @@ import numpy as np
 from ..plotting import EmbeddingDisplay, LabelEfficiencyDisplay
 from ..plotting._style import COLORS, make_panels, pyplot
 
-#: Colour of texts and lines in figures, which becomes that of the page's text.
+#: Colour of texts and lines in figures.
 _INK = "#010203"
+#: Colours of the displays that become those of the page: of its text, and of lines that are pale on any background.
+_OF_PAGE = {_INK: "currentColor", "#000000": "currentColor", "#262626": "currentColor"}
+_OF_PAGE |= {"#d9d9d9": "#80808066", "#e5e5e5": "#80808066"}
 _SIDE = 3.6
 #: Fewest vectors of a map.
 _FEWEST = 5
@@ -107,7 +110,7 @@ def _size(n):
 
 
 def _figure_settings(name):
-    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
+    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
     return pyplot().rc_context(
         {
             **dict.fromkeys(ink, _INK),
@@ -130,7 +133,7 @@ def _svg(figure, label):
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         text = file.getvalue()
     pyplot().close(figure)
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = re.sub("|".join(_OF_PAGE), lambda match: _OF_PAGE[match[0]], text[text.index("<svg") :])
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     # The page determines the size.

@@ -11,6 +11,8 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
+#: Names of files that are not UTF-8 have lone surrogates, which no page can contain; they are written as "\\udcff".
+_SURROGATES = "backslashreplace"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -60,8 +62,7 @@ def page(title, sections):
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     body = "\n".join(f"{f'<h2>{escape(heading)}</h2>' if heading else ''}\n{html}" for heading, html in sections)
     text = _PAGE.format(title=escape(title), policy=escape(policy), css=css, script=script, body=body)
-    # Names of files that are not UTF-8 have surrogates.
-    return text.encode("utf-8", errors="replace")
+    return text.encode("utf-8", errors=_SURROGATES)
 
 
 def paragraph(text, kind="soft"):
@@ -136,7 +137,7 @@ def _value(value, column):
     if pd.isna(value):
         return None
     if not column["number"]:
-        return str(value)
+        return str(value).encode("utf-8", errors=_SURROGATES).decode("utf-8")
     return int(value) if isinstance(value, int | np.integer) else float(f"{value:.6g}")
 
 

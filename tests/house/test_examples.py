@@ -129,6 +129,14 @@ def test_why():
     assert len(figures()[0].axes) == 4
 
 
+def test_report(capsys):
+    result = run_gallery("plot_report")
+    assert result["size"] < 1000
+    assert result["predictions"]["std"].gt(0).all()
+    assert "Worst predictions" in result["text"]
+    assert "kB" in capsys.readouterr().out
+
+
 def test_feature_union(capsys):
     result = run_gallery("plot_feature_union")
     assert result["errors"].shape == (5, 2)

@@ -35,6 +35,7 @@ LAWS["_similarity"] = {"_shared", "_chemistry", "_structures", "_crystals", "_st
 LAWS["inspection"] = {"_shared", "_chemistry", "_crystals", "_regressor", "nn"}
 LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines", "inspection"}
 LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "inspection", "model_selection"}
+LAWS["reports"] = {"_shared", "plotting"}
 LAWS["cli"] = set(LAWS) - {"nn", "_geometry", "baselines"}
 
 #: What knows no networks, so that reading data never waits for torch.
