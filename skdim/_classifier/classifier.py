@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.special import log_softmax
@@ -127,7 +127,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         random_state=None,
         warm_start=False,
         verbose=0,
-    ):
+    ) -> None:
         super().__init__(
             pretrained=pretrained,
             freeze=freeze,
@@ -158,7 +158,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         )
         self.class_weight = class_weight
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Train on labelled crystals.
 
         Parameters
@@ -195,7 +195,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         self.classes_ = classes
         return self
 
-    def decision_function(self, X):
+    def decision_function(self, X) -> np.ndarray:
         """Logits of the classes.
 
         Parameters
@@ -210,7 +210,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         logits = self._outputs(X)
         return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X) -> np.ndarray:
         """Logarithms of the probabilities of the classes.
 
         Parameters
@@ -224,7 +224,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         """
         return log_softmax(self._outputs(X), axis=1)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -238,7 +238,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict the most probable classes.
 
         Parameters

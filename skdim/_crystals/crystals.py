@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Crystals:
     distance: np.ndarray
     count: np.ndarray
 
-    def __init__(self, columns, site_features, settings=None, errors=None, index=None):
+    def __init__(self, columns, site_features, settings=None, errors=None, index=None) -> None:
         for name, dtype in COLUMNS.items():
             column = columns[name]
             setattr(self, name, column if column.dtype == dtype else column.astype(dtype))
@@ -85,12 +86,12 @@ class Crystals:
         self.index = index
 
     @property
-    def index(self):
+    def index(self) -> Any:
         """Index of the rows, pandas.Index of length n, or None."""
         return self._index
 
     @index.setter
-    def index(self, index):
+    def index(self, index) -> None:
         if index is not None:
             import pandas as pd
 
@@ -101,15 +102,15 @@ class Crystals:
 
     # ---- as a sequence of rows ----
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.class_offsets) - 1
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """``(n_crystals,)``; scikit-learn indexes one-dimensional objects by rows."""
         return (len(self),)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key) -> Crystals:
         """Select rows by an integer (one row), slice, boolean mask or index array, each also followed by ``...``.
 
         The result is always Crystals. Consecutive rows share memory with the original; other rows are copied.
@@ -172,7 +173,7 @@ class Crystals:
         return [{name: getattr(self, name) for name in COLUMNS}, self.site_features, self.settings, self.errors_]
 
     @classmethod
-    def concatenate(cls, parts):
+    def concatenate(cls, parts) -> Crystals:
         """Join the rows of several Crystals.
 
         Parameters
@@ -216,7 +217,7 @@ class Crystals:
         index = None if first.index is None else first.index.append([part.index for part in parts[1:]])
         return cls(columns, first.site_features, first.settings, errors, index)
 
-    def with_site_features(self, site_features):
+    def with_site_features(self, site_features) -> Crystals:
         """Return the same crystals with other site features; the arrays are shared.
 
         Parameters
@@ -238,24 +239,24 @@ class Crystals:
     # ---- properties of rows ----
 
     @property
-    def n_sites(self):
+    def n_sites(self) -> np.ndarray:
         """Number of sites of each primitive cell, ndarray of int64 of shape (n,)."""
         total = offsets_of(self.multiplicity)
         return total[self.class_offsets[1:]] - total[self.class_offsets[:-1]]
 
     @property
-    def failed(self):
+    def failed(self) -> np.ndarray:
         """Mask of the rows that failed to featurize, ndarray of bool of shape (n,)."""
         mask = np.zeros(len(self), dtype=bool)
         mask[list(self.errors_)] = True
         return mask
 
     @property
-    def formulas(self):
+    def formulas(self) -> list[str]:
         """Reduced formula of each row (elements sorted by electronegativity; "?" for failed rows), list of str."""
         return [self.formula(k) for k in range(len(self))]
 
-    def formula(self, row):
+    def formula(self, row) -> str:
         """Reduced formula of one row.
 
         Parameters
@@ -273,11 +274,11 @@ class Crystals:
         return reduced_formula(count_elements(self.numbers[classes], self.multiplicity[classes])) or "?"
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """Total size of the arrays in bytes."""
         return sum(getattr(self, name).nbytes for name in COLUMNS)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_sites, n_pairs = int(self.multiplicity.sum(dtype=np.int64)), len(self.distance)
         parts = [
             f"{len(self)} crystals",
@@ -294,7 +295,7 @@ class Crystals:
 
     # ---- to and from disk ----
 
-    def save(self, path):
+    def save(self, path) -> None:
         """Save to a folder with one ``.npy`` file per column and a JSON header; nothing is pickled.
 
         The folder is written atomically.
@@ -314,7 +315,7 @@ class Crystals:
         write_store([(self, None)], path, self.errors_, self.index)
 
     @staticmethod
-    def load(path, mmap_mode=None, *, verify=False):
+    def load(path, mmap_mode=None, *, verify=False) -> Crystals:
         """Load Crystals that :meth:`save` or :meth:`SiteNetFeaturizer.transform_to_disk` has written.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Real
 from os import PathLike
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -18,6 +18,11 @@ from .._training.attention import AttentionMixin
 from .._training.parameters import ENCODER_CONSTRAINTS, PUBLISHED_ENCODERS, TRAINING_CONSTRAINTS
 from ..nn.choices import LOCAL_NEGATIVES, NEGATIVES
 from .vectors_file import write_vectors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
 
 # torch takes seconds to import: modules that need it are imported by the methods that train or embed.
 
@@ -248,7 +253,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         random_state=None,
         warm_start=False,
         verbose=0,
-    ):
+    ) -> None:
         self.n_components = n_components
         self.local_dim = local_dim
         self.n_blocks = n_blocks
@@ -286,7 +291,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         self.verbose = verbose
 
     @classmethod
-    def paper(cls, *, local_activation="mish", **params):
+    def paper(cls, *, local_activation="mish", **params) -> Self:
         """The compact model of Moran et al. 2025, with its arithmetic: network, losses, negatives, noise and optimizer.
 
         Featurize with ``site_features=skdim.PAPER_SITE_FEATURES``; ``fit`` warns about other features. Its results
@@ -334,7 +339,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Pre-train on crystals.
 
         Parameters
@@ -374,7 +379,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
 
         return pretrain(self, X, rows, y)
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Embed crystals.
 
         Parameters
@@ -397,7 +402,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
             vectors[rows] = part
         return vectors
 
-    def predict_properties(self, X):
+    def predict_properties(self, X) -> pd.DataFrame:
         """Predict the properties that were known during training, also of crystals without any.
 
         Parameters
@@ -432,7 +437,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
             values[usable] = np.concatenate(list(parts))
         return pd.DataFrame(values, columns=list(self.known_properties_), index=X.index)
 
-    def transform_to_disk(self, X, path, *, ids=None):
+    def transform_to_disk(self, X, path, *, ids=None) -> Path:
         """Embed crystals into a file, in constant memory.
 
         Parameters
@@ -477,7 +482,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         with progress(verbose=self.verbose, total=int((~X.failed).sum()), desc="embed", unit="crystal") as bar:
             return write_vectors(path, self._embed(X, bar), len(X), self.get_feature_names_out(), ids)
 
-    def transform_sites(self, X):
+    def transform_sites(self, X) -> tuple[np.ndarray, np.ndarray]:
         """Embed every site of every input structure.
 
         Parameters
@@ -503,7 +508,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         # Failed rows have no site classes, so that classes are counted alike with and without them.
         return local[X.class_offsets[rows] + X.site_class], rows
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Negative loss on held-out crystals, without that of known properties; higher is better.
 
         Scores of two embedders are comparable only if they have the same ``objective``, ``negatives``,
@@ -533,7 +538,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         X = check_crystals(X, "DeepInfoMaxEmbedder", like=self, min_crystals=2)
         return -self.net_.evaluate_loss(X, usable_rows(X, "DeepInfoMaxEmbedder.score", least=2))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters
@@ -555,7 +560,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
             names += [f"local_{statistic}{k}" for statistic in ("mean", "std") for k in range(encoder.local_dim)]
         return np.asarray(names, dtype=object)
 
-    def save_pretrained(self, path, *, metadata=None):
+    def save_pretrained(self, path, *, metadata=None) -> None:
         """Write weights and parameters to a folder that can be loaded without running code.
 
         ``config.json`` contains the parameters, the site features and a hash of their values, the featurizer's
@@ -597,7 +602,9 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
 
         write_weights(self, path, metadata)
 
-    def push_to_hub(self, repo_id, *, metadata=None, private=None, token=None, message="Upload weights of skdim"):
+    def push_to_hub(
+        self, repo_id, *, metadata=None, private=None, token=None, message="Upload weights of skdim"
+    ) -> str:
         """Upload what :meth:`save_pretrained` writes to a repository of the Hugging Face hub.
 
         Needs ``pip install "skdim-crystals[hub]"``, and a login or a token that may write. The environment variable
@@ -636,7 +643,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         return push(lambda path: write_weights(self, path, metadata), repo_id, **options)
 
     @classmethod
-    def from_pretrained(cls, path=None, **params):
+    def from_pretrained(cls, path=None, **params) -> Self:
         """Load a fitted embedder: weights of the package, of a folder, or of the Hugging Face hub.
 
         Loading runs no code: ``config.json`` is JSON, ``weights.safetensors`` holds tensors, and nothing else is read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
@@ -121,7 +121,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         on_error="raise",
         n_jobs=None,
         verbose=0,
-    ):
+    ) -> None:
         self.max_sites = max_sites
         self.supercell = supercell
         self.site_features = site_features
@@ -142,7 +142,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         tags.input_tags.dict = True
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Check the parameters and the type of X.
 
         Parameters
@@ -160,7 +160,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         as_rows(X)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> Crystals:
         """Featurize structures.
 
         Parameters
@@ -193,7 +193,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         _warn_of_failures(result, "errors_ of the Crystals")
         return result
 
-    def transform_to_disk(self, source, path, *, chunk_size=1000):
+    def transform_to_disk(self, source, path, *, chunk_size=1000) -> Crystals:
         """Featurize any number of structures into a store on disk, in constant memory.
 
         The store is written atomically. Until it is complete, the work is saved in a hidden folder next to it: if the
@@ -287,7 +287,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         results = in_processes(calls, self.n_jobs)
         return progress(results, verbose=verbose, total=len(parts), desc="featurize", unit="chunk")
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Return the name of the only column.
 
         Parameters
@@ -301,7 +301,7 @@ class SiteNetFeaturizer(StatelessTransformer, BaseEstimator, auto_wrap_output_ke
         """
         return np.array(["crystal"], dtype=object)
 
-    def set_output(self, *, transform=None):
+    def set_output(self, *, transform=None) -> Self:
         """Do nothing: the output is always Crystals. Defined for ``Pipeline.set_output``.
 
         Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -110,7 +110,7 @@ class BlockGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         noise_prior=(0.1, 1.0),
         clip=8.0,
         max_iter=100,
-    ):
+    ) -> None:
         self.blocks = blocks
         self.length_prior = length_prior
         self.variance_prior = variance_prior
@@ -118,7 +118,7 @@ class BlockGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         self.clip = clip
         self.max_iter = max_iter
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Fit the hyperparameters and the Gaussian process.
 
         Parameters
@@ -186,7 +186,7 @@ class BlockGaussianProcessRegressor(RegressorMixin, BaseEstimator):
         self._keep(process)
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False) -> Any:
         """Predict the labels of new samples.
 
         Parameters

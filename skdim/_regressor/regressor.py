@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -166,7 +166,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         random_state=None,
         warm_start=False,
         verbose=0,
-    ):
+    ) -> None:
         super().__init__(
             pretrained=pretrained,
             freeze=freeze,
@@ -199,7 +199,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         self.loss = loss
 
     @classmethod
-    def paper(cls, *, local_activation="mish", **params):
+    def paper(cls, *, local_activation="mish", **params) -> Self:
         """The supervised and, with ``pretrained``, the transfer arm of Moran et al. 2025 (10.1039/D4DD00202D).
 
         The encoder of :meth:`DeepInfoMaxEmbedder.paper`, a head of 64 units without normalization, squared error of
@@ -235,7 +235,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         return cls(**{**settings, **params})
 
     @classmethod
-    def sitenet_2023(cls, **params):
+    def sitenet_2023(cls, **params) -> Self:
         """The supervised Site-Net of 2023 (Moran et al., 10.1039/D3DD00005B), with its arithmetic.
 
         Two blocks of three heads, a learned vector of 92 numbers per element, log-Coulomb pairs, no bottleneck, layer
@@ -275,7 +275,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Train on labelled crystals.
 
         Parameters
@@ -307,7 +307,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         self.n_outputs_ = n_targets
         return self
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict the targets of crystals.
 
         Parameters
@@ -322,7 +322,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         outputs = self._outputs(X)
         return self._target_scaling.invert(outputs)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None) -> float:
         """Coefficient of determination (R2) of the predictions.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -16,6 +16,9 @@ from .._crystals.crystals import Crystals
 from .._embedder.embedder import DeepInfoMaxEmbedder
 from .._shared.index import index_of
 from .approximate_index import ApproximateIndex
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BLOCK_ROWS = 2**16
 
@@ -83,13 +86,13 @@ class NearestCrystals(BaseEstimator):
         "n_jobs": [Integral, None],
     }
 
-    def __init__(self, *, embedder=None, n_neighbors=5, algorithm="exact", n_jobs=None):
+    def __init__(self, *, embedder=None, n_neighbors=5, algorithm="exact", n_jobs=None) -> None:
         self.embedder = embedder
         self.n_neighbors = n_neighbors
         self.algorithm = algorithm
         self.n_jobs = n_jobs
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Embed the crystals to search in, and build the index.
 
         Parameters
@@ -118,7 +121,7 @@ class NearestCrystals(BaseEstimator):
             if self.embedder is not None:
                 self.embedder_.fit(X, y)
             vectors = np.asarray(self.embedder_.transform(X), dtype=np.float32)
-            self.formulas_ = X.formulas
+            self.formulas_: list[str] | None = X.formulas
         else:
             self.embedder_, self.formulas_ = self.embedder, None
             vectors = validate_data(self, X, dtype=np.float32, order="C", ensure_all_finite="allow-nan")
@@ -135,7 +138,7 @@ class NearestCrystals(BaseEstimator):
             self.approximate_ = ApproximateIndex(vectors, effective_n_jobs(self.n_jobs))
         return self
 
-    def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+    def kneighbors(self, X=None, n_neighbors=None, return_distance=True) -> Any:
         """Find the nearest crystals.
 
         Parameters
@@ -170,7 +173,7 @@ class NearestCrystals(BaseEstimator):
         rows = self._original(rows)
         return (distances, rows) if return_distance else rows
 
-    def radius_neighbors(self, X=None, radius=1.0, return_distance=True):
+    def radius_neighbors(self, X=None, radius=1.0, return_distance=True) -> Any:
         """Find all crystals within a distance; always exact.
 
         Parameters
@@ -196,7 +199,7 @@ class NearestCrystals(BaseEstimator):
             original[query] = self._original(neighbours)
         return (distances, original) if return_distance else original
 
-    def search(self, X=None, n_neighbors=None):
+    def search(self, X=None, n_neighbors=None) -> pd.DataFrame:
         """Table of the nearest crystals.
 
         Parameters

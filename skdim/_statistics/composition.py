@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -54,11 +54,11 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
         "statistics": ["array-like"],
     }
 
-    def __init__(self, *, site_features=None, statistics=STATISTICS):
+    def __init__(self, *, site_features=None, statistics=STATISTICS) -> None:
         self.site_features = site_features
         self.statistics = statistics
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Check the parameters and the type of X.
 
         Parameters
@@ -75,7 +75,7 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
         check_crystals(X, "CompositionStatistics")
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Compute the statistics.
 
         Parameters
@@ -120,7 +120,7 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
                 result[has_sites, k] = compute[statistic]()
         return result.reshape(len(X), -1)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

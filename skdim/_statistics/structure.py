@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -57,10 +57,10 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {"site_features": ["array-like", None]}
 
-    def __init__(self, *, site_features=None):
+    def __init__(self, *, site_features=None) -> None:
         self.site_features = site_features
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Check the parameters and the type of X.
 
         Parameters
@@ -78,7 +78,7 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         check_crystals(X, "StructureStatistics")
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Compute the statistics.
 
         Parameters
@@ -106,7 +106,7 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
             result[usable] = _statistics(X.with_site_features(names), usable)
         return result
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

@@ -39,7 +39,7 @@ class AttentionMixin:
     site_features_: tuple[str, ...]
     featurizer_settings_: dict
 
-    def attention(self, X):
+    def attention(self, X) -> pd.DataFrame:
         """Attention weights of each site for its neighbours.
 
         A row is a distinct pair of sites in one head of one block. Equivalent neighbours at the same distance are one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from itertools import islice
 from numbers import Integral
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from joblib import delayed, effective_n_jobs
@@ -53,7 +53,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         """Compute the row of each structure with the result of ``_function``; its ValueError where there is none."""
         return [attempt(function, structure) for structure in structures]
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Check the parameters and the type of X.
 
         Parameters
@@ -72,7 +72,7 @@ class StructureTransformer(StatelessTransformer, BaseEstimator):
         as_rows(X)
         return self
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Compute the features.
 
         Parameters

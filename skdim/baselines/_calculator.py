@@ -82,7 +82,7 @@ class CalculatorFeatures(StructureTransformer):
         on_error="raise",
         n_jobs=None,
         verbose=0,
-    ):
+    ) -> None:
         self.function = function
         self.n_site = n_site
         self.n_crystal = n_crystal
@@ -110,7 +110,7 @@ class CalculatorFeatures(StructureTransformer):
 
         return features
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

@@ -59,7 +59,7 @@ class MagpieFeatures(StructureTransformer):
 
     _parameter_constraints: ClassVar = {**StructureTransformer._parameter_constraints, "impute": ["boolean"]}
 
-    def __init__(self, *, impute=True, disordered="raise", on_error="raise", n_jobs=None, verbose=0):
+    def __init__(self, *, impute=True, disordered="raise", on_error="raise", n_jobs=None, verbose=0) -> None:
         self.impute = impute
         self.disordered = disordered
         self.on_error = on_error
@@ -80,7 +80,7 @@ class MagpieFeatures(StructureTransformer):
 
         return features
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -84,7 +84,9 @@ class MLIPFeatures(StructureTransformer):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, model="chgnet", batch_size=1, disordered="raise", on_error="raise", n_jobs=None, verbose=0):
+    def __init__(
+        self, *, model="chgnet", batch_size=1, disordered="raise", on_error="raise", n_jobs=None, verbose=0
+    ) -> None:
         self.model = model
         self.batch_size = batch_size
         self.disordered = disordered
@@ -93,7 +95,7 @@ class MLIPFeatures(StructureTransformer):
         self.verbose = verbose
 
     @property
-    def leaks(self):
+    def leaks(self) -> Any:
         """Properties that the potential was trained on, or that follow from these."""
         return _LEAKS[self.model]
 
@@ -110,7 +112,7 @@ class MLIPFeatures(StructureTransformer):
         rows = iter(function.rows([graph for graph in graphs if not isinstance(graph, ValueError)]))
         return [graph if isinstance(graph, ValueError) else next(rows) for graph in graphs]
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

@@ -59,7 +59,7 @@ class OrbitalFieldMatrix(StructureTransformer):
 
     _parameter_constraints: ClassVar = {**StructureTransformer._parameter_constraints, "period": ["boolean"]}
 
-    def __init__(self, *, period=False, disordered="raise", on_error="raise", n_jobs=None, verbose=0):
+    def __init__(self, *, period=False, disordered="raise", on_error="raise", n_jobs=None, verbose=0) -> None:
         self.period = period
         self.disordered = disordered
         self.on_error = on_error
@@ -88,7 +88,7 @@ class OrbitalFieldMatrix(StructureTransformer):
 
         return features
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

@@ -81,7 +81,7 @@ class XRDPattern(StructureTransformer):
         on_error="raise",
         n_jobs=None,
         verbose=0,
-    ):
+    ) -> None:
         self.two_theta_range = two_theta_range
         self.n_bins = n_bins
         self.fwhm = fwhm
@@ -144,7 +144,7 @@ class XRDPattern(StructureTransformer):
 
         return features
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
 
         Parameters

@@ -4,11 +4,17 @@ A data file, made by tools/build_datasets.py, holds all crystals end to end: sit
 to crystal i. pymatgen and scikit-learn are imported where they are used, so that importing skdim stays quick.
 """
 
+from __future__ import annotations
+
 import hashlib
 import io
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 SHA256 = {
     "formation_energy.npz": "e8bd4aba07c09e4acd39901cb33ebd959d58972b3ad4fe53d6a4f4fcc47c88d3",
@@ -16,7 +22,7 @@ SHA256 = {
 }
 
 
-def load_formation_energy(*, return_X_y=False):
+def load_formation_energy(*, return_X_y=False) -> Bunch:
     """Load the formation energy data set.
 
     3938 ordered crystals of the Materials Project with 1 to 25 sites, selected by Faber et al. [1]_, and their
@@ -95,7 +101,7 @@ def load_formation_energy(*, return_X_y=False):
     return _load("formation_energy", return_X_y)
 
 
-def load_band_gap(*, return_X_y=False):
+def load_band_gap(*, return_X_y=False) -> Bunch:
     """Load the band gap data set.
 
     1056 insulators and semiconductors of the Materials Project [2]_ with 2 to 20 sites, whose dielectric tensors

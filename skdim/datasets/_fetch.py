@@ -18,7 +18,7 @@ _PROGRESS = 2**20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-def get_data_home(data_home=None):
+def get_data_home(data_home=None) -> Path:
     """Return the folder of downloaded files, and create it if necessary.
 
     Parameters
@@ -63,7 +63,7 @@ def fetch_file(
     delay=1.0,
     timeout=30.0,
     verbose=0,
-):
+) -> Path:
     """Download a file, unless it exists.
 
     The file is written atomically, once it is complete and its sha256 is correct. A partial download is kept next to it

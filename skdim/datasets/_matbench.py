@@ -6,13 +6,16 @@ import hashlib
 import math
 import os
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ._fetch import fetch_file
 from ._tables import read_table
 from ._url_dataset import structures_of, target_of
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 URL = "https://ml.materialsproject.org/projects"
 N_FOLDS, SEED = 5, 18012019
@@ -121,7 +124,7 @@ def fetch_matbench(
     timeout=30.0,
     verbose=0,
     return_X_y=False,
-):
+) -> Bunch:
     """Download a task of Matbench v0.1, with its five folds.
 
     Matbench [1]_ compares models on fixed data and fixed folds. 9 of its 13 tasks have structures:

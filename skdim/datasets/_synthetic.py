@@ -1,8 +1,10 @@
 """Synthetic crystals with a target that is a known function of the structure."""
 
+from __future__ import annotations
+
 from itertools import product
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +92,9 @@ _MAX_STRAIN = 0.03
 _MAX_DISPLACEMENT = 0.05
 
 
-def make_crystals(n_crystals=100, random_state=None, *, noise=0.0, max_sites=20, return_prototypes=False):
+def make_crystals(
+    n_crystals=100, random_state=None, *, noise=0.0, max_sites=20, return_prototypes=False
+) -> tuple[Any, ...]:
     """Make synthetic crystals with a target that is a known function of the structure.
 
     A crystal is one of ten structure types (rock salt, CsCl, zinc blende, wurtzite, fluorite, rutile, perovskite and

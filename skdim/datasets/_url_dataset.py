@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ._fetch import fetch_file
 from ._tables import read_table
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 
 def fetch_url_dataset(
@@ -23,7 +28,7 @@ def fetch_url_dataset(
     timeout=30.0,
     verbose=0,
     return_X_y=False,
-):
+) -> Bunch:
     """Download a table of crystals and read it. No code from the file is executed.
 
     The format is that of matminer's data sets and its ``store_dataframe_as_json``: JSON, optionally gzipped, with

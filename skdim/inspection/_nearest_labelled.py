@@ -16,7 +16,7 @@ from .._crystals.crystals import Crystals
 from .._regressor.regressor import SiteNetRegressor
 
 
-def nearest_labelled(estimator, X, X_labelled, y, *, n_neighbors=3):
+def nearest_labelled(estimator, X, X_labelled, y, *, n_neighbors=3) -> pd.DataFrame:
     """Find the labelled crystals that are nearest to each crystal, in the vectors that a model predicts from.
 
     A prediction is more credible if crystals with similar vectors are labelled, and their labels agree.

@@ -18,7 +18,7 @@ from .._shared.fitted import find_step
 _TOLERANCE = 0.01
 
 
-def site_contributions(estimator, X, reference, *, target=0, n_steps=32):
+def site_contributions(estimator, X, reference, *, target=0, n_steps=32) -> Bunch:
     """Compute how much each site contributes to a prediction, compared with a baseline.
 
     The baseline is the prediction for a crystal whose sites all have the mean local vector of the reference crystals.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -33,7 +34,7 @@ def make_arm(
     max_epochs=None,
     device="auto",
     verbose=0,
-):
+) -> Any:
     """Make a regressor or a classifier on Crystals with settings for 50 to 1000 labels.
 
     These are the models that ``skdim fit`` and ``skdim evaluate`` use. Each is an arm of the comparison, as in a

@@ -27,7 +27,7 @@ def cross_validate_arms(
     n_jobs=None,
     verbose=0,
     on_fold=None,
-):
+) -> pd.DataFrame:
     """Compare models by repeated cross-validation: each fold is tested on formulas that are not in the training rows.
 
     Parameters

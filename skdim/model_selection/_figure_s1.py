@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -10,6 +12,9 @@ from ._arms import like_encoder, make_arm
 from ._compared_rows import compared_rows
 from ._label_draws import TRAIN_SIZES, checked_sizes, entropy_of
 from ._label_efficiency import label_efficiency
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: From this number of labels on, the paper has a quarter of the draws of small models: 25 instead of 100.
 _FEWER_DRAWS = 1000
@@ -30,7 +35,7 @@ def figure_s1(
     results_file=None,
     n_jobs=None,
     verbose=0,
-):
+) -> pd.DataFrame:
     """Run the comparison of the paper's figure S1: pre-trained or not, frozen or fine-tuned, with few labels.
 
     Four models on the same random draws of labels, tested on the same crystals:

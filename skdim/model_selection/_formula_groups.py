@@ -13,7 +13,7 @@ from .._structures.formats.detect import format_of, has_known_name
 from .._structures.read import read_structure, site_numbers
 
 
-def formula_groups(X):
+def formula_groups(X) -> np.ndarray:
     """Label each crystal with its reduced formula, to keep polymorphs on one side of a split.
 
     Two crystals of one formula have nearly the same formation energy. If one is trained on and the other tested, the

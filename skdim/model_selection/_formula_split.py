@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.model_selection import BaseCrossValidator
 
 from ._formula_groups import formula_texts
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def formula_split(X, *, test_size=0.2, salt=""):
+
+def formula_split(X, *, test_size=0.2, salt="") -> np.ndarray:
     """Choose test rows by a hash of the reduced formula.
 
     Whether a formula is a test formula depends on nothing else: not on the data set, the machine or the process. An
@@ -95,11 +99,11 @@ class FormulaKFold(BaseCrossValidator):
     (3,)
     """
 
-    def __init__(self, n_splits=5, *, salt=""):
+    def __init__(self, n_splits=5, *, salt="") -> None:
         self.n_splits = n_splits
         self.salt = salt
 
-    def split(self, X, y=None, groups=None):
+    def split(self, X, y=None, groups=None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the training and test rows of each fold.
 
         Parameters
@@ -131,7 +135,7 @@ class FormulaKFold(BaseCrossValidator):
         for fold in range(n_splits):
             yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
-    def get_n_splits(self, X=None, y=None, groups=None):
+    def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Number of folds.
 
         Parameters

@@ -42,7 +42,7 @@ class LabelDraw(NamedTuple):
     rows: np.ndarray
 
 
-def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0, stratify=None):
+def label_draws(n_rows, *, train_sizes=TRAIN_SIZES, n_repeats=12, random_state=0, stratify=None) -> list[LabelDraw]:
     """Draw the rows whose labels are used, as :func:`label_efficiency` does.
 
     Each repeat shuffles the rows once, and a draw of n labels is the first n rows. Draws of one repeat are therefore

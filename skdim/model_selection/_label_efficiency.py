@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 from joblib import delayed
@@ -21,6 +22,9 @@ from ._compared_rows import all_classifiers, compared_rows, take
 from ._label_draws import TRAIN_SIZES, checked_repeats, checked_sizes, entropy_of, make_draws
 from ._results_file import DRAW, ResultsFile, columns_of, table_of
 from ._shared_steps import FixedRows, split_steps
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def label_efficiency(
@@ -40,7 +44,7 @@ def label_efficiency(
     results_file=None,
     n_jobs=None,
     verbose=0,
-):
+) -> pd.DataFrame:
     """Compare estimators by their test error or score with few labels, over paired random draws of the labels.
 
     The comparison of the paper's figure S1. In each repeat every model is fitted on the same rows (see

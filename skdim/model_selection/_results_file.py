@@ -27,7 +27,7 @@ _PARTS = {
 }
 
 
-def read_results(path):
+def read_results(path) -> pd.DataFrame:
     """Read the fits in a ``results_file`` of :func:`label_efficiency`, also while it is being written.
 
     Parameters

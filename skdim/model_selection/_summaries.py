@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from .._shared.scores import greater_is_better, score_column_of
 
 
-def summarize(frame):
+def summarize(frame) -> pd.DataFrame:
     """Median and quartiles of the error or score for each model and number of labels.
 
     Parameters
@@ -68,7 +68,7 @@ def summarize(frame):
     return summary.assign(arm=summary["arm"].astype(str))
 
 
-def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0.95, random_state=0):
+def paired_difference(frame, arm, reference, *, n_bootstrap=10_000, confidence=0.95, random_state=0) -> pd.DataFrame:
     """Difference in error or score between two models on the same label draws, with a bootstrap interval.
 
     A negative difference means that ``arm`` has the smaller error; with scores, a positive one means that it is better.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import pandas as pd
 
@@ -74,11 +76,11 @@ class AttentionDistanceDisplay:
     2
     """
 
-    def __init__(self, attention):
+    def __init__(self, attention) -> None:
         self.attention = attention
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, max_crystals=1000, random_state=0, ax=None, **plot_params):
+    def from_estimator(cls, estimator, X, *, max_crystals=1000, random_state=0, ax=None, **plot_params) -> Self:
         """Compute the attention of a fitted network on crystals, and plot it.
 
         Parameters
@@ -115,7 +117,7 @@ class AttentionDistanceDisplay:
         return cls(attention).plot(ax=ax, **plot_params)
 
     @classmethod
-    def from_attention(cls, attention, *, ax=None, **plot_params):
+    def from_attention(cls, attention, *, ax=None, **plot_params) -> Self:
         """Plot a table of attention, or part of one: ``table[table["element"] == "O"]``.
 
         Parameters
@@ -133,7 +135,7 @@ class AttentionDistanceDisplay:
         """
         return cls(attention).plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, *, kind=None, elements=None, bins=24, colors=None, cmap="Blues", legend=True):
+    def plot(self, ax=None, *, kind=None, elements=None, bins=24, colors=None, cmap="Blues", legend=True) -> Self:
         """Draw the panels.
 
         Parameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from ._embedding_map import choose_rows, make_projection, project, read_targets
@@ -63,7 +65,7 @@ class EmbeddingDisplay:
     2
     """
 
-    def __init__(self, positions, targets=None, *, units=None, axis_names=("", ""), rows=None):
+    def __init__(self, positions, targets=None, *, units=None, axis_names=("", ""), rows=None) -> None:
         self.positions = positions
         self.targets = targets
         self.units = units
@@ -83,7 +85,7 @@ class EmbeddingDisplay:
         units=None,
         ax=None,
         **plot_params,
-    ):
+    ) -> Self:
         """Embed crystals, project their vectors and plot the map.
 
         Parameters
@@ -115,7 +117,7 @@ class EmbeddingDisplay:
         units=None,
         ax=None,
         **plot_params,
-    ):
+    ) -> Self:
         """Project vectors and plot the map.
 
         Parameters
@@ -159,7 +161,9 @@ class EmbeddingDisplay:
         display = cls(positions, targets or None, units=units, axis_names=axis_names, rows=rows)
         return display.plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, *, cmap="viridis", quantiles=(0.02, 0.98), colors=COLORS, point_size=None, n_columns=3):
+    def plot(
+        self, ax=None, *, cmap="viridis", quantiles=(0.02, 0.98), colors=COLORS, point_size=None, n_columns=3
+    ) -> Self:
         """Draw the panels.
 
         Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 from ._label_efficiency import LabelEfficiencyDisplay
 from ._style import as_panels, make_panels, pyplot
@@ -52,12 +53,12 @@ class FigureS1Display:
     ['(a) energy', '(b) gap']
     """
 
-    def __init__(self, results, *, units=None):
+    def __init__(self, results, *, units=None) -> None:
         self.results = results
         self.units = units
 
     @classmethod
-    def from_results(cls, results, *, units=None, ax=None, **plot_params):
+    def from_results(cls, results, *, units=None, ax=None, **plot_params) -> Self:
         """Plot the results of one or several properties.
 
         Parameters
@@ -77,7 +78,7 @@ class FigureS1Display:
         """
         return cls(results, units=units).plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, **plot_params):
+    def plot(self, ax=None, **plot_params) -> Self:
         """Draw the panels.
 
         Parameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import pandas as pd
 
@@ -72,11 +74,11 @@ class PretrainingHistoryDisplay:
     ['loss', 'local', 'global', 'descriptors']
     """
 
-    def __init__(self, history):
+    def __init__(self, history) -> None:
         self.history = history
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **plot_params):
+    def from_estimator(cls, estimator, *, ax=None, **plot_params) -> Self:
         """Plot the history of a fitted estimator.
 
         Parameters
@@ -95,7 +97,7 @@ class PretrainingHistoryDisplay:
         return cls(find_step(estimator, "history_")[1].history_).plot(ax=ax, **plot_params)
 
     @classmethod
-    def from_history(cls, history, *, ax=None, **plot_params):
+    def from_history(cls, history, *, ax=None, **plot_params) -> Self:
         """Plot a history.
 
         Parameters
@@ -113,7 +115,7 @@ class PretrainingHistoryDisplay:
         """
         return cls(history).plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, *, parts=None, n_columns=3):
+    def plot(self, ax=None, *, parts=None, n_columns=3) -> Self:
         """Draw the losses.
 
         Parameters

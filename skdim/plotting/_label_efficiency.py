@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import pandas as pd
 
@@ -72,7 +74,7 @@ class LabelEfficiencyDisplay:
     'Number of labels'
     """
 
-    def __init__(self, results, *, units=None):
+    def __init__(self, results, *, units=None) -> None:
         self.results = results
         self.units = units
 
@@ -98,7 +100,7 @@ class LabelEfficiencyDisplay:
         units=None,
         ax=None,
         **plot_params,
-    ):
+    ) -> Self:
         """Run :func:`skdim.model_selection.label_efficiency` and plot the result.
 
         Parameters
@@ -139,7 +141,7 @@ class LabelEfficiencyDisplay:
         return cls(results, units=units).plot(ax=ax, **plot_params)
 
     @classmethod
-    def from_results(cls, results, *, units=None, ax=None, **plot_params):
+    def from_results(cls, results, *, units=None, ax=None, **plot_params) -> Self:
         """Plot the results of label draws.
 
         Parameters
@@ -159,7 +161,7 @@ class LabelEfficiencyDisplay:
         """
         return cls(results, units=units).plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, *, arms=None, styles=STYLES, points=None, legend=True):
+    def plot(self, ax=None, *, arms=None, styles=STYLES, points=None, legend=True) -> Self:
         """Draw the boxes.
 
         Parameters

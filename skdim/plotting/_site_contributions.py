@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from ..inspection import site_contributions
@@ -61,7 +63,7 @@ class SiteContributionDisplay:
     True
     """
 
-    def __init__(self, structure, contributions, *, prediction=None, baseline=None):
+    def __init__(self, structure, contributions, *, prediction=None, baseline=None) -> None:
         self.structure = structure
         self.contributions = contributions
         self.prediction = prediction
@@ -70,7 +72,7 @@ class SiteContributionDisplay:
     @classmethod
     def from_estimator(
         cls, estimator, structure, reference, *, crystal=None, target=0, n_steps=32, ax=None, **plot_params
-    ):
+    ) -> Self:
         """Compute the contributions of the sites of a structure, and draw it.
 
         Parameters
@@ -107,7 +109,9 @@ class SiteContributionDisplay:
         return cls(structure, contributions, **options).plot(ax=ax, **plot_params)
 
     @classmethod
-    def from_contributions(cls, structure, contributions, *, prediction=None, baseline=None, ax=None, **plot_params):
+    def from_contributions(
+        cls, structure, contributions, *, prediction=None, baseline=None, ax=None, **plot_params
+    ) -> Self:
         """Draw a structure with any number for each site.
 
         Parameters
@@ -130,7 +134,7 @@ class SiteContributionDisplay:
         display = cls(structure, np.asarray(contributions, dtype=float), prediction=prediction, baseline=baseline)
         return display.plot(ax=ax, **plot_params)
 
-    def plot(self, ax=None, *, view=(12.0, -70.0), cmap="RdBu_r", vmax=None, unit=None, labels=True):
+    def plot(self, ax=None, *, view=(12.0, -70.0), cmap="RdBu_r", vmax=None, unit=None, labels=True) -> Self:
         """Draw the cell.
 
         Parameters
