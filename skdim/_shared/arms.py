@@ -37,3 +37,8 @@ HEADS = {
     "ridge": "ridge regression, regularisation chosen by leave-one-out error",
     "mlp": "network with one hidden layer of 64 units, as in the paper",
 }
+#: Heads that are tabular foundation models: only with their package and a file of weights.
+TABULAR_HEADS = {
+    "tabpfn": "TabPFN, with the weights in the file that SKDIM_TABPFN_WEIGHTS names",
+    "tabicl": "TabICL, with the weights in the file that SKDIM_TABICL_WEIGHTS names",
+}

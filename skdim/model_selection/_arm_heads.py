@@ -14,7 +14,8 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from .._heads.block_gaussian_process import BlockGaussianProcessRegressor
-from .._shared.arms import CLASSIFIERS, HEADS
+from .._heads.tabular import tabular_regressor
+from .._shared.arms import CLASSIFIERS, HEADS, TABULAR_HEADS
 
 
 def head_steps(name, n_columns, random_state=None):
@@ -25,7 +26,7 @@ def head_steps(name, n_columns, random_state=None):
     Parameters
     ----------
     name : str
-        A key of ``HEADS``.
+        A key of ``HEADS`` or ``TABULAR_HEADS``.
     n_columns : int
         Number of features.
     random_state : int, RandomState instance or None, default=None
@@ -38,10 +39,12 @@ def head_steps(name, n_columns, random_state=None):
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or a tabular foundation model has no weights.
     """
+    if name in TABULAR_HEADS:
+        return [tabular_regressor(name, random_state)]
     if name not in HEADS:
-        raise ValueError(f"unknown head {name!r}; available: {', '.join(HEADS)}")
+        raise ValueError(f"unknown head {name!r}; available: {', '.join([*HEADS, *TABULAR_HEADS])}")
     if name == "trees":
         return [ExtraTreesRegressor(300, random_state=random_state)]
     if name == "block_gp":

@@ -65,11 +65,13 @@ def make_arm(
         the vectors of each are a block of columns with a separate kernel.
     task : {"regression", "classification"}, default="regression"
         Whether labels are numbers or classes.
-    head : {"gp", "block_gp", "trees", "ridge", "mlp"}, default=None
+    head : {"gp", "block_gp", "trees", "ridge", "mlp", "tabpfn", "tabicl"}, default=None
         Regressor on the features, for "composition", "structure", "representation" and "untrained": a Gaussian process
         with a fixed kernel, a :class:`~skdim.BlockGaussianProcessRegressor`, extremely randomised trees, ridge
-        regression, or a network with one hidden layer of 64 units as in the paper. None takes trees for "composition"
-        and "gp" for the others. For classification, "logistic" (the default) or "trees".
+        regression, or a network with one hidden layer of 64 units as in the paper. "tabpfn" and "tabicl" are tabular
+        foundation models: their packages must be installed, and the environment variable SKDIM_TABPFN_WEIGHTS or
+        SKDIM_TABICL_WEIGHTS must be the path of the weights of their regressor, as nothing is downloaded. None takes
+        trees for "composition" and "gp" for the others. For classification, "logistic" (the default) or "trees".
     features : sequence of (str, transformer), default=()
         Further blocks of columns for "best" and "average": transformers of Crystals.
     random_state : int, RandomState instance or None, default=None
