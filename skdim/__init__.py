@@ -31,14 +31,17 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._heads.transformed_target import AutoTransformedTargetRegressor
     from ._heads.two_part import TwoPartRegressor
     from ._regressor.regressor import SiteNetRegressor
+    from ._similarity.applicability_domain import ApplicabilityDomain
     from ._similarity.nearest_crystals import NearestCrystals
     from ._statistics.composition import CompositionStatistics
     from ._statistics.structure import StructureStatistics
+    from ._suggest.suggest import suggest
     from ._trusted_types import trusted_types
 
 #: The module that defines each public name. Imported at first use, as torch and scikit-learn take seconds to import.
 _HOMES = {
     "ALL_SITE_FEATURES": "_chemistry.elements",
+    "ApplicabilityDomain": "_similarity.applicability_domain",
     "AutoTransformedTargetRegressor": "_heads.transformed_target",
     "BlockGaussianProcessRegressor": "_heads.block_gaussian_process",
     "CompositionStatistics": "_statistics.composition",
@@ -52,12 +55,14 @@ _HOMES = {
     "SiteNetRegressor": "_regressor.regressor",
     "StructureStatistics": "_statistics.structure",
     "TwoPartRegressor": "_heads.two_part",
+    "suggest": "_suggest.suggest",
     "trusted_types": "_trusted_types",
 }
 
 __all__ = [
     "ALL_SITE_FEATURES",
     "PAPER_SITE_FEATURES",
+    "ApplicabilityDomain",
     "AutoTransformedTargetRegressor",
     "BlockGaussianProcessRegressor",
     "CompositionStatistics",
@@ -71,6 +76,7 @@ __all__ = [
     "StructureStatistics",
     "TwoPartRegressor",
     "__version__",
+    "suggest",
     "trusted_types",
 ]
 

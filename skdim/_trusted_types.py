@@ -18,6 +18,7 @@ _TYPES = (
     "skdim._heads.transformed_target.AutoTransformedTargetRegressor",
     "skdim._heads.two_part.TwoPartRegressor",
     "skdim._regressor.regressor.SiteNetRegressor",
+    "skdim._similarity.applicability_domain.ApplicabilityDomain",
     "skdim._similarity.nearest_crystals.NearestCrystals",
     "skdim._statistics.composition.CompositionStatistics",
     "skdim._statistics.structure.StructureStatistics",

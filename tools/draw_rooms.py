@@ -30,6 +30,7 @@ ROOMS = {
     "_embedder": (2, 0.75, "DeepInfoMaxEmbedder, weights", "vectors"),
     "_classifier": (4, 0.75, "SiteNetClassifier", "predictions"),
     "_regressor": (3, 0.75, "SiteNetRegressor, transfer", "predictions"),
+    "_suggest": (3, 3.4, "what to measure next", "rows of a pool"),
     "_similarity": (3, 1.7, "neighbours, duplicates, domain", "neighbours, groups"),
     "_heads": (2, 3.4, "Gaussian process on blocks", "predictions"),
     "model_selection": (3, 2.6, "label draws, comparisons", "errors"),

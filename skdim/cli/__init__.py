@@ -16,9 +16,9 @@ import warnings
 from .._version import __version__
 from . import embed, evaluate, featurize, figure_s1, fit, info, predict, pretrain
 from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, UnbreakableStream, say
-from .explore import duplicates, search
+from .explore import duplicates, search, suggest
 
-_COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, search, duplicates, figure_s1, info)
+_COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, search, duplicates, suggest, figure_s1, info)
 
 _DESCRIPTION = """\
 Vectors and models of crystal structures, pre-trained on structures without labels (Deep InfoMax on Site-Net).

@@ -84,6 +84,7 @@ def run(args):
 
     from sklearn.pipeline import make_pipeline
 
+    from .. import ApplicabilityDomain
     from .._version import __version__
     from ..model_selection import make_arm
 
@@ -105,7 +106,9 @@ def run(args):
         X = data.X if embedder is None else data.X.with_site_features(embedder.site_features_)
         say(f"fitting {args.arm} to {len(X)} labels of {args.target}")
         _fit(arm, X, data.y)
-        model = make_pipeline(featurizer_like(X), arm)
+        # The domain warns of crystals that are unlike those of the labels.
+        domain = [ApplicabilityDomain().fit(X)] if len(X) > 1 else []
+        model = make_pipeline(featurizer_like(X), *domain, arm)
         about = {
             "target": args.target,
             "task": args.task,
@@ -124,7 +127,7 @@ def run(args):
 
 def _describe(y, task):
     if task == "regression":
-        return {"label_mean": y.mean(), "label_std": y.std()}
+        return {"label_mean": y.mean(), "label_std": y.std(), "label_min": y.min(), "label_max": y.max()}
     import numpy as np
 
     return {"classes": dict(zip(*(values.tolist() for values in np.unique(y, return_counts=True)), strict=True))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._inputs.crystals import check_sources, crystals_of, elements_of, reader_of, report, work_folder
+from ._inputs.crystals import check_sources, crystals_of, reader_of, report, work_folder
 from ._tables import check_table_path, write_table
 from ._terminal import DONE, SOME_FAILED, add_sources, jobs, say
 
@@ -15,8 +15,10 @@ examples:
   skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
   skdim predict properties new_cifs/ -o properties.csv --known
 
-The table has the columns id, formula and the target; for classes also the probability of each. A structure that fails
-keeps its row, without a prediction, and the exit code is 1. To resume an interrupted run, run the same command.
+The table has the columns id, formula and the target; for classes also the probability of each; distance, how far the
+crystal is from the nearest one that the model was fitted to (in standard deviations of their features); and outside,
+True if that is farther than for 99 % of those, so that the prediction is less reliable. A structure that fails keeps
+its row, without a prediction, and the exit code is 1. To resume an interrupted run, run the same command.
 """
 
 
@@ -71,19 +73,9 @@ def run(args):
     with work_folder(args.output) as work:
         named = crystals_of(args.sources, work, featurizer)
         n_failed = report(named, args.output, reader_of(args.sources) or "fit")
-        _warn_of_elements(model, named)
         write_table(_predictions(model, named, target), args.output)
     say(f"{args.output}: {target} of {len(named.X) - n_failed} crystals")
     return SOME_FAILED if n_failed else DONE
-
-
-def _warn_of_elements(model, named):
-    """Report elements that the model was not fitted on."""
-    known = model.skdim_info_.get("elements")
-    new = [symbol for symbol in elements_of(named.X) if symbol not in known] if known else []
-    if new:
-        listed = ", ".join(new[:10]) + (", ..." if len(new) > 10 else "")
-        say(f"warning: the model was not fitted on crystals with {listed}; predictions for them are less reliable")
 
 
 def _predictions(model, named, target):
@@ -95,7 +87,7 @@ def _predictions(model, named, target):
     X, is_class = named.X, model.skdim_info_.get("task") == "classification"
     classes = model.classes_ if is_class else ()
     predicted = np.full((len(X), len(classes)) if is_class else len(X), np.nan)
-    compute = model[1:].predict_proba if is_class else model[1:].predict
+    compute = model[-1].predict_proba if is_class else model[-1].predict
     features = tuple(model.skdim_info_["site_features"])
     if X.site_features != features:
         X = X.with_site_features(features)
@@ -109,7 +101,8 @@ def _predictions(model, named, target):
     formulas = np.array(X.formulas, dtype=object)
     formulas[X.failed] = None
     columns = {"id" if named.has_names else "row": named.ids, "formula": formulas}
-    return pd.DataFrame(columns | (_of_classes(target, predicted, classes) if is_class else {target: predicted}))
+    columns |= _of_classes(target, predicted, classes) if is_class else {target: predicted}
+    return pd.DataFrame(columns | _domain_columns(model, X, named.names))
 
 
 def _of_classes(target, probabilities, classes):
@@ -121,3 +114,19 @@ def _of_classes(target, probabilities, classes):
     best[good] = classes[probabilities[good].argmax(axis=1)]
     by_class = {f"probability_{name}": column for name, column in zip(classes, probabilities.T, strict=True)}
     return {target: best} | by_class
+
+
+def _domain_columns(model, X, names):
+    """Columns of the distance to the crystals that the model was fitted to; reports crystals that are unlike them."""
+    from .. import ApplicabilityDomain
+    from .._similarity.applicability_domain import describe_outside
+
+    domain = model[1]
+    if not isinstance(domain, ApplicabilityDomain):
+        return {}  # fitted to one label
+    X = X.with_site_features(X.site_features)  # a copy, whose index can be set
+    X.index = names
+    scores = domain.score_samples(X)
+    if text := describe_outside(domain, X, scores):
+        say(f"warning: {text}")
+    return {"distance": -scores, "outside": scores < domain.offset_}

@@ -24,6 +24,7 @@ def test_every_option_is_explained(capsys):
         "evaluate",
         "search",
         "duplicates",
+        "suggest",
         "figure-s1",
         "info",
     ]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from skdim import SiteNetFeaturizer
+from skdim import ApplicabilityDomain, SiteNetFeaturizer
 from skdim.cli import main
 from skdim.cli._model_file import describe_model
 from tests.cli.running import left
@@ -143,7 +143,14 @@ def test_new_elements_in_predictions_are_reported(run, cifs, tmp_path):
     code, _, err = run("predict", model, file, "-o", tmp_path / "new.csv")
     assert code == 0
     new = ", ".join(symbol for symbol in ("N", "Pu") if symbol not in known)
-    assert f"warning: the model was not fitted on crystals with {new}; predictions for them" in err
+    assert f"1 have elements that no training crystal has: {new} (first: row 0, {file}, PuN)" in err
+    assert pd.read_csv(tmp_path / "same.csv")["distance"].max() < 1e-3
+    table = pd.read_csv(tmp_path / "new.csv")
+    assert table.columns.tolist() == ["id", "formula", "energy", "distance", "outside"]
+    domain = ApplicabilityDomain().fit(SiteNetFeaturizer().transform(sorted(cifs.iterdir())))
+    score = domain.score_samples(SiteNetFeaturizer().transform([file]))
+    np.testing.assert_allclose(-table["distance"], score, rtol=1e-4)
+    assert table["outside"].tolist() == (score < domain.offset_).tolist()
 
 
 def test_resuming_a_pretraining_with_other_options_is_refused(run, cifs, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 from sklearn.utils.validation import validate_data
 
 from skdim import (
+    ApplicabilityDomain,
     CompositionStatistics,
     Crystals,
     DeepInfoMaxEmbedder,
@@ -127,6 +128,21 @@ class RowsNearest(OnRows, NearestCrystals):
         return super().fit(self.crystals(X), y)
 
 
+class RowsDomain(OnRows, ApplicabilityDomain):
+    def fit(self, X, y=None):
+        return super().fit(self.crystals(X), y)
+
+    def transform(self, X):
+        """The scores as one column, as crystals are no array."""
+        return self.score_samples(X)[:, None]
+
+    def score_samples(self, X):
+        return super().score_samples(self.crystals(X, reset=False))
+
+    def get_feature_names_out(self, input_features=None):
+        return np.array(["score"], dtype=object)
+
+
 class RowsRegressor(OnRows, SiteNetRegressor):
     def fit(self, X, y, sample_weight=None):
         return super().fit(self.crystals(X), y, sample_weight)
@@ -179,7 +195,13 @@ NETWORKS = [RowsEmbedder(**TINY), RowsRegressor(**TINY), RowsClassifier(**TINY)]
 
 
 #: Estimators without a network of their own.
-SIMPLE = [RowsFeaturizer(), RowsComposition(), RowsStructure(), RowsNearest(embedder=StructureStatistics())]
+SIMPLE = [
+    RowsFeaturizer(),
+    RowsComposition(),
+    RowsStructure(),
+    RowsNearest(embedder=StructureStatistics()),
+    RowsDomain(),
+]
 
 
 @parametrize_with_checks(
@@ -241,6 +263,7 @@ ESTIMATORS = [
     SiteNetRegressor,
     SiteNetClassifier,
     NearestCrystals,
+    ApplicabilityDomain,
 ]
 
 
@@ -283,7 +306,15 @@ def test_every_parameter_is_validated(estimator):
 
 
 def test_clone_keeps_every_parameter(estimator):
-    every = {"max_sites": 7, "n_components": 7, "device": "cpu", "site_features": ["row"], "verbose": 1, "n_jobs": 2}
+    every = {
+        "max_sites": 7,
+        "n_components": 7,
+        "device": "cpu",
+        "site_features": ["row"],
+        "verbose": 1,
+        "n_jobs": 2,
+        "quantile": 0.5,
+    }
     changed = {name: value for name, value in every.items() if name in estimator.get_params()}
     estimator.set_params(**changed)
     copy = clone(estimator)
@@ -304,18 +335,19 @@ def test_parameters_are_keyword_only_and_documented(estimator):
 def test_repr_and_html_repr(estimator):
     name = type(estimator).__name__
     assert repr(estimator) == f"{name}()"
-    parameter = next(p for p in ("verbose", "site_features", "n_jobs") if p in estimator.get_params())
-    value = ["row"] if parameter == "site_features" else 2
+    parameter = next(p for p in ("verbose", "site_features", "n_jobs", "quantile") if p in estimator.get_params())
+    value = {"site_features": ["row"], "quantile": 0.5}.get(parameter, 2)
     assert f"{parameter}={value!r}" in repr(estimator.set_params(**{parameter: value}))
     assert name in estimator_html_repr(estimator)
 
 
 def test_tags():
-    featurizer, composition, structure, embedder, regressor, classifier, nearest = every = [
+    featurizer, composition, structure, embedder, regressor, classifier, nearest, domain = every = [
         get_tags(kind()) for kind in ESTIMATORS
     ]
-    assert [tags.input_tags.two_d_array for tags in every] == [False] * 6 + [True]
+    assert [tags.input_tags.two_d_array for tags in every] == [False] * 6 + [True, False]
     assert nearest.input_tags.allow_nan
+    assert domain.estimator_type == "outlier_detector"
     for tags in (featurizer, composition, structure):
         assert tags.transformer_tags.preserves_dtype == []
         assert not tags.requires_fit

@@ -32,6 +32,7 @@ LAWS = {
 }
 LAWS["_classifier"] = LAWS["_regressor"] | {"_regressor"}
 LAWS["_similarity"] = {"_shared", "_chemistry", "_structures", "_crystals", "_statistics", "_embedder"}
+LAWS["_suggest"] = {"_shared", "_chemistry", "_crystals", "_featurizer", "_heads", "_similarity", "_statistics"}
 LAWS["inspection"] = {"_shared", "_chemistry", "_crystals", "_regressor", "nn"}
 LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines", "inspection"}
 LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "inspection", "model_selection"}

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 import skdim
 from skdim import (
+    ApplicabilityDomain,
     CompositionStatistics,
     DeepInfoMaxEmbedder,
     NearestCrystals,
@@ -48,6 +49,7 @@ NETWORKS = {
     "regressor": SiteNetRegressor(**SMALL, max_epochs=1),
     "classifier": SiteNetClassifier(**SMALL, max_epochs=1),
     "nearest crystals": NearestCrystals(),
+    "applicability domain": ApplicabilityDomain(),
     "block Gaussian process": make_arm("structure", head="block_gp"),
 }
 #: What `skdim fit` offers.

@@ -1,1 +1,1 @@
-"""Commands that look through a collection of crystals: neighbours and near-duplicates."""
+"""Commands that look through a collection of crystals: neighbours, near-duplicates, what to measure next."""
