@@ -66,6 +66,7 @@ sphinx_gallery_conf = {
             "plot_why.py",
             "plot_feature_union.py",
             "plot_block_gaussian_process.py",
+            "plot_classification.py",
             "plot_grid_search.py",
             "plot_learning_curve.py",
             "plot_uncertainty.py",

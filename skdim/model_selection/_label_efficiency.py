@@ -165,6 +165,10 @@ def label_efficiency(
     repeats = checked_repeats(n_repeats, estimators, sizes)
     most = {size: max(by_size[size] for by_size in repeats.values()) for size in sizes}
     classes = np.unique(rows.y[rows.pool], return_inverse=True)[1] if are_classes else None
+    if classes is not None and not classes.any():
+        raise ValueError(
+            f"all labels to draw from are one class, {rows.y[rows.pool[:1]].tolist()[0]!r}: pass rows of other classes"
+        )
     draws = make_draws(len(rows.pool), sizes, max(most.values()), entropy, classes)
     draws = [draw for draw in draws if draw.repeat < most[draw.n_labels]]
     fits = {

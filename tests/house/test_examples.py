@@ -105,6 +105,19 @@ def test_block_gaussian_process(capsys):
     assert "% of the test crystals are within the predicted 90 % interval" in capsys.readouterr().out
 
 
+def test_classification(capsys):
+    result = run_gallery("plot_classification")
+    scores = result["results"].groupby(["arm", "n_labels"])["test_roc_auc"].median().unstack()
+    assert (scores[200] > 0.75).all()
+    assert (scores[200] > scores[50] - 0.03).all()
+    assert result["model"].classes_.tolist() == ["narrow", "wide"]
+    assert figures()[0].axes[0].get_ylabel() == "Test ROC AUC"
+    printed = capsys.readouterr().out
+    areas = [float(area) for area in re.findall(r"ROC curve:? (0\.\d+)", printed)]
+    assert len(areas) == 2
+    assert min(areas) > 0.7
+
+
 def test_site_vectors():
     result = run_gallery("plot_site_vectors")
     assert len(result["vectors"]) == len(result["elements"])

@@ -173,6 +173,8 @@ def test_bad_calls_are_refused(table):
         label_efficiency(MODELS, X, missing, **SIZES)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         label_efficiency(MODELS, X, X[:, 0], **SIZES)
+    with pytest.raises(ValueError, match="all labels to draw from are one class, 1: pass rows of other classes"):
+        label_efficiency(MODELS, X, [1] * 200, **SIZES)
     with pytest.raises(ValueError, match="roc_aux"):
         label_efficiency(MODELS, X, y, scoring="roc_aux", **SIZES)
     with pytest.raises(
