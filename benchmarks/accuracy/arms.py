@@ -95,4 +95,6 @@ def paper(pretrained, untrained, activation):
     encoders = {"paper: representation, MLP": pretrained, "paper: untrained, MLP": untrained}
     vectors = {name: make_arm("representation", encoder, head="mlp") for name, encoder in encoders.items()}
     network = SiteNetRegressor.paper(output_activation=activation)
-    return {**vectors, "paper: transfer": like_encoder(network, pretrained, pretrained=True)}
+    starts = {"paper: supervised": False, "paper: transfer": True}
+    networks = {name: like_encoder(network, pretrained, pretrained=start) for name, start in starts.items()}
+    return {**vectors, **networks}
