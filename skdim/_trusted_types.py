@@ -12,6 +12,7 @@ _TYPES = (
     "skdim._featurizer.featurizer.SiteNetFeaturizer",
     "skdim._heads.block_gaussian_process.BlockGaussianProcessRegressor",
     "skdim._heads.block_kernel.BlockKernel",
+    "skdim._heads.feature_blocks.FeatureBlocks",
     "skdim._heads.few_labels.FewLabelsRegressor",
     "skdim._heads.label_transformation.LabelTransformation",
     "skdim._heads.regression_classifier.RegressionClassifier",

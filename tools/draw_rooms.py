@@ -33,6 +33,7 @@ ROOMS = {
     "_suggest": (3, 3.4, "what to measure next", "rows of a pool"),
     "_similarity": (3, 1.7, "neighbours, duplicates, domain", "neighbours, groups"),
     "_heads": (2, 3.4, "Gaussian process on blocks", "predictions"),
+    "metrics": (3, 3.5, "calibration", "scores"),
     "model_selection": (3, 2.6, "label draws, comparisons", "errors"),
     "inspection": (4, 1.7, "contributions, neighbours", "explanations"),
     "plotting": (4, 2.6, "displays", "figures"),

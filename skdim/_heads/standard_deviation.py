@@ -11,9 +11,10 @@ def has_std(regressor):
     For a pipeline its last step decides, and for a regressor around another one, the parameter ``regressor``, the inner
     one as well.
     """
-    last = regressor.steps[-1][1] if hasattr(regressor, "steps") else regressor
-    inner = getattr(last, "regressor", None)
-    return "return_std" in signature(last.predict).parameters and (inner is None or has_std(inner))
+    if hasattr(regressor, "steps"):
+        return has_std(regressor.steps[-1][1])
+    inner = getattr(regressor, "regressor", None)
+    return "return_std" in signature(regressor.predict).parameters and (inner is None or has_std(inner))
 
 
 def predict_with_std(regressor, X):

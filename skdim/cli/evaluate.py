@@ -19,7 +19,7 @@ from ._terminal import (
     number,
     say,
 )
-from .fit import ARMS, ARMS_TEXT
+from .fit import ARMS, ARMS_TEXT, both_included
 
 #: Baselines in every table.
 _BASELINES = ("mean", "composition")
@@ -37,6 +37,7 @@ _EPILOG = (
 examples:
   skdim evaluate gaps.csv --target band_gap -o errors.csv
   skdim evaluate gaps.csv --target band_gap -o errors.csv --labels 50 100
+  skdim evaluate gaps.csv --target band_gap -o errors.csv --arms best transfer
   skdim evaluate gaps.csv --target band_gap --structures my_cifs/ -o errors.csv
   skdim evaluate metals.csv --target is_metal --task classification --scoring roc_auc -o scores.csv
 
@@ -60,9 +61,9 @@ def add(commands):
         "--arms",
         nargs="+",
         choices=ARMS,
-        default=list(ARMS),
+        default=["best"],
         metavar="NAME",
-        help="models to compare with the baselines (default: all)",
+        help="models to compare with the baselines (default: best)",
     )
     parser.add_argument(
         "--scoring",
@@ -116,7 +117,7 @@ def run(args):
     embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     names = list(dict.fromkeys([*_BASELINES, *(arm for arm in ARMS if arm in args.arms)]))
     options = {"task": args.task, "max_epochs": args.epochs, "device": args.device}
-    arms = {name: make_arm(name, embedder, **options) for name in names}
+    arms = {name: make_arm(name, None if both_included(name, args.weights) else embedder, **options) for name in names}
     with work_folder(args.output) as work:
         data = labelled_crystals(args, labels, work, featurizer_of(args, embedder))
         X = data.X.with_site_features(embedder.site_features_)

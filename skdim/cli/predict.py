@@ -15,10 +15,11 @@ examples:
   skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
   skdim predict properties new_cifs/ -o properties.csv --known
 
-The table has the columns id, formula and the target; for classes also the probability of each; distance, how far the
-crystal is from the nearest one that the model was fitted to (in standard deviations of their features); and outside,
-True if that is farther than for 99 % of those, so that the prediction is less reliable. A structure that fails keeps
-its row, without a prediction, and the exit code is 1. To resume an interrupted run, run the same command.
+The table has the columns id, formula and the target; the target with the suffix _std, its standard deviation, if the
+model has one; for classes also the probability of each; distance, how far the crystal is from the nearest one that the
+model was fitted to (in standard deviations of their features); and outside, True if that is farther than for 99 % of
+those, so that the prediction is less reliable. A structure that fails keeps its row, without a prediction, and the exit
+code is 1. To resume an interrupted run, run the same command.
 """
 
 
@@ -82,12 +83,19 @@ def _predictions(model, named, target):
     import numpy as np
     import pandas as pd
 
+    from .._heads.standard_deviation import has_std
     from .._shared.progress import progress
 
     X, is_class = named.X, model.skdim_info_.get("task") == "classification"
     classes = model.classes_ if is_class else ()
-    predicted = np.full((len(X), len(classes)) if is_class else len(X), np.nan)
-    compute = model[-1].predict_proba if is_class else model[-1].predict
+    names = (target, f"{target}_std") if has_std(model) else (target,)
+    predicted = np.full((len(X), len(classes) if is_class else len(names)), np.nan)
+
+    def compute(X):
+        if is_class:
+            return model[-1].predict_proba(X)
+        return np.column_stack(model[-1].predict(X, return_std=True) if len(names) == 2 else [model[-1].predict(X)])
+
     features = tuple(model.skdim_info_["site_features"])
     if X.site_features != features:
         X = X.with_site_features(features)
@@ -101,7 +109,7 @@ def _predictions(model, named, target):
     formulas = np.array(X.formulas, dtype=object)
     formulas[X.failed] = None
     columns = {"id" if named.has_names else "row": named.ids, "formula": formulas}
-    columns |= _of_classes(target, predicted, classes) if is_class else {target: predicted}
+    columns |= _of_classes(target, predicted, classes) if is_class else dict(zip(names, predicted.T, strict=True))
     return pd.DataFrame(columns | _domain_columns(model, X, named.names))
 
 

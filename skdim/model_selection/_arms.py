@@ -60,9 +60,10 @@ def make_arm(
     name : str
         One of the above.
     embedder : fitted DeepInfoMaxEmbedder, or list of these, default=None
-        Required by "best", "average", "representation", "untrained" and "transfer". "supervised" takes its encoder
-        settings, if given, so that it trains the same network as "transfer". Only "best" and "average" take several:
-        the vectors of each are a block of columns with a separate kernel.
+        Required by "representation", "untrained" and "transfer". "supervised" takes its encoder settings, if given, so
+        that it trains the same network as "transfer". "best" and "average" take several: the vectors of each are a
+        block of columns with a separate kernel. For them, None stands for both sets of weights that are included in
+        skdim, "structures" and "properties".
     task : {"regression", "classification"}, default="regression"
         Whether labels are numbers or classes.
     head : {"gp", "block_gp", "trees", "ridge", "mlp", "tabpfn", "tabicl"}, default=None
@@ -80,7 +81,7 @@ def make_arm(
     max_epochs : int, default=None
         Epochs of the networks; None takes the default of :class:`~skdim.SiteNetRegressor`.
     device : str, default="auto"
-        Device that networks train on.
+        Device that networks train on, and that included weights are loaded to.
     verbose : int, default=0
         Verbosity of the networks.
 
@@ -116,12 +117,12 @@ def make_arm(
     if task not in TASKS:
         raise ValueError(f"unknown task {task!r}; available: {', '.join(TASKS)}")
     is_class = task == "classification"
-    if embedder is None and name in PRETRAINED:
+    if embedder is None and name in PRETRAINED and name not in COMBINED:
         raise ValueError(f"model {name!r} needs a pre-trained embedder")
     if head is not None and name in ("mean", *COMBINED, *NETWORKS):
         raise ValueError(f"model {name!r} has no head to choose; got head={head!r}")
     if name in COMBINED:
-        return make_combined(name, embedder, features, random_state, is_class)
+        return make_combined(name, embedder, features, random_state, device, is_class)
     if len(features):
         raise ValueError(f"model {name!r} takes no further features; only {' and '.join(COMBINED)} do")
     if isinstance(embedder, list | tuple):

@@ -6,25 +6,30 @@ from copy import copy
 
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.pipeline import make_pipeline
 
+from .._embedder.embedder import DeepInfoMaxEmbedder
 from .._heads.candidates import average_candidates
+from .._heads.feature_blocks import FeatureBlocks
 from .._heads.few_labels import FewLabelsRegressor
 from .._statistics.composition import CompositionStatistics
 from .._statistics.structure import StructureStatistics
 from ._arm_heads import classifier_steps
 
 
-def make_combined(name, embedder, features, random_state, is_class=False):
+def make_combined(name, embedder, features, random_state, device, is_class=False):
     """Make "best" or "average".
 
     Parameters
     ----------
     name : {"best", "average"}
-    embedder : fitted DeepInfoMaxEmbedder, or list of these
+    embedder : fitted DeepInfoMaxEmbedder, list of these, or None
+        None stands for all included weights.
     features : sequence of (str, transformer)
         Further blocks.
     random_state : int, RandomState instance or None
+    device : str
+        Of included weights.
     is_class : bool, default=False
         Whether to make a classifier. Both names then give the average of logistic regression and trees, whose log loss
         was the lowest on training rows.
@@ -35,11 +40,16 @@ def make_combined(name, embedder, features, random_state, is_class=False):
         A FeatureUnion that makes a DataFrame with a block of columns for each source, and a FewLabelsRegressor or a
         VotingClassifier.
     """
-    embedders = list(embedder) if isinstance(embedder, list | tuple) else [embedder]
+    if embedder is None:
+        from .._embedder.weights_folder import INCLUDED  # imports torch, which takes seconds
+
+        vectors = {each: DeepInfoMaxEmbedder.from_pretrained(each, device=device) for each in INCLUDED}
+    else:
+        embedders = list(embedder) if isinstance(embedder, list | tuple) else [embedder]
+        vectors = {f"vectors{number}" if len(embedders) > 1 else "vectors": e for number, e in enumerate(embedders, 1)}
     blocks = [("structure", StructureStatistics()), ("composition", CompositionStatistics())]
-    for number, each in enumerate(embedders, 1):
-        blocks.append((f"vectors{number}" if len(embedders) > 1 else "vectors", _frozen(each)))
-    blocks = FeatureUnion([*blocks, *features]).set_output(transform="pandas")
+    blocks += [(block, _frozen(each)) for block, each in vectors.items()]
+    blocks = FeatureBlocks([*blocks, *features]).set_output(transform="pandas")
     if is_class:
         heads = [(head, make_pipeline(*classifier_steps(head, random_state))) for head in ("logistic", "trees")]
         return make_pipeline(blocks, VotingClassifier(heads, voting="soft"))

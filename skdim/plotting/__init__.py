@@ -14,6 +14,7 @@ To plot predictions against labels, use scikit-learn's :class:`~sklearn.metrics.
 """
 
 from ._attention import AttentionDistanceDisplay
+from ._calibration import CalibrationDisplay
 from ._embedding import EmbeddingDisplay
 from ._figure_s1 import FigureS1Display
 from ._history import PretrainingHistoryDisplay
@@ -22,6 +23,7 @@ from ._site_contributions import SiteContributionDisplay
 
 __all__ = [
     "AttentionDistanceDisplay",
+    "CalibrationDisplay",
     "EmbeddingDisplay",
     "FigureS1Display",
     "LabelEfficiencyDisplay",

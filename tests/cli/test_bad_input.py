@@ -48,7 +48,7 @@ pytest.importorskip("skops", reason="needs the extra 'skops'")
         ),
         (
             ["fit", "{table}", "--target", "energy", "-o", "a.skops", "--arm", "supervised", "--weights", "{cifs}"],
-            "--weights can be used only with representation and transfer, not with supervised",
+            "--weights can be used only with best, average, representation and transfer, not with supervised",
         ),
         (["predict", "{table}", "{cifs}", "-o", "a.csv"], "not a model written by skdim fit"),
         (["predict", "no.skops", "{cifs}", "-o", "a.csv"], "no such file: no.skops"),

@@ -28,6 +28,7 @@ def test_fit_and_predict(run, table, cifs, structures, y, tmp_path, suffix):
     keep = np.arange(30) != 3
     X = SiteNetFeaturizer().transform(pd.read_csv(table)["cif"])
     expected = make_arm("composition", random_state=1).fit(X[keep], y[:30][keep])
+    assert predictions.columns.tolist() == ["id", "formula", "energy"], "trees have no standard deviations"
     new = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
     np.testing.assert_allclose(predictions["energy"], expected.predict(new))
     assert predictions["formula"].tolist() == new.formulas
@@ -36,16 +37,25 @@ def test_fit_and_predict(run, table, cifs, structures, y, tmp_path, suffix):
     np.testing.assert_allclose(loaded.predict(structures[:2]), expected.predict(X[:2]))
 
 
-@pytest.mark.parametrize("arm", ["transfer", "representation", "structure", "supervised"])
+@pytest.mark.parametrize("arm", ["best", "average", "transfer", "representation", "structure", "supervised"])
 def test_other_models_are_saved_by_skops(run, table, cifs, tmp_path, arm):
     epochs = ["--epochs", 1] if arm in ("transfer", "supervised") else []
+    chosen = [] if arm == "best" else ["--arm", arm]  # best is the default
     model = tmp_path / "model.skops"
-    assert run("fit", table, "--target", "energy", "--arm", arm, "-o", model, *epochs)[0] == 0
+    code, _, err = run("fit", table, "--target", "energy", "-o", model, *chosen, *epochs)
+    assert code == 0
+    assert ("chosen by cross-validation over formulas: " in err) == (arm in ("best", "average"))
     (cifs.parent / "bad.cif").write_text(BAD)
     words = ["predict", model, cifs / "s0.cif", cifs.parent / "bad.cif", "-o", tmp_path / "p.parquet"]
     assert run(*words)[0] == 1
-    predictions = pd.read_parquet(tmp_path / "p.parquet")["energy"]
-    assert predictions.notna().tolist() == [True, False]
+    predictions = pd.read_parquet(tmp_path / "p.parquet")
+    assert predictions["energy"].notna().tolist() == [True, False]
+    assert ("energy_std" in predictions) == (arm not in ("transfer", "supervised"))
+    if "energy_std" in predictions:
+        crystals = SiteNetFeaturizer().transform([cifs / "s0.cif"])
+        mean, std = load_model(model)[1:].predict(crystals, return_std=True)
+        np.testing.assert_allclose(predictions.loc[0, ["energy", "energy_std"]].astype(float), [mean[0], std[0]])
+        assert std[0] > 0
     code, out, _ = run("info", model)
     assert code == 0
     assert f"a model of energy: {arm}, fitted to 29 labels" in out

@@ -17,6 +17,7 @@ ROOT = Path(skdim.__file__).parent
 LAWS = {
     "_shared": set(),
     "_heads": set(),
+    "metrics": set(),
     "nn": set(),
     "_chemistry": {"_shared"},
     "_geometry": {"_shared"},
@@ -35,7 +36,7 @@ LAWS["_similarity"] = {"_shared", "_chemistry", "_structures", "_crystals", "_st
 LAWS["_suggest"] = {"_shared", "_chemistry", "_crystals", "_featurizer", "_heads", "_similarity", "_statistics"}
 LAWS["inspection"] = {"_shared", "_chemistry", "_crystals", "_regressor", "nn"}
 LAWS["model_selection"] = set(LAWS) - {"nn", "_geometry", "datasets", "baselines", "inspection"}
-LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "inspection", "model_selection"}
+LAWS["plotting"] = {"_shared", "_chemistry", "_crystals", "inspection", "metrics", "model_selection"}
 LAWS["reports"] = {"_shared", "plotting"}
 LAWS["cli"] = set(LAWS) - {"nn", "_geometry", "baselines"}
 

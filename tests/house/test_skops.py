@@ -53,7 +53,7 @@ NETWORKS = {
     "block Gaussian process": make_arm("structure", head="block_gp"),
 }
 #: What `skdim fit` offers.
-MODELS = ("composition", "structure", "representation", "supervised", "transfer")
+MODELS = ("best", "average", "composition", "structure", "representation", "supervised", "transfer")
 NAMES = [*SIMPLE, *NETWORKS, *MODELS]
 
 

@@ -67,7 +67,7 @@ def test_mean_ignores_the_crystal(X, y):
     assert_array_equal(make_arm("mean").fit(X[:30], y[:30]).predict(X[30:]), np.full(10, y[:30].mean()))
 
 
-@pytest.mark.parametrize("name", PRETRAINED)
+@pytest.mark.parametrize("name", [name for name in PRETRAINED if name not in COMBINED])
 def test_models_of_an_encoder_need_one(name):
     with pytest.raises(ValueError, match=f"model '{name}' needs a pre-trained embedder"):
         make_arm(name)
@@ -98,6 +98,15 @@ def test_best_has_a_block_for_each_source(embedder, X, y):
     predicted, std = model.predict(X[30:], return_std=True)
     assert_array_equal(predicted, model.predict(X[30:]))
     assert (std > 0).all()
+
+
+def test_best_takes_the_included_weights():
+    parts = dict(make_arm("best", device="cpu")[0].transformer_list)
+    assert list(parts) == ["structure", "composition", "structures", "properties"]
+    for name in ("structures", "properties"):
+        expected = DeepInfoMaxEmbedder.from_pretrained(name)
+        assert parts[name].estimator.known_properties_ == expected.known_properties_
+    assert parts["properties"].estimator.device == "cpu"
 
 
 def test_average_is_that_of_gaussian_process_and_trees(embedder, X, y):
