@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -93,7 +93,9 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimators=None, *, selection="best", group_by=None, cv=5, n_jobs=None, random_state=None):
+    def __init__(
+        self, estimators=None, *, selection="best", group_by=None, cv=5, n_jobs=None, random_state=None
+    ) -> None:
         self.estimators = estimators
         self.selection = selection
         self.group_by = group_by
@@ -101,7 +103,7 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X, y) -> Self:
         """Compare the candidates and fit the best.
 
         Parameters
@@ -143,7 +145,7 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         self.estimators_ = {name: clone(candidates[name]).fit(table, y) for name in chosen}
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False) -> Any:
         """Predict the labels of new samples.
 
         Parameters

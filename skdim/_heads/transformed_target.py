@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
@@ -83,12 +83,12 @@ class AutoTransformedTargetRegressor(RegressorMixin, MetaEstimatorMixin, BaseEst
         "statistic": [StrOptions({"median", "mean"})],
     }
 
-    def __init__(self, regressor=None, *, transformation="auto", statistic="median"):
+    def __init__(self, regressor=None, *, transformation="auto", statistic="median") -> None:
         self.regressor = regressor
         self.transformation = transformation
         self.statistic = statistic
 
-    def fit(self, X, y, **fit_params):
+    def fit(self, X, y, **fit_params) -> Self:
         """Choose the transformation and fit the regressor.
 
         Parameters
@@ -123,7 +123,7 @@ class AutoTransformedTargetRegressor(RegressorMixin, MetaEstimatorMixin, BaseEst
                 setattr(self, name, getattr(self.regressor_, name))
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False) -> Any:
         """Predict the labels of new samples.
 
         Parameters

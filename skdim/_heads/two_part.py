@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, clone
@@ -82,13 +82,13 @@ class TwoPartRegressor(RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, classifier=None, regressor=None, *, statistic="median", random_state=None):
+    def __init__(self, classifier=None, regressor=None, *, statistic="median", random_state=None) -> None:
         self.classifier = classifier
         self.regressor = regressor
         self.statistic = statistic
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X, y) -> Self:
         """Fit the classifier and the regressor.
 
         Parameters
@@ -118,7 +118,7 @@ class TwoPartRegressor(RegressorMixin, BaseEstimator):
             self.regressor_ = regressor.fit(table.iloc[rows] if hasattr(table, "iloc") else table[rows], y[rows])
         return self
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False) -> Any:
         """Predict the labels of new samples.
 
         Parameters
@@ -145,7 +145,7 @@ class TwoPartRegressor(RegressorMixin, BaseEstimator):
         y = size * (p if self.statistic == "mean" else np.clip((p - _SURE_ZERO) / (1 - 2 * _SURE_ZERO), 0, 1))
         return (y, np.sqrt(p * (std**2 + (1 - p) * size**2))) if return_std else y
 
-    def predict_nonzero_proba(self, X):
+    def predict_nonzero_proba(self, X) -> np.ndarray:
         """Probability that a label is not zero.
 
         Parameters

@@ -11,7 +11,7 @@ from sklearn.utils import check_array, check_consistent_length
 _GRID = np.linspace(0, 1, 101)
 
 
-def calibration_scores(y_true, y_mean, y_std, *, levels=(0.5, 0.8, 0.95)):
+def calibration_scores(y_true, y_mean, y_std, *, levels=(0.5, 0.8, 0.95)) -> dict[str, float]:
     """Scores of predictions with standard deviations, each taken as a normal distribution.
 
     Parameters
@@ -66,7 +66,7 @@ def calibration_scores(y_true, y_mean, y_std, *, levels=(0.5, 0.8, 0.95)):
     return scores
 
 
-def interval_coverage(y_true, y_mean, y_std, *, levels):
+def interval_coverage(y_true, y_mean, y_std, *, levels) -> np.ndarray:
     """Fraction of the labels in the central intervals of normal distributions.
 
     Parameters

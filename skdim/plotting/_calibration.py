@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from ..metrics import calibration_scores, interval_coverage
@@ -49,14 +51,14 @@ class CalibrationDisplay:
     'Level of the interval'
     """
 
-    def __init__(self, levels, coverage, scores, *, name=None):
+    def __init__(self, levels, coverage, scores, *, name=None) -> None:
         self.levels = levels
         self.coverage = coverage
         self.scores = scores
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **line_kw):
+    def from_estimator(cls, estimator, X, y, *, name=None, ax=None, **line_kw) -> Self:
         """Plot the calibration of a fitted regressor whose ``predict`` has ``return_std``.
 
         Parameters
@@ -78,7 +80,7 @@ class CalibrationDisplay:
         return cls.from_predictions(y, mean, std, name=name, ax=ax, **line_kw)
 
     @classmethod
-    def from_predictions(cls, y_true, y_mean, y_std, *, name=None, ax=None, **line_kw):
+    def from_predictions(cls, y_true, y_mean, y_std, *, name=None, ax=None, **line_kw) -> Self:
         """Plot the calibration of predictions.
 
         Parameters
@@ -101,7 +103,7 @@ class CalibrationDisplay:
         display = cls(levels, coverage, calibration_scores(y_true, y_mean, y_std), name=name)
         return display.plot(ax=ax, **line_kw)
 
-    def plot(self, ax=None, *, name=None, **line_kw):
+    def plot(self, ax=None, *, name=None, **line_kw) -> Self:
         """Plot.
 
         Parameters
