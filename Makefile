@@ -66,10 +66,10 @@ weights: $(VENV)/.installed
 	@test -n "$(DATA)" || { echo 'give the data: make weights DATA="a.parquet folder_of_cifs"'; exit 2; }
 	$(BIN)/python tools/train_weights.py $(DATA) $(ARGS)
 
-# What would be released: build, twine check, content and size of the wheel, and an install in an empty environment.
+# What would be released: build, twine check, conda recipe, content and size of the wheel, and an install in an empty environment.
 $(VENV)-release/.installed:
 	$(PYTHON) -m venv $(VENV)-release
-	$(VENV)-release/bin/python $(PIP) build twine
+	$(VENV)-release/bin/python $(PIP) build twine py-rattler-build
 	touch $@
 
 release-check: $(VENV)-release/.installed

@@ -2,6 +2,8 @@
 
 import os
 import re
+import sys
+import tomllib
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -13,6 +15,11 @@ from sphinx_gallery.sorting import ExplicitOrder
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).parent))
+
+import links  # noqa: E402
+
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"].get("urls", {})
 
 project = "skdim"
 author = "the skdim developers"
@@ -25,11 +32,25 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
+    "sphinx_copybutton",
+    *links.extensions(URLS, os.environ),
 ]
 root_doc = "index"
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "accuracy/*.csv"]
 nitpicky = False
+
+# ---- links ----
+intersphinx_mapping = {name: (url, None) for name, url in links.INVENTORIES.items()}
+intersphinx_timeout = 10
+# Prompts and output are not copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def linkcode_resolve(domain, info):
+    return links.source_of(URLS["Repository"], release, ROOT, info) if domain == "py" else None
+
 
 # ---- pages in Markdown ----
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -104,6 +125,7 @@ html_theme_options = {
     "footer_end": [],
     "navigation_with_keys": False,
     "header_links_before_dropdown": 6,
+    **links.theme_options(URLS, release),
 }
 
 #: Tables that benchmarks.accuracy writes have no heading.
@@ -116,6 +138,12 @@ def _title_of_table(app, docname, source):
     if docname.startswith("accuracy/") and not source[0].startswith("#"):
         data, _, target = docname.removeprefix("accuracy/").partition("-")
         source[0] = f"# {_TARGETS.get(target, target)}: {_DATA.get(data, data)}\n\n{source[0]}"
+
+
+def _badges(app, docname, source):
+    if docname == root_doc:
+        title, rest = source[0].split("\n", 1)
+        source[0] = f"{title}\n\n{links.badges(URLS)}{rest}"
 
 
 class KeepNumbersTogether(SphinxTransform):
@@ -131,4 +159,5 @@ class KeepNumbersTogether(SphinxTransform):
 
 def setup(app):
     app.connect("source-read", _title_of_table)
+    app.connect("source-read", _badges)
     app.add_transform(KeepNumbersTogether)

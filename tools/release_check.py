@@ -1,7 +1,8 @@
 """Build the package and check what would be released: `make release-check`.
 
-Builds the sdist and the wheel, lets twine check their metadata, checks content and size of the wheel, installs each of
-them in an empty virtual environment, and uses it from an empty folder. Needs build, twine and a package index.
+Builds the sdist and the wheel, lets twine check their metadata and rattler-build render the conda recipe, checks the
+content and size of the wheel, installs each of them in an empty virtual environment, and uses it from an empty folder.
+Needs build, twine, py-rattler-build and a package index.
 """
 
 import argparse
@@ -59,6 +60,17 @@ def check_versions():
     return version
 
 
+def check_recipe(version):
+    """The conda recipe must be valid and render to one package of this version."""
+    from rattler_build import Stage0Recipe, VariantConfig
+
+    recipe = ROOT / "conda" / "recipe.yaml"
+    variants = Stage0Recipe.from_file(str(recipe)).render(VariantConfig())
+    if len(variants) != 1 or f"version='{version}'" not in repr(variants[0]):
+        raise SystemExit(f"{recipe.name} renders to {variants}, not to version {version}")
+    print(f"{recipe.name}: {variants[0]}")
+
+
 def check_wheel(wheel):
     """Check content and size of a wheel."""
     names = zipfile.ZipFile(wheel).namelist()
@@ -108,6 +120,7 @@ def main():
     wheel, sdist = next(args.output.glob("*.whl")), next(args.output.glob("*.tar.gz"))
     run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist)
     check_wheel(wheel)
+    check_recipe(version)
     if not args.no_install:
         for package in (wheel, sdist):
             check_install(package, version, args.constraints)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -77,6 +78,9 @@ def work(X, folder):
     with contextlib.suppress(Stop):
         fitted(default, X, checkpoint=path, callbacks=StopAfterTwo())
     assert path.exists() == (rank == 0)
+    if rank == 0:
+        shutil.copy(path, folder / "two_epochs.pt")
+    result["resumed from one process"] = fitted(default, X, checkpoint=folder / "one_process.pt")
     result["resumed"] = fitted(default, X, checkpoint=path)
 
     damaged = folder / "damaged.pt"
@@ -116,9 +120,12 @@ def launch(X, folder):
 def results(X, tmp_path_factory):
     """Results of the two processes, by rank."""
     folder = tmp_path_factory.mktemp("launched")
+    with contextlib.suppress(Stop):
+        clone(MODELS["default"]).set_params(checkpoint=folder / "one_process.pt", callbacks=StopAfterTwo()).fit(X)
     with ThreadPoolExecutor(1) as pool:  # in the main thread the launcher would replace signal handlers
         pool.submit(launch, X, folder).result()
-    return [joblib.load(folder / f"rank{rank}") for rank in range(2)]
+    results = [joblib.load(folder / f"rank{rank}") for rank in range(2)]
+    return [result | {"folder": folder} for result in results]
 
 
 def losses(history):
@@ -155,6 +162,22 @@ def test_a_run_resumes_from_the_file_of_the_first_process(results):
     for result in results:
         for key, value in result["resumed"]["weights"].items():
             assert torch.equal(value, result["default"]["weights"][key])
+
+
+def test_a_run_resumes_with_another_number_of_processes(results, X):
+    """Up to rounding, like the run of one process that was not interrupted."""
+    whole = clone(MODELS["default"]).fit(X)
+    resumed = clone(whole).set_params(checkpoint=results[0]["folder"] / "two_epochs.pt").fit(X)
+    for history, vectors in (
+        (resumed.history_, resumed.transform(X)),
+        *((result["resumed from one process"][key] for key in ("history", "vectors")) for result in results),
+    ):
+        assert len(history) == 3
+        assert_allclose(history[:, "train_loss"], whole.history_[:, "train_loss"], rtol=1e-4)
+        assert_allclose(vectors, whole.transform(X), rtol=1e-3, atol=1e-3)
+    # The first two epochs are those of the file, to the last bit.
+    assert resumed.history_[:2, "train_loss"] == results[0]["default"]["history"][:2, "train_loss"]
+    assert results[0]["resumed from one process"]["history"][:2, "train_loss"] == whole.history_[:2, "train_loss"]
 
 
 def test_errors_are_raised_in_all_processes(results):
