@@ -51,17 +51,9 @@ def write_report(
     ----------
     path : str or Path
         Is replaced if it exists. The file is written atomically.
-    predictions : DataFrame with a row per crystal and the columns
-        id
-            Name, of any type.
-        formula
-            Formula. Missing ones are left empty.
-        prediction
-            NaN where there is none.
-        label : optional
-            Known value, NaN where unknown.
-        std : optional
-            Standard deviation of the prediction.
+    predictions : DataFrame
+        Has a row per crystal, and the columns "id" (a name of any type), "formula" and "prediction" (NaN where there is
+        none); optionally "label" (NaN where unknown) and "std", the standard deviation of the prediction.
     title : str, default="Predictions"
         Title of the page.
     target : str, default="target"
