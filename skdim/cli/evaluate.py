@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ._inputs.crystals import featurizer_of, work_folder
 from ._inputs.labels import add_labels, check_labels, labelled_crystals
+from ._reports import add_report, check_report_path, new_report, report_evaluation
 from ._tables import check_table_path, write_table
 from ._terminal import (
     DONE,
@@ -39,6 +40,7 @@ examples:
   skdim evaluate gaps.csv --target band_gap -o errors.csv --labels 50 100
   skdim evaluate gaps.csv --target band_gap -o errors.csv --arms best transfer
   skdim evaluate gaps.csv --target band_gap --structures my_cifs/ -o errors.csv
+  skdim evaluate gaps.csv --target band_gap -o errors.csv --report report.html
   skdim evaluate metals.csv --target is_metal --task classification --scoring roc_auc -o scores.csv
 
 The table on the screen shows the median and the quartiles of the mean absolute error, or of the score, over all folds;
@@ -68,7 +70,9 @@ def add(commands):
     parser.add_argument(
         "--scoring",
         choices=_SCORES,
-        help="score with --task classification; greater is better (default: neg_log_loss)",
+        metavar="NAME",
+        help=f"score with --task classification, one of {', '.join(_SCORES)}; greater is better (default: "
+        "neg_log_loss)",
     )
     parser.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="number of folds (default: 5)")
     parser.add_argument(
@@ -98,12 +102,16 @@ def add(commands):
         metavar="N",
         help="models that are fitted in parallel, each in a process (default: %(default)s)",
     )
+    add_report(parser, "errors of the models, and predictions of the best with the worst crystals, maps and a table")
     add_featurizing(parser, max_sites_default="that of the weights, 50")
     return parser
 
 
 def run(args):
     check_table_path(args.output)
+    check_report_path(args)
+    if args.report is not None and args.task == "classification":
+        raise ValueError("--report is for numbers, and cannot be used with --task classification")
     if args.scoring is not None and args.task != "classification":
         raise ValueError("--scoring can be used only with --task classification")
     labels = check_labels(args)
@@ -145,9 +153,14 @@ def run(args):
                         "n_splits is the option --folds; train_sizes is --labels, of the rows outside the fold"
                     )
                 raise
+        if args.report is not None:
+            with new_report(args.report, work) as file:
+                report_evaluation(file, args, arms, data._replace(X=X), embedder.transform(X), table, work)
         write_table(table, args.output)
     _print(table, args)
     say(f"{args.output}: {len(table)} fits")
+    if args.report is not None:
+        say(f"{args.report}: report, {args.report.stat().st_size / 1e6:.1f} MB")
     return SOME_FAILED if data.n_failed else DONE
 
 

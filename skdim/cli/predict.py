@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ._inputs.crystals import check_sources, crystals_of, reader_of, report, work_folder
+from ._reports import add_labelled, add_report, check_labelled, check_report_path, new_report, report_predictions
 from ._tables import check_table_path, write_table
 from ._terminal import DONE, SOME_FAILED, add_sources, jobs, say
 
@@ -13,6 +14,7 @@ _EPILOG = """\
 examples:
   skdim predict model.skops new_cifs/ -o predictions.csv
   skdim predict model.joblib a.cif b.cif -o predictions.csv --trust
+  skdim predict model.skops new_cifs/ -o predictions.csv --report report.html
   skdim predict properties new_cifs/ -o properties.csv --known
 
 The table has the columns id, formula and the target; the target with the suffix _std, its standard deviation, if the
@@ -44,6 +46,8 @@ def add(commands):
         help="predict the properties that pre-trained weights have learned, such as formation energy and band gap, "
         "without any label; MODEL is then `properties`, the weights included in skdim, or a folder of weights",
     )
+    add_report(parser, "predictions, the most uncertain crystals, maps, failures and a table")
+    add_labelled(parser)
     parser.add_argument(
         "--jobs",
         type=jobs,
@@ -56,8 +60,11 @@ def add(commands):
 
 def run(args):
     check_table_path(args.output)
+    check_report_path(args)
     check_sources(args.sources)
     if args.known:
+        if args.report is not None:
+            raise ValueError("--report cannot be used with --known")
         from ._known_properties import predict_known
 
         return predict_known(args)
@@ -70,12 +77,21 @@ def run(args):
         )
     model = load_model(args.model, trust=args.trust)
     target = model.skdim_info_["target"]
+    if args.report is not None and model.skdim_info_.get("task") == "classification":
+        raise ValueError("--report is for numbers, and cannot be used with a model of classes")
+    labelled = check_labelled(args, target)
     featurizer = model[0].set_params(n_jobs=args.jobs, verbose=1, on_error="warn")
     with work_folder(args.output) as work:
         named = crystals_of(args.sources, work, featurizer)
         n_failed = report(named, args.output, reader_of(args.sources) or "fit")
-        write_table(_predictions(model, named, target), args.output)
+        table = _predictions(model, named, target)
+        if args.report is not None:
+            with new_report(args.report, work) as file:
+                report_predictions(file, args, model, named, table, labelled, work)
+        write_table(table, args.output)
     say(f"{args.output}: {target} of {len(named.X) - n_failed} crystals")
+    if args.report is not None:
+        say(f"{args.report}: report, {args.report.stat().st_size / 1e6:.1f} MB")
     return SOME_FAILED if n_failed else DONE
 
 

@@ -214,14 +214,19 @@ def report(named, output, reader=None):
         if name in reasons:
             say(f"  ({name} is the option {option}{f' of `skdim {reader}`' if reader else ''})")
     if output is not None:
-        import pandas as pd
-
         file = output.with_name(f"{output.name}.failures.csv")
-        failed = [(named.ids[row] or f"row {row}", _reason(why, named.ids[row])) for row, why in errors.items()]
-        table = pd.DataFrame(failed, columns=["id", "reason"])
-        table.to_csv(file, index=False)
+        failures_table(named).to_csv(file, index=False)
         say(f"  see {file}")
     return len(errors)
+
+
+def failures_table(named):
+    """The rows that failed, as a DataFrame with the columns "id" and "reason"."""
+    import pandas as pd
+
+    errors = named.X.errors_
+    failed = [(named.ids[row] or f"row {row}", _reason(why, named.ids[row])) for row, why in errors.items()]
+    return pd.DataFrame(failed, columns=["id", "reason"])
 
 
 def _reason(why, name):

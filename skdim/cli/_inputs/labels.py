@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..._shared.arms import TASKS
 from .._terminal import say
-from .crystals import check_sources, crystals_of, has_names, reader_of, report
+from .crystals import Named, check_sources, crystals_of, has_names, reader_of, report
 from .names import no_names, rows_by_name
 
 #: Columns that may hold the name of a structure.
@@ -16,11 +16,12 @@ _KEYS = ("id", "material_id", "file", "filename", "name")
 
 
 class Labelled(NamedTuple):
-    """Crystals without failed rows, their labels, and the number of rows that failed."""
+    """Crystals without failed rows, their labels, the number of rows that failed, and all rows with their names."""
 
     X: object
     y: object
     n_failed: int
+    named: Named
 
 
 def add_labels(parser):
@@ -173,7 +174,7 @@ def labelled_crystals(args, labels, work, featurizer):
     if not good.any():
         raise ValueError("all structures with a label failed")
     y = y[used][good]
-    return Labelled(X[good] if n_failed else X, y if y.dtype == float else y.astype(str), n_failed)
+    return Labelled(X[good] if n_failed else X, y if y.dtype == float else y.astype(str), n_failed, used_rows)
 
 
 def _columns(path):
