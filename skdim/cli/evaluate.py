@@ -41,7 +41,7 @@ examples:
   skdim evaluate gaps.csv --target band_gap -o errors.csv --arms best transfer
   skdim evaluate gaps.csv --target band_gap --structures my_cifs/ -o errors.csv
   skdim evaluate gaps.csv --target band_gap -o errors.csv --report report.html
-  skdim evaluate metals.csv --target is_metal --task classification --scoring roc_auc -o scores.csv
+  skdim evaluate m.csv --target is_metal --task classification -o scores.csv
 
 The table on the screen shows the median and the quartiles of the mean absolute error, or of the score, over all folds;
 OUTPUT has a row for each model and fold. Every fit is saved when it is done: to resume an interrupted or killed run,

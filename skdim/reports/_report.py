@@ -38,7 +38,7 @@ def write_report(
     max_rows=10_000,
     method="tsne",
     random_state=0,
-):
+) -> None:
     """Write a report of predictions: one HTML file, which needs no network, no server and no other file.
 
     It contains, as far as the data allow: the errors of the models, predictions against labels, the calibration of the
