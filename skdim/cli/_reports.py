@@ -182,6 +182,8 @@ def report_predictions(path, args, model, named, table, labelled, work):
     predictions = pd.DataFrame({"id": named.ids, "formula": table["formula"], "prediction": table[target]})
     if f"{target}_std" in table:
         predictions["std"] = table[f"{target}_std"]
+    if "outside" in table:
+        predictions["outside"] = table["outside"]
     embedder = DeepInfoMaxEmbedder.from_pretrained()
     known = {}
     if labelled is not None:

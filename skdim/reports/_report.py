@@ -53,7 +53,8 @@ def write_report(
         Is replaced if it exists. The file is written atomically.
     predictions : DataFrame
         Has a row per crystal, and the columns "id" (a name of any type), "formula" and "prediction" (NaN where there is
-        none); optionally "label" (NaN where unknown) and "std", the standard deviation of the prediction.
+        none); optionally "label" (NaN where unknown), "std", the standard deviation of the prediction, and "outside",
+        whether the crystal is unlike those that the model was fitted to.
     title : str, default="Predictions"
         Title of the page.
     target : str, default="target"
@@ -146,6 +147,8 @@ def _checked(predictions):
             crystals[name] = crystals[name].astype(float)
             if np.isinf(crystals[name]).any():
                 raise ValueError(f'the column "{name}" of predictions has infinite values')
+    if "outside" in crystals:
+        crystals["outside"] = crystals["outside"].map({True: "yes", False: "no"})
     if "label" in crystals:
         crystals["error"] = crystals["prediction"] - crystals["label"]
     return crystals
@@ -172,6 +175,8 @@ def _summary(crystals, quantity, failures):
     values = {"crystals": f"{len(crystals)}"}
     if failures is not None and len(failures):
         values["failed"] = f"{len(failures)}"
+    if "outside" in crystals:
+        values["unlike those of the fit"] = f"{(crystals['outside'] == 'yes').sum()}"
     if "error" in crystals and (error := crystals["error"].dropna().to_numpy()).size:
         values |= {
             "labelled": f"{len(error)}",
@@ -317,6 +322,6 @@ def _neighbours(crystals, vectors, labelled, labelled_vectors, shown):
 
 
 def _with_neighbours(crystals, neighbours):
-    names = [name for name in ("id", "formula", "label", "prediction", "error", "std") if name in crystals]
+    names = [name for name in ("id", "formula", "label", "prediction", "error", "std", "outside") if name in crystals]
     chosen = crystals[names].assign(id=crystals["id"].astype(str))
     return chosen if neighbours is None else chosen.join(neighbours)

@@ -126,6 +126,8 @@ def test_predictions_of_a_store_have_a_report(run, table, store, tmp_path):
     text, data = crystals_of(tmp_path / "r.html")
     assert len(data) == 10
     assert "nearest labelled" not in data
+    outside = pd.read_csv(tmp_path / "p.csv")["outside"]
+    assert data["outside"].tolist() == ["yes" if one else "no" for one in outside]
     assert "composition, fitted to 29 labels" in text
     code, _, err = run(*words[:-1], tmp_path / "r.html")
     assert code == 2

@@ -191,6 +191,13 @@ def test_neighbours_are_searched_among_the_labelled_crystals(tmp_path):
     assert "Distribution of the prediction" in text
 
 
+def test_crystals_that_are_unlike_the_fitted_ones_are_marked(tmp_path):
+    frame, _ = table(8)
+    _, text = written(tmp_path, frame.assign(outside=[True, False] * 4))
+    assert "<b>4</b>unlike those of the fit" in text
+    assert data_of(text)["outside"].tolist() == ["yes", "no"] * 4
+
+
 def test_few_and_no_predictions(tmp_path):
     frame, vectors = table(3)
     _, text = written(tmp_path, frame[["id", "formula", "prediction"]], vectors=vectors)
