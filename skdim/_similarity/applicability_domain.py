@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Real
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, TransformerMixin, clone
@@ -16,6 +16,9 @@ from .._chemistry.elements import SYMBOLS
 from .._crystals.checks import check_crystals, usable_rows
 from .._shared.index import KeepIndexMixin
 from .._statistics.structure import StructureStatistics
+
+if TYPE_CHECKING:
+    from .._crystals.crystals import Crystals
 
 #: Standardised features are clipped to this many standard deviations.
 _CLIP = 8.0
@@ -79,11 +82,11 @@ class ApplicabilityDomain(KeepIndexMixin, OutlierMixin, TransformerMixin, BaseEs
         "quantile": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(self, *, features=None, quantile=0.99):
+    def __init__(self, *, features=None, quantile=0.99) -> None:
         self.features = features
         self.quantile = quantile
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Compute the features of the training crystals and the threshold.
 
         Parameters
@@ -112,7 +115,7 @@ class ApplicabilityDomain(KeepIndexMixin, OutlierMixin, TransformerMixin, BaseEs
         self.offset_ = -float(np.quantile(others, self.quantile))
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> np.ndarray:
         """Negative distance to the nearest training crystal.
 
         Parameters
@@ -133,7 +136,7 @@ class ApplicabilityDomain(KeepIndexMixin, OutlierMixin, TransformerMixin, BaseEs
             scores[rows] = -self.neighbors_.kneighbors(self._standardise(Z))[0][:, 0] / np.sqrt(Z.shape[1])
         return scores
 
-    def decision_function(self, X):
+    def decision_function(self, X) -> np.ndarray:
         """Score above the threshold; negative outside of the domain.
 
         Parameters
@@ -146,7 +149,7 @@ class ApplicabilityDomain(KeepIndexMixin, OutlierMixin, TransformerMixin, BaseEs
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Whether crystals are within the domain.
 
         Parameters
@@ -160,7 +163,7 @@ class ApplicabilityDomain(KeepIndexMixin, OutlierMixin, TransformerMixin, BaseEs
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def unseen_elements(self, X):
+    def unseen_elements(self, X) -> list[tuple[str, ...]]:
         """Elements that the training set lacks.
 
         Parameters
@@ -182,7 +185,7 @@ class ApplicabilityDomain(KeepIndexMixin, OutlierMixin, TransformerMixin, BaseEs
             unseen[row] = tuple(SYMBOLS[number] for number in numbers[is_unseen[numbers]].tolist())
         return unseen
 
-    def transform(self, X):
+    def transform(self, X) -> Crystals:
         """Return the crystals unchanged, with one warning if some are unlike the training set.
 
         Parameters

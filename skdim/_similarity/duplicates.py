@@ -15,7 +15,7 @@ from .local_distances import log_distances, relative_differences
 TOLERANCE = 0.1
 
 
-def duplicate_groups(X, structures=None, *, tolerance=TOLERANCE, matcher=None):
+def duplicate_groups(X, structures=None, *, tolerance=TOLERANCE, matcher=None) -> np.ndarray:
     """Label crystals so that near-duplicates have the same label, to keep them on one side of a split.
 
     Data sets hold crystals more than once: computed again, relaxed with other settings, or taken from several sources.

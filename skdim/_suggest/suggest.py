@@ -16,7 +16,7 @@ STRATEGIES = ("variance", "expected_improvement", "diversity")
 _MAX_REFERENCE = 1000
 
 
-def suggest(model, X_pool, n=10, *, strategy="variance", best=None, maximize=True, X_train=None):
+def suggest(model, X_pool, n=10, *, strategy="variance", best=None, maximize=True, X_train=None) -> np.ndarray:
     """Choose the crystals of a pool whose measurement promises most.
 
     Parameters

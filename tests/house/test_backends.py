@@ -40,10 +40,13 @@ def ray():
     ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
     from ray.util.joblib import register_ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    register_ray()
-    yield "ray"
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        # By default its workers get only what other processes leave, which is next to nothing on a busy machine.
+        environment.setenv("RAY_worker_niceness", "0")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        register_ray()
+        yield "ray"
+        ray.shutdown()
 
 
 @pytest.fixture(params=["dask", "ray"])

@@ -1,7 +1,9 @@
 """skdim has types (py.typed): mypy --strict accepts a user's script, and knows what calls return."""
 
+import inspect
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import skdim
 
 pytest.importorskip("mypy", reason="is installed for `make lint`")
+PACKAGES = ("baselines", "datasets", "inspection", "metrics", "model_selection", "plotting", "reports")
 SCRIPT = Path(__file__).with_name("typed") / "user_script.py"
 
 
@@ -17,6 +20,30 @@ def check(script, folder):
     command = [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={folder / 'cache'}", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=600)
     return done.stdout + done.stderr
+
+
+def public_functions():
+    """Public functions, and constructors and public methods that public classes define."""
+    for package in ("skdim", *(f"skdim.{name}" for name in PACKAGES)):
+        module = import_module(package)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isfunction(value):
+                yield f"{package}.{name}", value
+            elif inspect.isclass(value):
+                for method, attribute in vars(value).items():
+                    function = getattr(attribute, "fget", None) or getattr(attribute, "__func__", attribute)
+                    if inspect.isfunction(function) and (method == "__init__" or not method.startswith("_")):
+                        yield f"{package}.{name}.{method}", inspect.unwrap(function)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_public_functions_have_return_types():
+    functions = dict(public_functions())
+    assert len(functions) > 120
+    ours = {name: function for name, function in functions.items() if function.__module__.startswith("skdim")}
+    missing = sorted(name for name, function in ours.items() if "return" not in function.__annotations__)
+    assert not missing, "add what they return to the signature, such as -> Self"
 
 
 @pytest.mark.slow(reason="mypy reads NumPy, pandas and torch")
