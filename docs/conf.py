@@ -91,6 +91,8 @@ sphinx_gallery_conf = {
             "plot_grid_search.py",
             "plot_learning_curve.py",
             "plot_uncertainty.py",
+            "plot_search.py",
+            "plot_suggest.py",
             "plot_report.py",
             "plot_optuna.py",
             "plot_save_and_share.py",

@@ -199,3 +199,24 @@ def test_dask(capsys):
     result = run_gallery("plot_dask")
     np.testing.assert_allclose(result["vectors"], result["alone"], rtol=1e-3, atol=1e-4)
     assert "4 tasks, 400 crystals in the same order: True" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:predictions for some of:UserWarning")
+def test_search(capsys):
+    result = run_gallery("plot_search")
+    assert result["found"].groupby("query")["row"].first().tolist() == [0, 100]
+    assert np.median(result["difference"]) < 0.5 * np.median(result["any_two"])
+    groups, formulas = result["groups"], result["formulas"]
+    assert len(set(formulas)) < len(set(groups)) < len(groups)
+    assert len(set(zip(groups, formulas, strict=True))) == len(set(groups))
+    error, distance = result["error"], result["scores"]["distance to the training crystals"]
+    far = distance > np.quantile(distance, 0.8)
+    assert error[far].mean() > 1.2 * error[~far].mean()
+
+
+def test_suggest():
+    results = run_gallery("plot_suggest")["results"]
+    assert list(results) == ["random", "variance", "expected_improvement"]
+    assert all(record[:, 0].tolist() == [50, 70, 90, 110, 130] for record in results.values())
+    assert results["variance"][-1, 1] < results["variance"][0, 1]
+    assert results["expected_improvement"][-1, 2] >= results["random"][-1, 2]
