@@ -43,6 +43,7 @@ _TYPES = (
     "sklearn.gaussian_process.kernels.Sum",
     "sklearn.gaussian_process.kernels.WhiteKernel",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",  # a dict, of VotingClassifier
     "skorch.callbacks.logging.EpochTimer",
     "skorch.callbacks.logging.PrintLog",
     "skorch.callbacks.scoring.PassthroughScoring",

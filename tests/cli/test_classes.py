@@ -29,7 +29,7 @@ def labels(metals):
 TASK = ("--task", "classification")
 
 
-@pytest.mark.parametrize("arm", ["composition", "transfer"])
+@pytest.mark.parametrize("arm", ["composition", "transfer", "best"])
 def test_fit_and_predict(arm, run, metals, labels, cifs, shipped, tmp_path):
     pytest.importorskip("skops", reason="needs the extra 'skops'")
     epochs = ["--epochs", 1] if arm == "transfer" else []
@@ -45,7 +45,8 @@ def test_fit_and_predict(arm, run, metals, labels, cifs, shipped, tmp_path):
     keep = np.arange(30) != 3
     X = SiteNetFeaturizer().transform(pd.read_csv(metals)["cif"])
     options = {"random_state": 1, "max_epochs": 1, "device": "cpu"}
-    expected = make_arm(arm, shipped, task="classification", **options).fit(X[keep], labels[keep].astype(str))
+    embedder = None if arm == "best" else shipped  # None takes both included weights
+    expected = make_arm(arm, embedder, task="classification", **options).fit(X[keep], labels[keep].astype(str))
     new = SiteNetFeaturizer().transform(sorted(cifs.glob("*.cif")))
     good = predictions["formula"].notna().to_numpy()
     assert good.sum() == 10

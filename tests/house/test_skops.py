@@ -23,6 +23,7 @@ from skdim import (
     SiteNetFeaturizer,
     SiteNetRegressor,
     StructureStatistics,
+    TwoPartRegressor,
 )
 from skdim._training.net import CrystalNet
 from skdim.baselines import MagpieFeatures, MLIPFeatures, OrbitalFieldMatrix, XRDPattern
@@ -54,7 +55,9 @@ NETWORKS = {
 }
 #: What `skdim fit` offers.
 MODELS = ("best", "average", "composition", "structure", "representation", "supervised", "transfer")
-NAMES = [*SIMPLE, *NETWORKS, *MODELS]
+#: The same for classes; the names of models and of arms.
+OF_CLASSES = {f"{name} of classes": name for name in ("best", "composition", "structure")}
+NAMES = [*SIMPLE, *NETWORKS, *MODELS, *OF_CLASSES, "two-part model"]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,11 @@ def fitted(structures, X, y, tmp_path_factory):
     for name in MODELS:
         model = make_arm(name, estimators["embedder"], max_epochs=1, device="cpu", random_state=0)
         estimators[name] = model.fit(X, y)
+    two_part = make_pipeline(StructureStatistics(), TwoPartRegressor())
+    estimators["two-part model"] = two_part.fit(X, np.maximum(y - np.median(y), 0))
+    for name, arm in OF_CLASSES.items():
+        model = make_arm(arm, estimators["embedder"], task="classification", random_state=0)
+        estimators[name] = model.fit(X, classes)
     return estimators
 
 
