@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from ..plotting import EmbeddingDisplay, LabelEfficiencyDisplay
+from ..plotting import CalibrationDisplay, EmbeddingDisplay, LabelEfficiencyDisplay
 from ..plotting._style import COLORS, make_panels, pyplot
 
 #: Colour of texts and lines in figures.
@@ -46,16 +46,11 @@ def histogram(values, what, unit):
         return _svg(axes.figure, f"Distribution of the {what.lower()}")
 
 
-def calibration(expected, observed):
-    """Fraction of labels inside of predicted intervals against the nominal fraction."""
+def calibration(label, prediction, std):
+    """Fraction of labels inside of predicted intervals against their level."""
     with _figure_settings("calibration"):
         (axes,) = make_panels(1, 1, _SIDE, _SIDE)
-        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle="--")
-        axes.plot(expected, observed, color=COLORS[0], linewidth=2)
-        axes.set(
-            xlabel="Nominal coverage of the interval", ylabel="Fraction of labels inside", xlim=(0, 1), ylim=(0, 1)
-        )
-        axes.set_aspect("equal")
+        CalibrationDisplay.from_predictions(label, prediction, std, ax=axes)
         return _svg(axes.figure, "Calibration of the standard deviations")
 
 

@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from .._shared.files import replaced_file
 from .._version import __version__
+from ..metrics import interval_coverage
 from . import _figures
 from ._neighbours import nearest, nearest_other
 from ._page import cards, figures, interactive_table, number, page, paragraph, table
@@ -217,23 +218,15 @@ def _predictions(good, unit):
         parts.append((_figures.histogram(good["prediction"].to_numpy(), "Prediction", unit), "All predictions."))
     if std is not None and len(known) and (usable := (known["std"] > 0)).any():
         known = known[usable]
-        inside = 2 * norm.cdf(np.abs(known["error"] / known["std"])) - 1  # central interval that ends at the label
-        nominal = np.linspace(0, 1, 51)
-        observed = (inside[None] <= nominal[:, None]).mean(axis=1)
-        parts.append(
-            (_figures.calibration(nominal, observed), "Below the dashed line, the standard deviations are too small.")
-        )
-        half_width = [norm.ppf(0.5 + level / 2) * known["std"].mean() for level in _INTERVALS]
-        covered = [100 * (inside <= level).mean() for level in _INTERVALS]
-        after = table(
-            pd.DataFrame(
-                {
-                    "interval (%)": [round(100 * level) for level in _INTERVALS],
-                    "labels inside (%)": covered,
-                    "mean half width": half_width,
-                }
-            )
-        )
+        values = [known[name].to_numpy() for name in ("label", "prediction", "std")]
+        parts.append((_figures.calibration(*values), "Below the diagonal, the standard deviations are too small."))
+        levels = np.array(_INTERVALS)
+        columns = {
+            "interval (%)": np.round(100 * levels).astype(int),
+            "labels inside (%)": 100 * interval_coverage(*values, levels=levels),
+            "mean half width": norm.ppf(0.5 + levels / 2) * known["std"].mean(),
+        }
+        after = table(pd.DataFrame(columns))
     elif std is not None and std.notna().any():
         drawn = _figures.histogram(std.dropna().to_numpy(), "Standard deviation", unit)
         parts.append((drawn, "Standard deviations of the predictions."))
