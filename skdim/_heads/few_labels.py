@@ -135,8 +135,10 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
             held_out = self._predict_held_out(candidates, table, y, folds)
             averages = {choice: _average([held_out[name] for name in choice]) for choice in choices}
             errors = {choice: float(np.abs(mean - y).mean()) for choice, (mean, _) in averages.items()}
-            chosen = min(errors, key=errors.get)
-            self.cv_errors_ = {describe(choice): errors[choice] for choice in sorted(errors, key=errors.get)}
+            chosen = min(errors, key=lambda choice: errors[choice])
+            self.cv_errors_ = {
+                describe(choice): errors[choice] for choice in sorted(errors, key=lambda choice: errors[choice])
+            }
             mean, std = averages[chosen]
             usable = std > 0
             if usable.any():

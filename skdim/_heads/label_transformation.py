@@ -111,7 +111,7 @@ def choose_transformation(y, name="auto"):
     if len(transformations) == 1:
         return transformations["identity"], {}
     likelihoods = {each: transformation.log_likelihood(y) for each, transformation in transformations.items()}
-    return transformations[max(likelihoods, key=likelihoods.get)], likelihoods
+    return transformations[max(likelihoods, key=lambda each: likelihoods[each])], likelihoods
 
 
 def _fitted_power(y):

@@ -13,6 +13,8 @@ def has_std(regressor):
     """
     if hasattr(regressor, "steps"):
         return has_std(regressor.steps[-1][1])
+    if getattr(regressor, "n_estimators", None) == 1:  # an ensemble of one
+        return False
     inner = getattr(regressor, "regressor", None)
     return "return_std" in signature(regressor.predict).parameters and (inner is None or has_std(inner))
 

@@ -111,7 +111,9 @@ class AutoTransformedTargetRegressor(RegressorMixin, MetaEstimatorMixin, BaseEst
             raise ValueError("Input y contains NaN or infinity")
         self._transformation, likelihoods = choose_transformation(y, self.transformation)
         self.transformation_ = self._transformation.name
-        vars(self).pop("lambda_", None), vars(self).pop("log_likelihoods_", None)
+        for name in ("lambda_", "log_likelihoods_"):  # of an earlier fit
+            if hasattr(self, name):
+                delattr(self, name)
         if self.transformation_ == "yeo-johnson":
             self.lambda_ = self._transformation.power
         if self.transformation == "auto":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from numbers import Integral
+from typing import ClassVar, Literal, Self, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._crystals.checks import check_crystals
 from .._training.parameters import PUBLISHED_ENCODERS
@@ -80,6 +81,11 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         Number of CPU threads; None means 1 and -1 all cores. A second thread gains little, as the networks are small
         (docs/speed.md). Results do not depend on it; without numba, where torch computes in threads, their last digits
         do.
+    n_estimators : int, default=1
+        From 2 on, as many further networks are trained, each without one fold of the formulas. Predictions are the mean
+        of all networks, and have standard deviations (``predict(X, return_std=True)``): the errors of these networks
+        for the crystals that they did not see, and the spread of the predictions. 5 is a good choice; training takes
+        ``n_estimators`` times as long, in addition. With 1 there are no standard deviations.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights that are not pre-trained, and the order of the crystals.
     warm_start : bool, default=False
@@ -98,6 +104,11 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         Number of epochs trained.
     n_outputs_ : int
         Number of targets.
+    estimators_ : list of SiteNetRegressor
+        The networks that were trained without one fold; empty with ``n_estimators=1``.
+    noise_ : ndarray of shape (n_outputs,)
+        Standard deviation of the labels around predictions for crystals that were held out, in the units of y. Only
+        with ``n_estimators`` from 2 on.
     site_features_ : tuple of str
         Site features that the encoder reads.
     featurizer_settings_ : dict
@@ -133,6 +144,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         **SupervisedSiteNet._parameter_constraints,
         "output_activation": [StrOptions({"identity", "trelu", "softplus"})],
         "loss": [StrOptions({"absolute_error", "squared_error", "huber"})],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -163,6 +175,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         callbacks=None,
         device="auto",
         n_jobs=None,
+        n_estimators=1,
         random_state=None,
         warm_start=False,
         verbose=0,
@@ -197,6 +210,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         )
         self.output_activation = output_activation
         self.loss = loss
+        self.n_estimators = n_estimators
 
     @classmethod
     def paper(cls, *, local_activation="mish", **params) -> Self:
@@ -296,6 +310,8 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         y = check_y(X, y)
         weight = check_sample_weight(sample_weight, y)
         n_targets = 1 if y.ndim == 1 else y.shape[1]
+        if self.warm_start and self.n_estimators > 1:
+            raise ValueError("warm_start cannot be used with n_estimators > 1")
         if self.warm_start and hasattr(self, "n_outputs_") and n_targets != self.n_outputs_:
             raise ValueError(f"warm_start continues with {self.n_outputs_} targets, but y has {n_targets}")
         # These modules import torch, which takes seconds.
@@ -305,22 +321,53 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         scaling = TargetScaling(keeps_zero=self.output_activation != "identity", standardize=self.standardize)
         supervise(self, X, y, weight, scaling, self.loss, self.output_activation)
         self.n_outputs_ = n_targets
+        self.estimators_ = []
+        if hasattr(self, "noise_"):  # of an earlier fit
+            del self.noise_
+        if self.n_estimators > 1:
+            from .ensemble import fit_members
+
+            self.estimators_, self.noise_ = fit_members(self, X, y, weight)
         return self
 
-    def predict(self, X) -> np.ndarray:
+    @overload
+    def predict(self, X, return_std: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(self, X, return_std=False):
         """Predict the targets of crystals.
 
         Parameters
         ----------
         X : Crystals of shape (n_crystals,)
 
+        return_std : bool, default=False
+            Whether to return standard deviations as well; needs ``n_estimators`` of at least 2.
+
         Returns
         -------
-        ndarray of float64 of shape (n_crystals,) or (n_crystals, n_targets)
+        y : ndarray of float64 of shape (n_crystals,) or (n_crystals, n_targets)
             In the units of y; NaN for rows that failed to featurize.
+        std : ndarray of the same shape
+            Standard deviation of a label. Only with ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            With ``return_std``, if the regressor was fitted with ``n_estimators=1``.
         """
-        outputs = self._outputs(X)
-        return self._target_scaling.invert(outputs)
+        y = self._target_scaling.invert(self._outputs(X))
+        if return_std and not self.estimators_:
+            raise ValueError("return_std=True needs a regressor that was fitted with n_estimators of at least 2")
+        if not self.estimators_:
+            return y
+        from .ensemble import combine
+
+        predictions = np.array([y, *(member.predict(X) for member in self.estimators_)])
+        mean, std = combine(predictions.reshape(*predictions.shape[:2], -1), self.noise_)
+        return (mean.reshape(y.shape), std.reshape(y.shape)) if return_std else mean.reshape(y.shape)
 
     def score(self, X, y, sample_weight=None) -> float:
         """Coefficient of determination (R2) of the predictions.
