@@ -262,3 +262,18 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
                 "Leave them out: predict(X[~X.failed]); predict_proba gives NaN for them"
             )
         return self.classes_[outputs.argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Mean accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : Crystals of shape (n_crystals,)
+        y : array-like of shape (n_crystals,)
+        sample_weight : array-like of shape (n_crystals,), default=None
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, y, sample_weight)

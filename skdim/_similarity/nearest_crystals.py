@@ -57,7 +57,7 @@ class NearestCrystals(BaseEstimator):
         Number of fitted rows, including those that failed.
     n_features_in_ : int
         Number of columns. Exists only if vectors were passed to :meth:`fit`.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (``n_features_in_``,)
         Names of the columns. Exists only if a DataFrame was passed to :meth:`fit`.
 
     See Also

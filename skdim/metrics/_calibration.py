@@ -86,6 +86,10 @@ def interval_coverage(y_true, y_mean, y_std, *, levels) -> np.ndarray:
     ValueError
         As :func:`calibration_scores`.
 
+    See Also
+    --------
+    calibration_scores : Summaries of the coverage in single numbers.
+
     Examples
     --------
     >>> from skdim.metrics import interval_coverage
