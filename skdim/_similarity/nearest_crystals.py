@@ -65,6 +65,12 @@ class NearestCrystals(BaseEstimator):
     skdim.model_selection.duplicate_groups : Crystals that occur more than once.
     ApplicabilityDomain : Distance to the nearest training crystal as a warning.
 
+    Notes
+    -----
+    Among 42 900 crystals of the Materials Project, a query took 0.4 ms with the exact search and 0.13 ms with the
+    approximate index, which returned all ten nearest neighbours of each of 429 queries; building the index took 4.5 s
+    (one core). The index is worthwhile for tens of thousands of queries, or for larger collections.
+
     Examples
     --------
     >>> from skdim import NearestCrystals, SiteNetFeaturizer
