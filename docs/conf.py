@@ -37,7 +37,7 @@ extensions = [
 ]
 root_doc = "index"
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "accuracy/*.csv"]
+exclude_patterns = ["_build", "_templates", "accuracy/*.csv", "accuracy/*.json"]
 nitpicky = False
 
 # ---- links ----
@@ -130,16 +130,7 @@ html_theme_options = {
     **links.theme_options(URLS, release),
 }
 
-#: Tables that benchmarks.accuracy writes have no heading.
-_DATA = {"mp_megnet": "Materials Project", "mp_labelled": "Materials Project, second set", "dielectric": "dielectrics"}
-_TARGETS = {"formation_energy_per_atom": "Formation energy", "band_gap": "Band gap", "n": "Refractive index"}
 _THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}\b)")
-
-
-def _title_of_table(app, docname, source):
-    if docname.startswith("accuracy/") and not source[0].startswith("#"):
-        data, _, target = docname.removeprefix("accuracy/").partition("-")
-        source[0] = f"# {_TARGETS.get(target, target)}: {_DATA.get(data, data)}\n\n{source[0]}"
 
 
 def _badges(app, docname, source):
@@ -160,6 +151,5 @@ class KeepNumbersTogether(SphinxTransform):
 
 
 def setup(app):
-    app.connect("source-read", _title_of_table)
     app.connect("source-read", _badges)
     app.add_transform(KeepNumbersTogether)
