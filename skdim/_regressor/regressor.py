@@ -322,8 +322,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         supervise(self, X, y, weight, scaling, self.loss, self.output_activation)
         self.n_outputs_ = n_targets
         self.estimators_ = []
-        if hasattr(self, "noise_"):  # of an earlier fit
-            del self.noise_
+        self.__dict__.pop("noise_", None)  # of an earlier fit
         if self.n_estimators > 1:
             from .ensemble import fit_members
 
