@@ -140,7 +140,7 @@ def _badges(app, docname, source):
 
 
 class KeepNumbersTogether(SphinxTransform):
-    """A large number, 42 038, is not broken over two lines."""
+    """A large number, 39 907, is not broken over two lines."""
 
     default_priority = 900
 

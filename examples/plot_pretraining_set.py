@@ -49,7 +49,7 @@ plt.show()
 # What pre-training gains
 # -----------------------
 # The same Gaussian process on the vectors of the untrained encoder, of this one, and of the one included in skdim,
-# which was trained on 42 038 structures.
+# which was trained on 39 907 structures.
 
 encoders = {"untrained": untrained, "own set": embedder, "shipped": DeepInfoMaxEmbedder.from_pretrained()}
 arms = {name: make_arm("representation", encoder) for name, encoder in encoders.items()}

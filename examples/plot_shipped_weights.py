@@ -2,7 +2,7 @@
 Use the included weights
 ========================
 
-skdim includes an encoder that was pre-trained on 42 038 structures of the Materials Project. This example draws a map
+skdim includes an encoder that was pre-trained on 39 907 structures of the Materials Project. This example draws a map
 of crystals that were not used in its training, and fits a regressor on its vectors with 100 labels.
 """
 

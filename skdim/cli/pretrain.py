@@ -30,7 +30,7 @@ examples:
   skdim pretrain crystals -o my_weights --epochs 20 --device cuda
   skdim embed new.cif -o vectors.csv --weights my_weights
 
-Do you need it? The weights included in skdim were trained on 42 038 structures of the Materials Project; weights of a
+Do you need it? The weights included in skdim were trained on 39 907 structures of the Materials Project; weights of a
 few thousand structures are rarely better. The state is saved after every epoch: to resume an interrupted or killed run,
 run the same command; the weights will be the same. Training takes some seconds for 1000 crystals and 10 epochs.
 """

@@ -176,7 +176,7 @@ def test_files_and_benchmarks_that_pages_name_exist():
     assert len(COMMANDS) >= 10
     for page in [*PAGES, ROOT / "docs" / "accuracy" / "README.md"]:
         text = page.read_text("utf-8")
-        for file in re.findall(r"\b(?:tools|benchmarks|examples|tests)/[\w/]+(?:\.py)?", text):
+        for file in re.findall(r"\b(?:tools|benchmarks|examples|tests)/[\w/]+(?:\.py|\.ipynb)?", text):
             assert (ROOT / file).exists(), (page.name, file)
         for name in re.findall(r"`python -m benchmarks (\w+)`", text):
             assert (ROOT / "benchmarks" / f"{name}.py").exists(), (page.name, name)
