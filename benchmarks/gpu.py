@@ -65,7 +65,7 @@ def differences(crystals, y, device):
     # Training itself draws other random numbers on a device: only that it learns can be compared.
     trained = DeepInfoMaxEmbedder.paper(max_epochs=3, device=device, random_state=0).fit(crystals)
     gain = trained.history_[0, "train_loss"] - trained.history_[-1, "train_loss"]
-    results.append(Result("decrease of the loss in three epochs on the device", gain, "", (">=", 0.0)))
+    results.append(Result("decrease of the loss in three epochs on the device", float(gain), "", (">=", 0.0)))
     return results
 
 
@@ -183,7 +183,7 @@ def _moved(draws, device):
 
 def _difference(name, values, expected):
     scale = np.abs(expected).max()
-    return Result(f"difference of {name}", np.abs(values - expected).max() / scale, "", ("<=", TOLERANCE))
+    return Result(f"difference of {name}", float(np.abs(values - expected).max() / scale), "", ("<=", TOLERANCE))
 
 
 def _short(dtype):

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from .._crystals.checks import check_crystals
 from .._training.parameters import PUBLISHED_ENCODERS
@@ -335,7 +336,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
     @overload
     def predict(self, X, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predict the targets of crystals.
 
         Parameters
@@ -357,14 +358,16 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         ValueError
             With ``return_std``, if the regressor was fitted with ``n_estimators=1``.
         """
+        check_is_fitted(self)
         y = self._target_scaling.invert(self._outputs(X))
-        if return_std and not self.estimators_:
+        members = getattr(self, "estimators_", [])  # models of version 0.1.0 have none
+        if return_std and not members:
             raise ValueError("return_std=True needs a regressor that was fitted with n_estimators of at least 2")
-        if not self.estimators_:
+        if not members:
             return y
         from .ensemble import combine
 
-        predictions = np.array([y, *(member.predict(X) for member in self.estimators_)])
+        predictions = np.array([y, *(member.predict(X) for member in members)])
         mean, std = combine(predictions.reshape(*predictions.shape[:2], -1), self.noise_)
         return (mean.reshape(y.shape), std.reshape(y.shape)) if return_std else mean.reshape(y.shape)
 

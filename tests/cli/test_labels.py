@@ -44,7 +44,9 @@ def refused(capsys, tmp_path):
 def arguments(table, *structures, key=None):
     """The parsed options of labels."""
     output = table.with_name("model.skops")
-    return Namespace(table=table, target="energy", structures=list(structures), id=key, output=output)
+    return Namespace(
+        table=table, target="energy", task="regression", structures=list(structures), id=key, output=output
+    )
 
 
 def labels(table, *structures, **options):

@@ -115,7 +115,7 @@ def csv_labels(material, folder):
     for k, s in enumerate(material[0][:2]):
         s.to(filename=str(folder / f"{k}.cif"))
     valid = 'id,energy,"a, b"\n' + "".join(f"{k}.cif,{k / 7},x\n" for k in range(8)) + "8.cif,,y\n"
-    args = Namespace(table=folder / "labels.csv", target="energy", id=None, structures=[folder])
+    args = Namespace(table=folder / "labels.csv", target="energy", task="regression", id=None, structures=[folder])
 
     def mutate(rng):
         if rng.random() < 0.3:

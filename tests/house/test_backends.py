@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
+from joblib.pool import PicklingPool
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -45,6 +46,8 @@ def ray():
         environment.setenv("RAY_worker_niceness", "0")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         register_ray()
+        # Its backend changes joblib's class, for the backend "multiprocessing" as well.
+        environment.setattr(PicklingPool, "__bases__", PicklingPool.__bases__)
         yield "ray"
         ray.shutdown()
 
