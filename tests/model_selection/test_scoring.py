@@ -189,7 +189,7 @@ def test_bad_calls_are_refused(table):
 
 
 def test_the_axis_is_labelled_with_the_score(frame, table):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="needs the extra 'plot'")
     assert LabelEfficiencyDisplay.from_results(frame).ax_.get_ylabel() == "Test ROC AUC"
     accuracy = frame.rename(columns={"test_roc_auc": "test_balanced_accuracy"})
     assert LabelEfficiencyDisplay.from_results(accuracy).ax_.get_ylabel() == "Test balanced accuracy"
