@@ -76,7 +76,7 @@ def page(frame):
     return f"""# Calibration of standard deviations
 
 Fraction of the labels of test crystals, whose formulas are in no training row, in the central intervals of each level;
-miscalibration area (0 is best, 0.5 worst); negative log-likelihood of a label in natural units. Medians over label draws.
+miscalibration area (0 is best, 0.5 worst); negative log-likelihood of a label in natural units. Medians over draws.
 Of the {n_best} fits of `best`, {len(inside)} have 90 % intervals that cover 85 to 95 %.
 
 {table(["", levels, "miscalibration area", "negative log-likelihood"], rows)}

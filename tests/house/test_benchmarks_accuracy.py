@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy import arms, comparison, data, map, markdown, options, published, report, targets
+from benchmarks.accuracy import arms, calibration, comparison, data, map, markdown, options, published, report, targets
 from benchmarks.accuracy.published_report import PRINTED
 from benchmarks.accuracy.weights import WeightSet, parse_weights
 from skdim import (
@@ -112,6 +112,27 @@ def run(folder, *groups, target="mp_megnet-formation_energy_per_atom", output="o
 
 def words(*arguments):
     return [str(argument) for argument in arguments]
+
+
+def test_calibration(folder, monkeypatch):
+    monkeypatch.setattr(calibration, "SIZES", (12, 20))
+    target = "mp_megnet-formation_energy_per_atom"
+    calibration.main(
+        [
+            *words(folder, "--targets", target, "--repeats", 2, "--jobs", 1, "--no-mlip"),
+            *words(
+                "--weights", "structures", folder / "structures-0", "--weights", "properties", folder / "properties"
+            ),
+            *words("--work", folder / "work", "--output", folder / "calibration"),
+        ]
+    )
+    frame = pd.read_csv(folder / "calibration" / "calibration.csv")
+    assert frame.groupby(["arm", "n_labels"]).size().tolist() == [2, 2, 2, 2]
+    assert frame["coverage_50"].lt(frame["coverage_95"]).all()
+    page = (folder / "calibration" / "calibration.md").read_text("utf-8")
+    median = frame[(frame["arm"] == "best") & (frame["n_labels"] == 20)]["miscalibration_area"].median()
+    assert "best, 20 labels | " in page
+    assert f"| {median:.3f} |" in page
 
 
 @pytest.mark.slow(reason="imports matminer, and fits all simple models of two seeds three times")
