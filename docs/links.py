@@ -73,5 +73,7 @@ def source_of(repository, release, root, info):
         lines, first = inspect.getsourcelines(value)
     except (ImportError, AttributeError, TypeError, OSError, ValueError):
         return None
+    if file.parts[0] != "skdim":  # of an environment inside the repository
+        return None
     last = first + len(lines) - 1
     return f"{repository.rstrip('/')}/blob/v{release}/{file.as_posix()}#L{first}-L{last}"

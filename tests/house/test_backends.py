@@ -46,8 +46,6 @@ def ray():
         environment.setenv("RAY_worker_niceness", "0")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         register_ray()
-        # Its backend changes joblib's class, for the backend "multiprocessing" as well.
-        environment.setattr(PicklingPool, "__bases__", PicklingPool.__bases__)
         yield "ray"
         ray.shutdown()
 
@@ -55,7 +53,9 @@ def ray():
 @pytest.fixture(params=["dask", "ray"])
 def backend(request):
     """A joblib backend of another package."""
-    return request.getfixturevalue(request.param)
+    bases = PicklingPool.__bases__
+    yield request.getfixturevalue(request.param)
+    PicklingPool.__bases__ = bases  # ray changes this class of joblib, for the backend "multiprocessing" as well
 
 
 @pytest.fixture
