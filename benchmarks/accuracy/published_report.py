@@ -41,7 +41,10 @@ def section(frame, about):
     rows = {}
     for arm, row in relative.iterrows():
         bold = ["**" if value == smallest[n] else "" for n, value in row.items()]
-        cells = [f"{b}{v:.3f}{b} ({absolute.loc[arm, n]:.3g})" for b, (n, v) in zip(bold, row.items(), strict=True)]
+        cells = [
+            f"{b}{v:.3f}{b} ({absolute.loc[arm, n]:.3g})" if v == v else "-"  # not measured
+            for b, (n, v) in zip(bold, row.items(), strict=True)
+        ]
         rows[arm] = [*cells, "" if arm in PRINTED.values() else knowledge(arm, about)]
     for arm in BEST:
         if arm in relative.index:
