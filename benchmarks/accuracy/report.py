@@ -138,7 +138,8 @@ def main(argv=None):
     parser.add_argument("folder", type=Path, nargs="?", default=Path("docs/accuracy"), help="of the csv files")
     folder = parser.parse_args(argv).folder
     published = sorted(folder.glob("published-*.csv"))
-    for path in sorted(set(folder.glob("*.csv")) - set(published)):
+    calibration = folder / "calibration.csv"  # its command writes its page
+    for path in sorted(set(folder.glob("*.csv")) - {*published, calibration}):
         write(path)
     if published:
         published_report.write(folder / "published.md", published)
