@@ -27,7 +27,7 @@ def table(head, rows):
 
 
 def knowledge(arm, about):
-    """Whether a model has learnt the property of the page from other data: "yes", "no", or "" if it learnt nothing.
+    """Whether a model has learned the property of the page from other data: "yes", "no", or "" if it learned nothing.
 
     The sources of a model are in its name: "statistics + MLIP". The best models have those of ``about``.
     """

@@ -52,7 +52,7 @@ def error_table(frame, about):
     """Markdown: median (quartiles) for each model and size, the smallest median of each size in bold.
 
     Further columns have the medians over the mean absolute deviation of the test labels, the standard deviation of the
-    medians of the seeds, and whether the model has learnt the property from other data.
+    medians of the seeds, and whether the model has learned the property from other data.
     """
     summary = summarize(frame)
     sizes = sorted(summary["n_labels"].unique())

@@ -1,4 +1,4 @@
-"""Established features of crystals, as baselines for learnt representations.
+"""Established features of crystals, as baselines for learned representations.
 
 Stateless transformers from structures (of any kind that :class:`skdim.SiteNetFeaturizer` reads) to rows of numbers:
 

@@ -24,7 +24,7 @@ _LEAKS = {
 
 
 class MLIPFeatures(StructureTransformer):
-    """Features from a machine-learnt interatomic potential (MLIP) that others have trained.
+    """Features from a machine-learned interatomic potential (MLIP) that others have trained.
 
     The vector of the crystal (the mean over the sites in the last layer), mean and standard deviation of the vectors of
     its sites, energy per atom, standard deviation of the site energies, mean and standard deviation of the magnetic
