@@ -21,7 +21,7 @@ from skdim.nn.shared_batch import Whole
 from skdim.nn.sitenet import embed
 
 from ._results import Result
-from .speed import count_operations, sample
+from .speed import count_operations, matrix_rate, sample, wait_for
 
 #: Maximum difference between device and CPU, relative to the largest value.
 TOLERANCE = 1e-4
@@ -39,7 +39,10 @@ def run(quick=False):
     crystals = featurizer.fit_transform(sample(data.structures, n))
     y = np.asarray(sample(data.target, n))
     results = differences(crystals[:200], y[:200], device)
-    rates = {dtype: matrix_rate(device, dtype) for dtype in (torch.float32, torch.bfloat16)}
+    rates = {
+        dtype: matrix_rate(8192 if device == "cuda" else 512, device=device, dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    }
     results += [Result(f"{name}: matrix product, {_short(d)}", rate, "GFLOP/s") for d, rate in rates.items()]
     for size in sizes:
         results += speeds(crystals, device, size, seconds, rates)
@@ -125,7 +128,7 @@ def _rate(step, net, crystals, device, seconds):
     gc.collect()
     for batch in net.batches(crystals[: max(2, len(crystals) // 10)], min_crystals=2):  # warm up
         step(batch)
-    _wait(device)
+    wait_for(device)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     start, done = time.perf_counter(), 0
@@ -133,28 +136,9 @@ def _rate(step, net, crystals, device, seconds):
         for batch in net.batches(crystals, min_crystals=2):
             step(batch)
             done += len(batch)
-        _wait(device)
+        wait_for(device)
     rate = done / (time.perf_counter() - start)
     return rate, torch.cuda.max_memory_allocated() if device == "cuda" else 0
-
-
-def matrix_rate(device, dtype, size=None, repeats=10):
-    """Billions of floating-point operations a second in a product of two square matrices."""
-    size = size or (8192 if device == "cuda" else 512)
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    best = np.inf
-    for _ in range(repeats):
-        _wait(device)
-        start = time.perf_counter()
-        a @ b
-        _wait(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
-
-
-def _wait(device):
-    if device == "cuda":
-        torch.cuda.synchronize()
 
 
 def _on(device, model):

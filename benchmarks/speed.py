@@ -110,11 +110,22 @@ def dense_transform(model, loader):
         return torch.cat([model.encoder.pool(batch, model.encoder.local(batch)[0])[0] for batch in loader()])
 
 
-def matrix_rate(size=1024, repeats=10):
-    """Billions of floating-point operations a second in a product of two square float32 matrices."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    seconds = [seconds_of(lambda: a @ b) for _ in range(repeats)]
-    return 2 * size**3 / min(seconds) / 1e9
+def matrix_rate(size=1024, repeats=10, device="cpu", dtype=torch.float32):
+    """Billions of floating-point operations a second in a product of two square matrices."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+
+    def product():
+        a @ b
+        wait_for(device)
+
+    wait_for(device)
+    return 2 * size**3 / min(seconds_of(product) for _ in range(repeats)) / 1e9
+
+
+def wait_for(device):
+    """Wait for what was started on a device: on a GPU, operations return before they are done."""
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 class _CountProducts(TorchDispatchMode):
