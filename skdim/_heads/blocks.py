@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 #: Between block and column in the names that ColumnTransformer and FeatureUnion make.
 SEPARATOR = "__"
@@ -78,3 +79,18 @@ def _by_name(block, selected, names):
     if missing:
         raise ValueError(f"columns {missing} of block {block!r} are not in X")
     return np.array([numbers[name] for name in selected])
+
+
+def validate_table(estimator, X, y):
+    """Check training data as ``validate_data`` does, and keep the names of columns for inner estimators.
+
+    Returns
+    -------
+    table : DataFrame or ndarray of shape (n_samples, n_features)
+        X itself if its columns have names, else the array.
+    X : ndarray of float64 of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,)
+    """
+    table = X
+    X, y = validate_data(estimator, X, y, dtype=np.float64, y_numeric=True)
+    return (table if hasattr(estimator, "feature_names_in_") else X), X, y

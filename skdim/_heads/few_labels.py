@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .blocks import find_blocks
+from .blocks import find_blocks, validate_table
 from .candidates import default_candidates, describe, seeded
 from .equal_rows import group_equal_rows
 from .standard_deviation import has_std
@@ -118,9 +118,7 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         self : FewLabelsRegressor
         """
         self._validate_params()
-        table = X
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        table = table if hasattr(self, "feature_names_in_") else X
+        table, X, y = validate_table(self, X, y)
         random = check_random_state(self.random_state)
         candidates = default_candidates(y) if self.estimators is None else dict(self.estimators)
         candidates = {name: seeded(candidate, random) for name, candidate in candidates.items()}

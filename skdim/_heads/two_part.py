@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .block_gaussian_process import BlockGaussianProcessRegressor
+from .blocks import validate_table
 from .regression_classifier import RegressionClassifier
 from .standard_deviation import predict_with_std
 
@@ -103,10 +104,7 @@ class TwoPartRegressor(RegressorMixin, BaseEstimator):
         self : TwoPartRegressor
         """
         self._validate_params()
-        table = X  # with its column names, for the two parts
-        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        if not hasattr(self, "feature_names_in_"):
-            table = X
+        table, _, y = validate_table(self, X, y)
         nonzero = y != 0
         self.zero_fraction_ = float(1 - nonzero.mean())
         self.classifier_ = self.regressor_ = None
