@@ -4,6 +4,7 @@ from sklearn.ensemble import RandomForestRegressor, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer
 
 from skdim import AutoTransformedTargetRegressor, BlockGaussianProcessRegressor, SiteNetRegressor, StructureStatistics
 from skdim.baselines import MagpieFeatures, OrbitalFieldMatrix, XRDPattern
@@ -60,9 +61,19 @@ def block_gp(blocks):
     return make_pipeline(_imputer(), process)
 
 
-def best(embedders):
-    """The regressor of make_arm("best"), on a DataFrame with blocks of columns; NaN are replaced in the same way."""
-    return make_pipeline(_imputer().set_output(transform="pandas"), make_arm("best", embedders)[-1])
+def best(embedders, crystals):
+    """The regressor of make_arm("best"), on a DataFrame with blocks of columns, whose index are the rows of crystals.
+
+    NaN are replaced in the same way.
+    """
+    model = make_arm("best", embedders)
+    crystals_of = FunctionTransformer(_crystals_of, kw_args={"crystals": crystals})
+    networks = [(name, make_pipeline(crystals_of, network)) for name, network in model.networks]
+    return model.set_params(features=_imputer().set_output(transform="pandas"), networks=networks)
+
+
+def _crystals_of(frame, crystals):
+    return crystals[frame.index.to_numpy()]
 
 
 def _imputer():

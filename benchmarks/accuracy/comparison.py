@@ -145,7 +145,7 @@ class Comparison:
         for name, more in models.items():
             others = ("MLIP",) if more is None else (*embedders, *more)
             matrix, blocks = self.sources.join(("statistics", "composition", *others), seed)
-            yield name, {name: arms.best(list(embedders.values()))}, as_frame(matrix, blocks)
+            yield name, {name: arms.best(list(embedders.values()), self.table.X)}, as_frame(matrix, blocks)
 
     def networks(self, seed):
         """Whole networks; for the first seeds only, as they take most of the time."""

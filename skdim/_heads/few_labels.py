@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .blocks import find_blocks, validate_table
@@ -37,6 +37,14 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
     ----------
     estimators : list of (str, regressor), default=None
         The candidates by name. At least one must have ``return_std``. None takes those described above.
+    features : transformer, default=None
+        Makes the table of features from X, such as Crystals. None takes X itself as the table.
+    networks : list of (str, regressor), default=()
+        Further candidates, which are fitted to X itself instead of the table, such as a
+        :class:`SiteNetRegressor`. They count only in averages with one candidate that has standard deviations.
+    n_networks : int, default=3
+        How often the chosen network is fitted to all labels, with other random states; the mean of these predicts. In
+        cross-validation it is fitted once for each fold.
     selection : {"best", "all"}, default="best"
         "best" chooses one candidate or the average of two; "all" averages all candidates.
     group_by : str, default=None
@@ -53,7 +61,12 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     estimators_ : dict of str to regressor
-        The chosen candidates, fitted to all labels. Predictions are the average of theirs.
+        The chosen candidates, fitted to all labels.
+    networks_ : dict of str to list of regressor
+        The chosen network, if any, fitted ``n_networks`` times to all labels. Predictions are the average of those of
+        ``estimators_`` and of the mean of these.
+    features_ : transformer
+        The fitted transformer; only with ``features``.
     choice_ : str
         The chosen candidates in words.
     cv_errors_ : dict of str to float
@@ -63,9 +76,9 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         Factor on the standard deviations, chosen so that intervals of 90 % cover 90 % of the labels in the held-out
         parts.
     n_features_in_ : int
-        Number of columns.
+        Number of columns of the table.
     feature_names_in_ : ndarray of str of shape (n_features,)
-        Names of the columns, if X is a DataFrame.
+        Names of its columns, if it is a DataFrame.
 
     See Also
     --------
@@ -86,6 +99,9 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "estimators": [list, tuple, None],
+        "features": [HasMethods(["fit_transform", "transform"]), None],
+        "networks": [list, tuple],
+        "n_networks": [Interval(Integral, 1, None, closed="left")],
         "selection": [StrOptions({"best", "all"})],
         "group_by": [str, None],
         "cv": [Interval(Integral, 2, None, closed="left")],
@@ -94,9 +110,22 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
     }
 
     def __init__(
-        self, estimators=None, *, selection="best", group_by=None, cv=5, n_jobs=None, random_state=None
+        self,
+        estimators=None,
+        *,
+        features=None,
+        networks=(),
+        n_networks=3,
+        selection="best",
+        group_by=None,
+        cv=5,
+        n_jobs=None,
+        random_state=None,
     ) -> None:
         self.estimators = estimators
+        self.features = features
+        self.networks = networks
+        self.n_networks = n_networks
         self.selection = selection
         self.group_by = group_by
         self.cv = cv
@@ -109,7 +138,7 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Features, finite.
+            Features, finite; or what ``features`` takes, such as Crystals of shape (n_samples,).
         y : array-like of shape (n_samples,)
             Labels.
 
@@ -118,19 +147,29 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         self : FewLabelsRegressor
         """
         self._validate_params()
+        inputs = X
+        if self.features is not None:
+            self.features_ = clone(self.features)
+            X = self.features_.fit_transform(X)
         table, X, y = validate_table(self, X, y)
+        inputs = table if self.features is None else inputs
         random = check_random_state(self.random_state)
         candidates = default_candidates(y) if self.estimators is None else dict(self.estimators)
+        networks = dict(self.networks)
+        if both := candidates.keys() & networks.keys():
+            raise ValueError(f"estimators and networks have the same name: {', '.join(sorted(both))}")
         candidates = {name: seeded(candidate, random) for name, candidate in candidates.items()}
-        with_std = {name for name, candidate in candidates.items() if has_std(candidate)}
+        networks = {name: seeded(network, random) for name, network in networks.items()}
+        with_std = [name for name, candidate in candidates.items() if has_std(candidate)]
         if not with_std:
             raise ValueError(f"at least one of the estimators must have return_std; got {', '.join(candidates)}")
         folds = self._folds(X, random)
-        choices = [tuple(candidates)] if self.selection == "all" else _choices(candidates, with_std)
-        self.cv_errors_, self.std_factor_ = {}, 1.0
+        choices = _choices(candidates, networks if folds else {}, with_std, self.selection)
+        self.cv_errors_, self.std_factor_, self.networks_ = {}, 1.0, {}
         chosen = choices[0]
         if folds:
             held_out = self._predict_held_out(candidates, table, y, folds)
+            held_out |= self._predict_held_out(networks, inputs, y, folds)
             averages = {choice: _average([held_out[name] for name in choice]) for choice in choices}
             errors = {choice: float(np.abs(mean - y).mean()) for choice, (mean, _) in averages.items()}
             chosen = min(errors, key=lambda choice: errors[choice])
@@ -141,8 +180,12 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
             usable = std > 0
             if usable.any():
                 self.std_factor_ = float(np.quantile(np.abs(mean - y)[usable] / std[usable], _COVERED)) / _DEVIATIONS
+        for name in set(chosen) & networks.keys():
+            network = networks[name]
+            members = [network, *(seeded(network, random) for _ in range(self.n_networks - 1))]
+            self.networks_[name] = Parallel(n_jobs=self.n_jobs)(delayed(_fit)(member, inputs, y) for member in members)
         self.choice_ = describe(chosen)
-        self.estimators_ = {name: clone(candidates[name]).fit(table, y) for name in chosen}
+        self.estimators_ = {name: _fit(candidates[name], table, y) for name in chosen if name in candidates}
         return self
 
     def predict(self, X, return_std=False) -> Any:
@@ -150,7 +193,7 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like or DataFrame of shape (n_samples, n_features), or what ``features`` takes
         return_std : bool, default=False
             Whether to return standard deviations as well.
 
@@ -163,8 +206,13 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
             their predictions from the average, times ``std_factor_``. Only with ``return_std``.
         """
         check_is_fitted(self)
-        validate_data(self, X, reset=False, dtype=np.float64)
-        mean, std = _average([_predict(estimator, X, return_std) for estimator in self.estimators_.values()])
+        table = X if self.features is None else self.features_.transform(X)
+        validate_data(self, table, reset=False, dtype=np.float64)
+        predictions = [_predict(estimator, table, return_std) for estimator in self.estimators_.values()]
+        for members in self.networks_.values():
+            means = [member.predict(X) for member in members]
+            predictions.append((np.mean(means, axis=0), np.full(len(table), np.nan)))
+        mean, std = _average(predictions)
         return (mean, std * self.std_factor_) if return_std else mean
 
     def _folds(self, X, random):
@@ -194,15 +242,21 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         return held_out
 
 
-def _choices(candidates, with_std):
-    """Single candidates with standard deviations, and pairs of which one has them."""
-    pairs = [pair for pair in combinations(candidates, 2) if with_std & set(pair)]
-    return [(name,) for name in candidates if name in with_std] + pairs
+def _choices(candidates, networks, with_std, selection):
+    """Names of what is compared: candidates with standard deviations, and pairs of which one has them."""
+    if selection == "all":
+        return [(*candidates, *networks)]
+    pairs = [pair for pair in combinations(candidates, 2) if set(with_std) & set(pair)]
+    return [*((name,) for name in with_std), *pairs, *product(with_std, networks)]
+
+
+def _fit(candidate, X, y):
+    return clone(candidate).fit(X, y)
 
 
 def _fit_and_predict(candidate, X, y, train, test):
     rows = X.iloc if hasattr(X, "iloc") else X
-    return _predict(clone(candidate).fit(rows[train], y[train]), rows[test], True)
+    return _predict(_fit(candidate, rows[train], y[train]), rows[test], True)
 
 
 def _predict(estimator, X, return_std):

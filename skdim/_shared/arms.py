@@ -4,7 +4,7 @@ Plain text, so that ``skdim --help`` needs no library. :func:`skdim.model_select
 """
 
 ARMS = {
-    "best": "on statistics and vectors: Gaussian process, trees or both, chosen by cross-validation",
+    "best": "Gaussian process, trees and transfer, alone or averaged: chosen by cross-validation",
     "average": "average of Gaussian process and trees on statistics and vectors",
     "mean": "the mean of the labels, whatever the crystal",
     "composition": "trees on statistics of the elements: the simple baseline, ignores the structure",

@@ -41,7 +41,7 @@ def make_arm(
     clinical trial:
 
     ==================  ======================================================================================
-    ``best``            on statistics and vectors: Gaussian process, trees or both, chosen by cross-validation
+    ``best``            Gaussian process, trees and transfer, alone or averaged: chosen by cross-validation
     ``average``         average of Gaussian process and trees on statistics and vectors
     ``mean``            the mean of the labels, whatever the crystal
     ``composition``     trees on statistics of the elements: the simple baseline, ignores the structure
@@ -51,6 +51,8 @@ def make_arm(
     ``supervised``      Site-Net trained from random weights
     ``transfer``        Site-Net trained from the pre-trained weights
     ==================  ======================================================================================
+
+    ``best`` takes Gaussian process and trees on statistics and vectors; its network is ``transfer``.
 
     For classes, logistic regression replaces the Gaussian process, ``mean`` is the shares of the classes, and ``best``
     and ``average`` are the average of logistic regression and trees.
@@ -62,8 +64,8 @@ def make_arm(
     embedder : fitted DeepInfoMaxEmbedder, or list of these, default=None
         Required by "representation", "untrained" and "transfer". "supervised" takes its encoder settings, if given, so
         that it trains the same network as "transfer". "best" and "average" take several: the vectors of each are a
-        block of columns with a separate kernel. For them, None stands for both sets of weights that are included in
-        skdim, "structures" and "properties".
+        block of columns with a separate kernel, and the network of "best" starts from the last. For them, None stands
+        for both sets of weights that are included in skdim, "structures" and "properties".
     task : {"regression", "classification"}, default="regression"
         Whether labels are numbers or classes.
     head : {"gp", "block_gp", "trees", "ridge", "mlp", "tabpfn", "tabicl"}, default=None
@@ -88,9 +90,9 @@ def make_arm(
     Returns
     -------
     estimator : estimator
-        Unfitted: a DummyRegressor for "mean", a :class:`~skdim.SiteNetRegressor` for the networks, else a Pipeline.
-        That of "best" or "average" ends in a :class:`~skdim.FewLabelsRegressor`, whose ``choice_`` and ``cv_errors_``
-        say what was chosen and why.
+        Unfitted: a DummyRegressor for "mean", a :class:`~skdim.SiteNetRegressor` for the networks, a
+        :class:`~skdim.FewLabelsRegressor` for "best" and "average", whose ``choice_`` and ``cv_errors_`` say what was
+        chosen and why, else a Pipeline.
         For classification, a DummyClassifier, a :class:`~skdim.SiteNetClassifier`, or a Pipeline.
 
     Raises
@@ -121,8 +123,11 @@ def make_arm(
         raise ValueError(f"model {name!r} needs a pre-trained embedder")
     if head is not None and name in ("mean", *COMBINED, *NETWORKS):
         raise ValueError(f"model {name!r} has no head to choose; got head={head!r}")
+    options = {"random_state": random_state, "device": device, "verbose": verbose}
+    if max_epochs is not None:
+        options["max_epochs"] = max_epochs
     if name in COMBINED:
-        return make_combined(name, embedder, features, random_state, device, is_class)
+        return make_combined(name, embedder, features, options, is_class)
     if len(features):
         raise ValueError(f"model {name!r} takes no further features; only {' and '.join(COMBINED)} do")
     if isinstance(embedder, list | tuple):
@@ -132,9 +137,6 @@ def make_arm(
     if name == "mean":
         return DummyClassifier(strategy="prior") if is_class else DummyRegressor()
     if name in NETWORKS:
-        options = {"random_state": random_state, "device": device, "verbose": verbose}
-        if max_epochs is not None:
-            options["max_epochs"] = max_epochs
         network = (SiteNetClassifier if is_class else SiteNetRegressor)(**options)
         return network if embedder is None else like_encoder(network, embedder, pretrained=name == "transfer")
     if name == "composition":

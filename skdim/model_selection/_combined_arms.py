@@ -12,12 +12,14 @@ from .._embedder.embedder import DeepInfoMaxEmbedder
 from .._heads.candidates import average_candidates
 from .._heads.feature_blocks import FeatureBlocks
 from .._heads.few_labels import FewLabelsRegressor
+from .._heads.transformed_target import AutoTransformedTargetRegressor
+from .._regressor.regressor import SiteNetRegressor
 from .._statistics.composition import CompositionStatistics
 from .._statistics.structure import StructureStatistics
 from ._arm_heads import classifier_steps
 
 
-def make_combined(name, embedder, features, random_state, device, is_class=False):
+def make_combined(name, embedder, features, options, is_class=False):
     """Make "best" or "average".
 
     Parameters
@@ -27,37 +29,39 @@ def make_combined(name, embedder, features, random_state, device, is_class=False
         None stands for all included weights.
     features : sequence of (str, transformer)
         Further blocks.
-    random_state : int, RandomState instance or None
-    device : str
-        Of included weights.
+    options : dict
+        Parameters of the network. Its ``random_state`` is that of all models, its ``device`` that of included weights.
     is_class : bool, default=False
         Whether to make a classifier. Both names then give the average of logistic regression and trees, whose log loss
         was the lowest on training rows.
 
     Returns
     -------
-    Pipeline
-        A FeatureUnion that makes a DataFrame with a block of columns for each source, and a FewLabelsRegressor or a
-        VotingClassifier.
+    FewLabelsRegressor or Pipeline
+        Its features are a FeatureUnion that makes a DataFrame with a block of columns for each source. "best" also has
+        a network that starts from the last embedder. For classes, a Pipeline with a VotingClassifier.
     """
     if embedder is None:
         from .._embedder.weights_folder import INCLUDED  # imports torch, which takes seconds
 
-        vectors = {each: DeepInfoMaxEmbedder.from_pretrained(each, device=device) for each in INCLUDED}
+        vectors = {each: DeepInfoMaxEmbedder.from_pretrained(each, device=options["device"]) for each in INCLUDED}
     else:
         embedders = list(embedder) if isinstance(embedder, list | tuple) else [embedder]
         vectors = {f"vectors{number}" if len(embedders) > 1 else "vectors": e for number, e in enumerate(embedders, 1)}
     blocks = [("structure", StructureStatistics()), ("composition", CompositionStatistics())]
-    blocks += [(block, _frozen(each)) for block, each in vectors.items()]
-    blocks = FeatureBlocks([*blocks, *features]).set_output(transform="pandas")
+    frozen = {block: _frozen(each) for block, each in vectors.items()}
+    blocks = FeatureBlocks([*blocks, *frozen.items(), *features]).set_output(transform="pandas")
     if is_class:
-        heads = [(head, make_pipeline(*classifier_steps(head, random_state))) for head in ("logistic", "trees")]
+        heads = [
+            (head, make_pipeline(*classifier_steps(head, options["random_state"]))) for head in ("logistic", "trees")
+        ]
         return make_pipeline(blocks, VotingClassifier(heads, voting="soft"))
     # All crystals of a reduced formula have the same statistics of the composition.
-    options = {"group_by": "composition", "random_state": random_state}
+    regressor = FewLabelsRegressor(features=blocks, group_by="composition", random_state=options["random_state"])
     if name == "average":
-        options |= {"estimators": average_candidates(), "selection": "all"}
-    return make_pipeline(blocks, FewLabelsRegressor(**options))
+        return regressor.set_params(estimators=average_candidates(), selection="all")
+    network = SiteNetRegressor(**options, pretrained=list(frozen.values())[-1])
+    return regressor.set_params(networks=[("network", AutoTransformedTargetRegressor(network))])
 
 
 def _frozen(embedder):

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from skdim import BlockGaussianProcessRegressor, FewLabelsRegressor
@@ -135,6 +137,38 @@ def test_results_depend_on_the_seed_only(data):
 def test_candidates_need_standard_deviations(data):
     with pytest.raises(ValueError, match="at least one of the estimators must have return_std; got ridge"):
         FewLabelsRegressor([("ridge", Ridge())]).fit(*data)
+
+
+def test_networks_are_averaged_with_a_candidate_that_has_standard_deviations(data):
+    X, y = data[0][:60], data[1][:60]
+    bent = np.where(X[:, 0] > 0, 3.0, 0.0) + y
+    features = FunctionTransformer(lambda X: X[:, 1:])  # the networks see the first column too
+    estimators = [("bayes", BayesianRidge()), ("ridge", Ridge())]
+    trees = ExtraTreesRegressor(30)
+    model = FewLabelsRegressor(estimators, features=features, networks=[("net", trees)], cv=3, random_state=0)
+    model.fit(X, bent)
+    assert sorted(model.cv_errors_) == ["average of bayes and net", "average of bayes and ridge", "bayes"]
+    assert model.choice_ == "average of bayes and net"
+    assert (model.n_features_in_, list(model.estimators_), len(model.networks_["net"])) == (3, ["bayes"], 3)
+    new = data[0][60:90]
+    means = [member.predict(new) for member in model.networks_["net"]]
+    assert not np.allclose(means[0], means[1]), "networks differ in their random states"
+    bayes, std = model.estimators_["bayes"].predict(new[:, 1:], return_std=True)
+    expected = (bayes + np.mean(means, axis=0)) / 2
+    predicted, total = model.predict(new, return_std=True)
+    assert_allclose(predicted, expected)
+    assert_allclose(total, model.std_factor_ * np.sqrt(std**2 + (bayes - expected) ** 2))
+    again = clone(model).set_params(n_jobs=2).fit(X, bent)
+    assert_array_equal(again.predict(new), predicted)
+
+
+def test_networks_without_features_see_the_table(data):
+    X, y = data[0][:40], data[1][:40]
+    model = FewLabelsRegressor([("bayes", BayesianRidge())], networks=[("net", Ridge())], selection="all", n_networks=1)
+    model.fit(X, y)
+    assert_allclose(model.predict(X), (BayesianRidge().fit(X, y).predict(X) + Ridge().fit(X, y).predict(X)) / 2)
+    with pytest.raises(ValueError, match="estimators and networks have the same name: net"):
+        model.set_params(estimators=[("net", BayesianRidge())]).fit(X, y)
 
 
 def test_rows_that_are_all_equal_are_not_compared():

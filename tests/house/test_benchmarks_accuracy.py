@@ -217,9 +217,9 @@ def test_best_is_the_regressor_that_make_arm_recommends(folder, monkeypatch):
     embedders = [DeepInfoMaxEmbedder.from_pretrained(folder / each) for each in ("structures-0", "properties")]
     seen = []
     monkeypatch.setattr(comparison.arms, "make_arm", lambda *args: seen.append(args) or make_arm(*args))
-    comparison.arms.best(embedders)
+    comparison.arms.best(embedders, table.X)
     assert seen == [("best", embedders)]
-    model = clone(make_arm("best", embedders)).set_params(fewlabelsregressor__random_state=0)
+    model = clone(make_arm("best", embedders, random_state=0))
     model.fit(table.X[table.train[draw.rows]], y[table.train[draw.rows]])
     mae = np.abs(model.predict(table.X[table.test]) - y[table.test]).mean()
     # Another seed of the trees.

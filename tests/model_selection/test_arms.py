@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import BayesianRidge
 
 from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim._shared.arms import ARMS, COMBINED, HEADS, NETWORKS, PRETRAINED
@@ -87,50 +88,63 @@ def test_best_has_a_block_for_each_source(embedder, X, y):
     features = [("elements", CompositionStatistics(site_features=["electronegativity"]))]
     model = make_arm("best", [embedder, FrozenEstimator(other)], features=features, random_state=0).fit(X[:30], y[:30])
     blocks = ["structure", "composition", "vectors1", "vectors2", "elements"]
-    table = model[0].transform(X)
+    table = model.features_.transform(X)
     assert list(dict.fromkeys(name.partition("__")[0] for name in table.columns)) == blocks
     assert_array_equal(table.filter(like="vectors1__"), embedder.transform(X))
     assert_array_equal(table.filter(like="vectors2__"), other.transform(X))
     assert not hasattr(other, "_sklearn_output_config"), "the embedder itself is not changed"
-    regressor = model[-1]
-    assert (regressor.group_by, regressor.random_state) == ("composition", 0)
-    assert regressor.choice_ == next(iter(regressor.cv_errors_))
+    assert (model.group_by, model.random_state) == ("composition", 0)
+    assert model.choice_ == next(iter(model.cv_errors_))
+    assert "average of Gaussian process and network" in model.cv_errors_
     predicted, std = model.predict(X[30:], return_std=True)
     assert_array_equal(predicted, model.predict(X[30:]))
     assert (std > 0).all()
 
 
 def test_best_takes_the_included_weights():
-    parts = dict(make_arm("best", device="cpu")[0].transformer_list)
+    model = make_arm("best", device="cpu", max_epochs=3)
+    parts = dict(model.features.transformer_list)
     assert list(parts) == ["structure", "composition", "structures", "properties"]
     for name in ("structures", "properties"):
         expected = DeepInfoMaxEmbedder.from_pretrained(name)
         assert parts[name].estimator.known_properties_ == expected.known_properties_
     assert parts["properties"].estimator.device == "cpu"
+    network = dict(model.networks)["network"].regressor
+    assert network.pretrained is parts["properties"]
+    assert (network.max_epochs, network.device) == (3, "cpu")
 
 
 def test_average_is_that_of_gaussian_process_and_trees(embedder, X, y):
     model = make_arm("average", embedder, random_state=0).fit(X[:30], y[:30])
-    assert list(model[0].named_transformers) == ["structure", "composition", "vectors"]
-    assert model[-1].choice_ == "average of Gaussian process and trees"
-    table = model[0].transform(X[30:])
-    parts = [part.predict(table) for part in model[-1].estimators_.values()]
+    assert list(model.features_.named_transformers) == ["structure", "composition", "vectors"]
+    assert model.choice_ == "average of Gaussian process and trees"
+    table = model.features_.transform(X[30:])
+    parts = [part.predict(table) for part in model.estimators_.values()]
     assert_allclose(model.predict(X[30:]), np.mean(parts, axis=0))
-    assert [type(part.regressor_).__name__ for part in model[-1].estimators_.values()] == [
+    assert [type(part.regressor_).__name__ for part in model.estimators_.values()] == [
         "BlockGaussianProcessRegressor",
         "ExtraTreesRegressor",
     ]
 
 
-def test_best_is_seeded_for_each_draw_and_computes_features_once(embedder, X, y, monkeypatch):
-    calls, transform = [], DeepInfoMaxEmbedder.transform
-    monkeypatch.setattr(DeepInfoMaxEmbedder, "transform", lambda self, X: calls.append(len(X)) or transform(self, X))
-    arms = {name: make_arm(name, embedder) for name in ("best", "average")}
+def test_best_is_seeded_for_each_draw(embedder, X, y):
+    arms = {name: make_arm(name, embedder, max_epochs=2) for name in ("best", "average")}
     tables = [
         label_efficiency(arms, X, y, test_size=0.5, train_sizes=[12], n_repeats=2, random_state=0) for _ in range(2)
     ]
     assert_array_equal(tables[0]["mae"], tables[1]["mae"])
-    assert len(calls) == 2 * 2, "once for the training and once for the test rows of a comparison"
+
+
+def test_network_of_best_is_averaged(embedder, X, y):
+    model = make_arm("best", embedder, random_state=0, max_epochs=2).set_params(
+        estimators=[("bayes", BayesianRidge())], selection="all", n_networks=2
+    )
+    model.fit(X[:30], y[:30])
+    assert model.choice_ == "average of bayes and network"
+    first, second = (member.predict(X[30:]) for member in model.networks_["network"])
+    assert not np.allclose(first, second), "other random states"
+    of_features = model.estimators_["bayes"].predict(model.features_.transform(X[30:]))
+    assert_allclose(model.predict(X[30:]), (of_features + (first + second) / 2) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("head", [None, "gp", "block_gp"])
