@@ -14,6 +14,8 @@ from ..nn.batch import Batch
 
 #: Maximum size in bytes of a window of rows that are shuffled together: over 100 000 crystals of at most 50 sites.
 _WINDOW_BYTES = 2**28
+#: Inference takes this many training batches at a time, or fewer to have so many parts.
+_INFERENCE_BATCHES, _INFERENCE_PARTS = 4, 4
 
 
 def make_batch(crystals, properties=None):
@@ -78,6 +80,28 @@ def split_by_sites(n_sites, batch_sites, min_crystals=1):
     return batches
 
 
+def inference_sites(n_sites, batch_sites):
+    """Limit of :func:`split_by_sites` for inference: up to four training batches at a time, in equal parts.
+
+    Fewer, larger operations leave more time to other threads, which wait for each other in Python. Few crystals are
+    divided all the same, so that several threads have work. The parts do not depend on the number of threads, as
+    products of matrices of other sizes may differ by rounding.
+
+    Parameters
+    ----------
+    n_sites : ndarray of int of shape (n,)
+        Number of primitive sites of each row.
+    batch_sites : int
+
+    Returns
+    -------
+    int
+    """
+    total, parts = int(n_sites.sum()), _INFERENCE_PARTS
+    n_parts = max(min(parts, -(-total // batch_sites)), -(-total // (_INFERENCE_BATCHES * batch_sites)))
+    return -(-total // max(1, n_parts)) + int(n_sites.max(initial=0))
+
+
 def shuffled(n, window, generator=None):
     """Rows 0 to n - 1 in random order, such that each ``window`` of consecutive entries reads few parts of a file.
 
@@ -131,8 +155,11 @@ class RaggedLoader:
         self.window = rows_within(dataset.crystals, _WINDOW_BYTES) if window is None else window
 
     def __iter__(self):
+        return map(self.load, self.rows())
+
+    def rows(self):
+        """Yield the rows of each batch."""
         crystals, rows = self.dataset.crystals, self.dataset.rows
-        targets, properties = self.dataset.targets, self.dataset.properties
         window, n_sites = self.window, self.dataset.n_sites
         if self.shuffle:
             order = shuffled(len(rows), window, self.generator)
@@ -144,10 +171,14 @@ class RaggedLoader:
             if part.start // window > n_windows_read:
                 n_windows_read = part.start // window
                 release_pages(crystals)
-            batch_rows = rows[part]
-            batch = make_batch(crystals[batch_rows], None if properties is None else properties[batch_rows])
-            yield batch, None if targets is None else targets.take(batch_rows)
+            yield rows[part]
         release_pages(crystals)
+
+    def load(self, rows):
+        """The batch and the targets of some rows."""
+        targets, properties = self.dataset.targets, self.dataset.properties
+        batch = make_batch(self.dataset.crystals[rows], None if properties is None else properties[rows])
+        return batch, None if targets is None else targets.take(rows)
 
 
 class Targets(NamedTuple):

@@ -14,7 +14,7 @@ import torch
 from skorch.utils import TeeGenerator, get_map_location
 
 from ..nn.compiled import autograd as fused
-from .batches import CrystalDataset, RaggedLoader
+from .batches import CrystalDataset, RaggedLoader, inference_sites
 from .callbacks import stopped_early
 from .devices import device_turn
 from .precision import single_precision
@@ -278,14 +278,17 @@ class CrystalNet(skorch.NeuralNet):
             # With the compiled loops torch has one thread, and batches are computed in parallel threads.
             n_threads = fused.n_threads() if torch.get_num_threads() == 1 else 1
 
-            def compute(batch):
+            dataset = CrystalDataset(crystals, rows)
+            loader = RaggedLoader(dataset, inference_sites(dataset.n_sites, self.batch_sites))
+
+            def compute(rows):
                 with torch.no_grad():  # threads do not inherit it
-                    values = function(module, batch).cpu().numpy()
+                    values = function(module, loader.load(rows)[0].to(self.device)).cpu().numpy()
                 if not np.isfinite(values).all():
                     raise ValueError(_DIVERGED)
                 return values
 
-            yield from map_in_threads(compute, self.batches(crystals, rows), n_threads)
+            yield from map_in_threads(compute, loader.rows(), n_threads)
 
     def evaluate_loss(self, crystals, rows):
         """Mean loss per crystal of some rows, with the negative samples of validation."""

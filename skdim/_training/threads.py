@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 
 import torch
 from joblib import cpu_count
@@ -34,14 +36,23 @@ def map_in_threads(function, items, n_threads):
     if n_threads == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
-        waiting: deque[Future] = deque()
+    pool = _pool(os.getpid(), n_threads)
+    waiting: deque[Future] = deque()
+    try:
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) > n_threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:  # after an error or an interrupt, nothing goes on behind the caller's back
+        wait([future for future in waiting if not future.cancel()])
+
+
+@lru_cache(maxsize=4)
+def _pool(pid, n_threads):
+    """Threads of this process, which wait without computing: a forked process has none of its parent's."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="skdim-batches")
 
 
 def resolve_threads(n_jobs):

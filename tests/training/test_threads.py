@@ -1,0 +1,104 @@
+"""Threads of inference: order, errors and interrupts, forked processes; how many there are."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skdim._training.batches import inference_sites, split_by_sites
+from skdim._training.threads import map_in_threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_results_are_in_the_order_of_the_items(n_threads):
+    def slow_at_first(k):
+        time.sleep(0.02 / (1 + k))
+        return k
+
+    assert list(map_in_threads(slow_at_first, range(12), n_threads)) == list(range(12))
+
+
+def test_as_many_items_are_in_work_as_there_are_threads():
+    both = threading.Barrier(2)
+    assert sorted(map_in_threads(lambda _: both.wait(20), range(2), 2)) == [0, 1]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_is_raised_in_its_turn(n_threads):
+    def fail_at_three(k):
+        if k == 3:
+            raise ValueError("three")
+        return k
+
+    results = map_in_threads(fail_at_three, range(9), n_threads)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(results)
+
+
+@pytest.mark.parametrize("end", ["error", "interrupt", "close"])
+def test_nothing_goes_on_after_the_end(end):
+    working = threading.Semaphore(0)
+    finished = []
+
+    def work(k):
+        working.release()
+        time.sleep(0.05)
+        finished.append(k)
+        return k
+
+    def items():
+        yield from range(3)
+        if end == "interrupt":
+            raise KeyboardInterrupt
+        if end == "error":
+            raise RuntimeError("the crystals cannot be read")
+        yield from range(3, 100)
+
+    results = map_in_threads(work, items(), 2)
+    if end == "close":
+        assert next(results) == 0
+        results.close()
+    else:
+        with pytest.raises(KeyboardInterrupt if end == "interrupt" else RuntimeError):
+            list(results)
+    after = len(finished)
+    assert after < 6
+    time.sleep(0.15)
+    assert len(finished) == after
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_starts_new_threads():
+    assert list(map_in_threads(abs, range(4), 2)) == [0, 1, 2, 3]
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if list(map_in_threads(abs, range(4), 2)) == [0, 1, 2, 3] else 1)
+    for _ in range(200):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        pytest.fail("the forked process waits for threads that it does not have")
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 60, 412, 5000])
+def test_parts_for_inference_are_even_and_limited(n):
+    n_sites = np.random.default_rng(0).integers(1, 41, n)
+    parts = split_by_sites(n_sites, inference_sites(n_sites, 1200))
+    assert_array_equal(np.concatenate([np.arange(n)[part] for part in parts]), np.arange(n)) if n else None
+    sizes = [int(n_sites[part].sum()) for part in parts]
+    assert all(size <= 4 * 1200 + 40 for size in sizes)
+    if n_sites.sum() > 4800:
+        assert len(parts) >= 4
+        assert max(sizes) - min(sizes) < 40 * len(parts)
+    if n_sites.sum() <= 1200:
+        assert len(parts) <= 1
