@@ -1,5 +1,8 @@
 """joblib backends for processes and machines: workers of dask and ray give the results of one process."""
 
+import itertools
+import os
+import signal
 import warnings
 
 import joblib
@@ -9,12 +12,14 @@ from joblib import Parallel, delayed
 from joblib.pool import PicklingPool
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_even_slices
 
-from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
+from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, StructureStatistics
 from skdim.baselines import XRDPattern
+from skdim.datasets import make_crystals
 from tests.helpers import processes
 from tests.helpers.assertions import assert_same_crystals
 from tests.helpers.small_estimators import SMALL
@@ -147,3 +152,65 @@ def test_parts_embedded_by_workers_equal_the_whole(backend, X, tmp_path):
     # The last digit of a row depends on the other rows of its batch.
     for parallel in (sent, read):
         assert_allclose(np.concatenate(parallel), embedder.transform(X), rtol=1e-5, atol=1e-6)
+
+
+class KillsItsProcess(Ridge):
+    """Ridge regression that records the process of every fit in a file; the 100th fit kills its process.
+
+    An appended line is as long as the others, so its end is the number of the fit.
+    """
+
+    def __init__(self, alpha=1.0, file=None):
+        super().__init__(alpha=alpha)
+        self.file = file
+
+    def fit(self, X, y):
+        if self.file is not None:
+            with open(self.file, "ab") as file:
+                line = b"%10d\n" % os.getpid()
+                file.write(line)
+                file.flush()
+                if file.tell() == 100 * len(line):
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(X, y)
+
+
+def parameters_against_loss(backend, data):
+    """Parameters of `joblib.parallel_config` as in docs/scaling.md."""
+    if backend == "ray":
+        return {"ray_remote_args": {"max_restarts": -1, "max_task_retries": -1}}
+    from dask.distributed import default_client
+
+    default_client().amm.stop()
+    return {"scatter": data}
+
+
+def test_search_loses_no_fit_when_a_worker_is_killed(backend, tmp_path):
+    structures, y = make_crystals(200, random_state=0)
+    X = SiteNetFeaturizer().transform(structures)
+    embedder = DeepInfoMaxEmbedder(**SMALL, max_epochs=1)
+    pipeline = Pipeline(
+        [("features", StructureStatistics()), ("scale", StandardScaler()), ("regress", KillsItsProcess())]
+    )
+    grid = [
+        {"regress__alpha": np.logspace(-2, 6, 48)},
+        {"features": [embedder], "regress__alpha": [1e-3, 1]},
+    ]
+    cv = list(KFold(4, shuffle=True, random_state=0).split(X))  # indices that Dask would hold on one worker only
+    search = GridSearchCV(pipeline, grid, cv=cv, refit=False, error_score="raise")
+    serial = search.fit(X, y).cv_results_
+    scores = [f"split{fold}_test_score" for fold in range(4)]
+    assert sum(np.isfinite(serial[name]).sum() for name in scores) == 200
+
+    pipeline.set_params(regress__file=str(tmp_path / "fits"))
+    with joblib.parallel_config(backend=backend, **parameters_against_loss(backend, [X, y, *itertools.chain(*cv)])):
+        parallel = search.set_params(n_jobs=2).fit(X, y).cv_results_
+    for name in scores:
+        assert_array_equal(parallel[name], serial[name])
+    started = [int(process) for process in (tmp_path / "fits").read_text().split()]
+    killed = started[99]
+    assert len(started) > 200, "the fit of the killed process is repeated"
+    assert killed not in started[100:]
+    assert set(started[100:]) - {killed, os.getpid()}
+    with pytest.raises(ProcessLookupError):
+        os.kill(killed, 0)
