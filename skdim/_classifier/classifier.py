@@ -34,6 +34,8 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         Weights of the classes, by label. "balanced" gives all classes the same sum of sample weights.
     representation : {"both", "global", "local"}, default="both"
         Input of the head: the global vector, the mean and standard deviation of the local vectors, or all of these.
+    statistics : bool, default=False
+        Whether the head also reads the columns of :class:`StructureStatistics`.
     standardize : bool, default=True
         Whether the inputs of the head are standardized over the training crystals, and training starts from the shares
         of the classes.
@@ -105,6 +107,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
         hidden_layer_sizes=(64,),
         class_weight=None,
         representation="both",
+        statistics=False,
         standardize=True,
         head_norm=True,
         n_components=64,
@@ -133,6 +136,7 @@ class SiteNetClassifier(ClassifierMixin, SupervisedSiteNet):
             freeze=freeze,
             hidden_layer_sizes=hidden_layer_sizes,
             representation=representation,
+            statistics=statistics,
             standardize=standardize,
             head_norm=head_norm,
             n_components=n_components,

@@ -23,6 +23,7 @@ class SupervisedSiteNet(AttentionMixin, BaseEstimator):
         "freeze": [StrOptions({"local", "encoder"}), None],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "representation": [StrOptions({"global", "local", "both"})],
+        "statistics": ["boolean"],
         "standardize": ["boolean"],
         "head_norm": ["boolean"],
         **ENCODER_CONSTRAINTS,
@@ -37,6 +38,7 @@ class SupervisedSiteNet(AttentionMixin, BaseEstimator):
         freeze=None,
         hidden_layer_sizes=(64,),
         representation="both",
+        statistics=False,
         standardize=True,
         head_norm=True,
         n_components=64,
@@ -64,6 +66,7 @@ class SupervisedSiteNet(AttentionMixin, BaseEstimator):
         self.freeze = freeze
         self.hidden_layer_sizes = hidden_layer_sizes
         self.representation = representation
+        self.statistics = statistics
         self.standardize = standardize
         self.head_norm = head_norm
         self.n_components = n_components

@@ -44,6 +44,8 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
     representation : {"both", "global", "local"}, default="both"
         Input of the head: the global vector, the mean and standard deviation of the local vectors, or all of these. It
         is standardised over the training crystals before the first step. The paper uses "global".
+    statistics : bool, default=False
+        Whether the head also reads the columns of :class:`StructureStatistics`.
     standardize : bool, default=True
         Whether targets and the inputs of the head are standardized. The papers standardize neither.
     head_norm : bool, default=True
@@ -157,6 +159,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         output_activation="identity",
         loss="absolute_error",
         representation="both",
+        statistics=False,
         standardize=True,
         head_norm=True,
         n_components=64,
@@ -186,6 +189,7 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
             freeze=freeze,
             hidden_layer_sizes=hidden_layer_sizes,
             representation=representation,
+            statistics=statistics,
             standardize=standardize,
             head_norm=head_norm,
             n_components=n_components,

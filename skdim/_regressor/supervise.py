@@ -87,6 +87,7 @@ def network_settings(estimator, source, site_features, output_activation):
         "output_activation": output_activation,
         "representation": estimator.representation,
         "head_norm": estimator.head_norm,
+        "statistics": estimator.statistics,
     }
     check_widths("hidden_layer_sizes", settings["hidden_layer_sizes"])
     return settings

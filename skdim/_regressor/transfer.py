@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from .._training.train import encoder_settings
-from ..nn.sitenet import embed
 
 
 def transferred_settings(estimator, source, site_features):
@@ -42,8 +41,8 @@ def start_from(module, device_batches, source, frozen, crystals, rows, weight):
         return
     with torch.no_grad():
         batches = device_batches(crystals, rows)
-        vectors = torch.cat([embed(encoder, batch, module.representation) for batch in batches])
-        module.standardise_features(vectors, torch.as_tensor(weight, dtype=vectors.dtype, device=vectors.device))
+        features = torch.cat([module.features(batch) for batch in batches])
+        module.standardise_features(features, torch.as_tensor(weight, dtype=features.dtype, device=features.device))
     freeze(encoder, frozen)
 
 

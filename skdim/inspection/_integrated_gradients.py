@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ..nn.operations.functional import segment_sum
-from ..nn.sitenet import ACTIVATIONS, embed, vectors_of
+from ..nn.sitenet import ACTIVATIONS, vectors_of
 
 
 def mean_local_vector(net, crystals, rows):
@@ -70,8 +70,7 @@ def head_inputs(net, crystals):
     """Standardised inputs of the head of a SiteNet (n_crystals, width); NaN for rows that failed to featurize."""
 
     def compute(module, batch):
-        vectors = embed(module.encoder, batch, module.representation)
-        return (vectors - module.feature_mean) / module.feature_scale
+        return (module.features(batch) - module.feature_mean) / module.feature_scale
 
     rows = np.flatnonzero(~crystals.failed)
     vectors = np.full((len(crystals), len(net.module_.feature_mean)), np.nan)

@@ -64,7 +64,8 @@ def site_contributions(estimator, X, reference, *, target=0, n_steps=32) -> Bunc
     TypeError
         If the estimator has no supervised Site-Net.
     ValueError
-        If there is no such target, or no reference crystal.
+        If there is no such target, no reference crystal, or the network was fitted with ``statistics=True``: what
+        statistics contribute does not belong to single sites.
 
     Warns
     -----
@@ -98,6 +99,11 @@ def site_contributions(estimator, X, reference, *, target=0, n_steps=32) -> Bunc
     if not isinstance(network, SiteNetRegressor):
         raise TypeError(f"site_contributions needs a SiteNetRegressor; got a {type(network).__name__}")
     check_is_fitted(network)
+    if network.net_.module_.statistics:
+        raise ValueError(
+            "site_contributions needs a network without statistics=True: what statistics contribute does not belong to "
+            "single sites"
+        )
     for transformer in transformers:
         X, reference = transformer.transform(X), transformer.transform(reference)
     X = check_crystals(X, "site_contributions", like=network)

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .batch import Batch
+from .choices import GEOMETRY
+from .descriptors import crystal_statistics
 from .encoder import SiteNetEncoder, pooled_moments
 from .layers import dense_stack
 
@@ -74,6 +76,8 @@ class SiteNet(nn.Module):
         Inputs of the head.
     head_norm : bool, default=True
         Whether layer normalization follows the hidden layers of the head.
+    statistics : bool, default=False
+        Whether the statistics of the structure (:func:`crystal_statistics`) are inputs of the head as well.
     """
 
     feature_mean: Tensor
@@ -90,12 +94,16 @@ class SiteNet(nn.Module):
         output_activation,
         representation,
         head_norm=True,
+        statistics=False,
     ):
         super().__init__()
         self.encoder = SiteNetEncoder(**encoder)
         self.output_activation = output_activation
         self.representation = representation
+        self.statistics = statistics
         width = embedding_width(self.encoder, representation)
+        if statistics:
+            width += 2 * (2 * encoder["n_site_inputs"] + len(GEOMETRY))
         # Vectors of untrained and pre-trained encoders differ much in size: the head gets them standardized over the
         # training crystals, by numbers that are fixed before the first step.
         self.register_buffer("feature_mean", torch.zeros(width))
@@ -103,6 +111,11 @@ class SiteNet(nn.Module):
         self.register_buffer("target_mean", torch.as_tensor(target_mean, dtype=torch.float32))
         self.register_buffer("target_scale", torch.as_tensor(target_scale, dtype=torch.float32))
         self.head = dense_stack(width, hidden_layer_sizes, len(self.target_mean), norm=head_norm)
+
+    def features(self, batch: Batch) -> Tensor:
+        """Inputs of the head before standardization: vectors and, with ``statistics``, statistics (K, width)."""
+        vectors = embed(self.encoder, batch, self.representation)
+        return torch.cat([vectors, crystal_statistics(batch)], dim=1) if self.statistics else vectors
 
     def standardise_features(self, vectors: Tensor, weight: Tensor) -> None:
         """Fix the standardization of the head's inputs to vectors of the training crystals with weights (K,)."""
@@ -115,6 +128,5 @@ class SiteNet(nn.Module):
 
     def forward(self, batch: Batch, generator=None) -> Tensor:
         """Predictions (K, n_targets); ``generator`` is not used, as nothing is random."""
-        vectors = embed(self.encoder, batch, self.representation)
-        output = self.head((vectors - self.feature_mean) / self.feature_scale)
+        output = self.head((self.features(batch) - self.feature_mean) / self.feature_scale)
         return ACTIVATIONS[self.output_activation](output * self.target_scale + self.target_mean)

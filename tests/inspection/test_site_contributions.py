@@ -123,6 +123,12 @@ def test_a_pipeline_takes_structures_and_failed_rows_have_no_sites(X, y, structu
         assert not len(site_contributions(model, [None], structures[:30]).sites)
 
 
+def test_networks_that_read_statistics_are_refused(X, y):
+    model = SiteNetRegressor(**SMALL, statistics=True, max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="needs a network without statistics=True"):
+        site_contributions(model, X[:2], X)
+
+
 def test_targets_are_explained_one_by_one(X, y):
     model = SiteNetRegressor(**SMALL, max_epochs=2).fit(X, np.column_stack([y, 1000 + 5 * y**2]))
     for target in (0, 1):

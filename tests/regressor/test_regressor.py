@@ -1,5 +1,7 @@
 """SiteNetRegressor: transfer, freezing, losses, activations, targets and sample weights."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skdim import DeepInfoMaxEmbedder, SiteNetRegressor
+from skdim import DeepInfoMaxEmbedder, SiteNetRegressor, StructureStatistics
 from tests.helpers.small_estimators import SMALL
 
 
@@ -88,6 +90,37 @@ def test_encoder_settings_are_those_of_the_pretrained_encoder(kind, X, y):
     trained, inherited = (m.net_.get_params_for("module")["encoder"] for m in (source, default))
     assert inherited == {**trained, "spread": inherited["spread"]}
     assert default.fit(X, y).n_iter_ == 2, "a warm start keeps the settings"
+
+
+@pytest.mark.parametrize("representation", ["global", "local", "both"])
+def test_statistics_are_inputs_of_the_head(representation, embedder, X, y):
+    params = {"representation": representation, "freeze": "encoder", "max_epochs": 0, "batch_sites": 10_000}
+    module = transfer(embedder, statistics=True, **params).fit(X, y).net_.module_
+    without = transfer(embedder, **params).fit(X, y).net_.module_
+    vectors = pickle.loads(pickle.dumps(embedder)).set_params(representation=representation).transform(X)
+    values = np.hstack([vectors, StructureStatistics().transform(X)])
+    assert len(module.feature_mean) == values.shape[1] == len(without.feature_mean) + 106
+    assert_allclose(module.feature_mean, values.mean(axis=0), rtol=1e-4, atol=1e-5)
+    varies = values.std(axis=0) > 1e-2
+    assert_allclose(module.feature_scale[varies], values.std(axis=0)[varies], rtol=1e-3)
+
+
+def test_statistics_learn_what_the_frozen_vectors_lack(embedder, X):
+    density = StructureStatistics().set_output(transform="pandas").transform(X)["mean_log_packing"].to_numpy()
+    params = {"freeze": "encoder", "max_epochs": 60, "learning_rate_init": 1e-2, "hidden_layer_sizes": ()}
+    errors = [
+        np.abs(transfer(embedder, statistics=statistics, **params).fit(X, density).predict(X) - density).mean()
+        for statistics in (False, True)
+    ]
+    assert errors[1] < errors[0] / 2
+
+
+def test_a_warm_start_cannot_change_the_inputs_of_the_head(X, y):
+    model = SiteNetRegressor(**SMALL, statistics=True, max_epochs=1, warm_start=True).fit(X, y)
+    expected = model.predict(X)
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected)
+    with pytest.raises(ValueError, match="the trained network has statistics=True, not False"):
+        model.set_params(statistics=False).fit(X, y)
 
 
 @pytest.mark.parametrize("activation", ["trelu", "softplus"])
