@@ -8,8 +8,8 @@ further:
    vector for each crystal: the **representation** from which a small model learns with few labels.
 3. :class:`SiteNetRegressor` and :class:`SiteNetClassifier` are the supervised Site-Net; started from a pre-trained
    encoder they are **transfer**.
-4. :class:`CompositionStatistics` and :class:`StructureStatistics` learn nothing: they are baselines, and can be
-   combined with the vectors in a ``FeatureUnion``.
+4. :class:`CompositionStatistics`, :class:`DensityStatistics` and :class:`StructureStatistics` learn nothing: they
+   are baselines, and can be combined with the vectors in a ``FeatureUnion``.
 
 :mod:`skdim.datasets` provides crystals, :mod:`skdim.model_selection` compares models by the labels that they need, and
 :mod:`skdim.plotting` draws the results.
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._similarity.applicability_domain import ApplicabilityDomain
     from ._similarity.nearest_crystals import NearestCrystals
     from ._statistics.composition import CompositionStatistics
+    from ._statistics.density import DensityStatistics
     from ._statistics.structure import StructureStatistics
     from ._suggest.suggest import suggest
     from ._trusted_types import trusted_types
@@ -47,6 +48,7 @@ _HOMES = {
     "CompositionStatistics": "_statistics.composition",
     "Crystals": "_crystals.crystals",
     "DeepInfoMaxEmbedder": "_embedder.embedder",
+    "DensityStatistics": "_statistics.density",
     "FewLabelsRegressor": "_heads.few_labels",
     "NearestCrystals": "_similarity.nearest_crystals",
     "PAPER_SITE_FEATURES": "_chemistry.elements",
@@ -68,6 +70,7 @@ __all__ = [
     "CompositionStatistics",
     "Crystals",
     "DeepInfoMaxEmbedder",
+    "DensityStatistics",
     "FewLabelsRegressor",
     "NearestCrystals",
     "SiteNetClassifier",

@@ -22,6 +22,7 @@ _TYPES = (
     "skdim._similarity.applicability_domain.ApplicabilityDomain",
     "skdim._similarity.nearest_crystals.NearestCrystals",
     "skdim._statistics.composition.CompositionStatistics",
+    "skdim._statistics.density.DensityStatistics",
     "skdim._statistics.structure.StructureStatistics",
     "skdim._training.callbacks.EpochBar",
     "skdim._training.callbacks.OneCycle",

@@ -18,6 +18,8 @@ FEATURES = {
     "orbital field matrix": OrbitalFieldMatrix(),
     "X-ray pattern": XRDPattern(),
 }
+#: Sources of make_arm("best") that learn nothing from data.
+UNLEARNT = ("statistics", "composition", "density")
 #: Models that learn nothing from other data: what is available without pre-training.
 SIMPLE = ("composition, trees", *(f"{name}, forest" for name in FEATURES))
 
@@ -49,6 +51,9 @@ def combinations(weights, controls, mlip, alone=True):
         *((name,) for name in [*(["untrained"] if weights else []), *vectors] if alone),
         *(("statistics", name) for name in weights),
         *((*base, name) for base in with_mlip for name in vectors),
+        ("statistics", "density"),
+        *(("statistics", "density", *more[1:]) for more in with_mlip),
+        *(("statistics", "density", name) for name in vectors),
     ]
 
 

@@ -41,10 +41,10 @@ def scores_of(comparison, names, repeats):
     """Calibration of the models of one target on its test rows, DataFrame with a row per fit."""
     embedders = [comparison.sources.weights[name].embedder(0) for name in names]
     joined, blocks = comparison.sources.join(("statistics", *names), 0)
-    with_composition, all_blocks = comparison.sources.join(("statistics", "composition", *names), 0)
+    all_sources, all_blocks = comparison.sources.join((*arms.UNLEARNT, *names), 0)
     models = {
         "Gaussian process": (arms.block_gp(blocks), joined),
-        "best": (arms.best(embedders), as_frame(with_composition, all_blocks)),
+        "best": (arms.best(embedders, comparison.table.X), as_frame(all_sources, all_blocks)),
     }
     train, test, y = comparison.train, comparison.test, comparison.y
     rows = []

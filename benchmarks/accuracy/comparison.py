@@ -144,7 +144,7 @@ class Comparison:
             return
         for name, more in models.items():
             others = ("MLIP",) if more is None else (*embedders, *more)
-            matrix, blocks = self.sources.join(("statistics", "composition", *others), seed)
+            matrix, blocks = self.sources.join((*arms.UNLEARNT, *others), seed)
             yield name, {name: arms.best(list(embedders.values()), self.table.X)}, as_frame(matrix, blocks)
 
     def networks(self, seed):

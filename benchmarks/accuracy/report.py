@@ -22,6 +22,10 @@ from .markdown import in_order, knowledge, table, weights_lines
 #: pre-training adds to the vectors alone and to the whole network; our recipe or the paper's.
 COMPARISONS = (
     *((f"statistics + {name}", "statistics") for name in ("structures", "properties", "MLIP")),
+    ("statistics + density", "statistics"),
+    ("statistics + density + structures", "statistics + density"),
+    ("statistics + density + properties", "statistics + density"),
+    ("statistics + density + MLIP", "statistics + density"),
     ("statistics + MLIP + properties", "statistics + MLIP"),
     ("best", "statistics + MLIP"),
     ("best", "best with MLIP, no vectors"),
@@ -42,6 +46,7 @@ SHOWN = (
     "statistics + MLIP",
     "statistics + structures",
     "statistics + properties",
+    "statistics + density + MLIP",
     "transfer",
     "best",
     "best with MLIP",

@@ -3,18 +3,18 @@
 import numpy as np
 import pandas as pd
 
-from skdim import CompositionStatistics, StructureStatistics
+from skdim import CompositionStatistics, DensityStatistics, StructureStatistics
 from skdim.model_selection._arms import untrained_copy
 
 from . import data
 
-STATISTICS = {"composition": CompositionStatistics, "statistics": StructureStatistics}
+STATISTICS = {"composition": CompositionStatistics, "density": DensityStatistics, "statistics": StructureStatistics}
 
 
 class Sources:
     """Features of the rows of a table, by the name of their source.
 
-    Sources are "composition", "statistics", "MLIP", "untrained" (the first set of weights before training) and the
+    Sources are "composition", "density", "statistics", "MLIP", "untrained" (the first set of weights before training) and the
     names of the sets of weights.
 
     Parameters

@@ -11,6 +11,8 @@ COLUMNS = {
     # one entry per crystal, plus one
     "class_offsets": np.int64,
     "site_offsets": np.int64,
+    # one entry per crystal
+    "volume": np.float32,
     # one entry per site class (pair_offsets: plus one)
     "numbers": np.uint8,
     "oxidation_states": np.float32,
@@ -34,12 +36,14 @@ _EQUAL_LENGTHS = (("numbers", "oxidation_states", "multiplicity"), ("distance", 
 def lengths_match(crystals):
     """Whether the lengths of the columns match the last offsets; reads nothing else."""
     n_rows = {"class_offsets": len(crystals), "site_offsets": len(crystals), "pair_offsets": len(crystals.numbers)}
-    return all(
+    offsets_match = all(
         len(getattr(crystals, name)) == n_rows[name] + 1
         and getattr(crystals, name)[0] == 0
         and getattr(crystals, name)[-1] == len(getattr(crystals, into))
         for name, into in OFFSETS_INTO.items()
-    ) and all(len({len(getattr(crystals, name)) for name in names}) == 1 for names in _EQUAL_LENGTHS)
+    )
+    lengths_equal = all(len({len(getattr(crystals, name)) for name in names}) == 1 for names in _EQUAL_LENGTHS)
+    return offsets_match and lengths_equal and len(crystals.volume) == len(crystals)
 
 
 def offsets_fault(crystals):
@@ -58,6 +62,7 @@ def values_fault(crystals):
     """Describe what is wrong with the values of Crystals with valid offsets; None if they are valid."""
     n_classes, n_sites, n_pairs = (np.diff(getattr(crystals, name)) for name in OFFSETS_INTO)
     valid = {
+        "volume": np.where(np.diff(crystals.class_offsets) > 0, crystals.volume > 0, crystals.volume == 0),
         "numbers": (crystals.numbers >= 1) & (crystals.numbers < len(SYMBOLS)),
         "oxidation_states": np.abs(crystals.oxidation_states) <= _MAX_VALUE,
         "multiplicity": crystals.multiplicity > 0,

@@ -20,7 +20,7 @@ class Crystals:
 
     Each row is a crystal. It is stored as its site classes (sites that are identical for every network on features and
     distances) with multiplicities, and for each class its distinct (neighbour class, distance) pairs with counts. The
-    rows of all crystals are stored in ten flat arrays, which can be memory-mapped.
+    rows of all crystals are stored in eleven flat arrays, which can be memory-mapped.
 
     Crystals are made by :meth:`SiteNetFeaturizer.transform`, :meth:`load`, indexing and :meth:`concatenate`. They can
     be used like an array in ``train_test_split``, ``cross_validate``, ``GridSearchCV`` and ``learning_curve``.
@@ -29,6 +29,8 @@ class Crystals:
     ----------
     class_offsets, site_offsets : ndarray of int64 of shape (n + 1,)
         Start of the classes, and of the input sites, of each crystal.
+    volume : ndarray of float32 of shape (n,)
+        Volume of the primitive cell in cubic angstrom; 0 for rows that failed to featurize.
     numbers : ndarray of uint8 of shape (n_classes,)
         Atomic number of each class.
     oxidation_states : ndarray of float32 of shape (n_classes,)
@@ -67,6 +69,7 @@ class Crystals:
 
     class_offsets: np.ndarray
     site_offsets: np.ndarray
+    volume: np.ndarray
     numbers: np.ndarray
     oxidation_states: np.ndarray
     multiplicity: np.ndarray
@@ -129,6 +132,7 @@ class Crystals:
             "class_offsets": class_offsets,
             "site_offsets": site_offsets,
             "pair_offsets": pair_offsets,
+            "volume": self.volume[rows],
             **{name: getattr(self, name)[classes] for name in ("numbers", "oxidation_states", "multiplicity")},
             "site_class": self.site_class[sites],
             **{name: getattr(self, name)[pairs] for name in ("neighbour", "distance", "count")},

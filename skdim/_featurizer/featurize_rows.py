@@ -40,8 +40,9 @@ class FeaturizedRows(NamedTuple):
 
 
 class _FeaturizedStructure(NamedTuple):
-    """Site classes of one structure: their elements and oxidation states, their pairs, and the class of each site."""
+    """One structure: volume, elements and oxidation states of its site classes, their pairs, the class of each site."""
 
+    volume: float
     numbers: np.ndarray
     oxidation_states: np.ndarray
     sites: CompressedSites
@@ -105,7 +106,8 @@ def _featurize(raw, row, options, warnings):
     # One input site of each class, which has the element and oxidation state of the class.
     example = np.zeros(len(sites.kinds), dtype=np.int64)
     example[site_class] = np.arange(len(numbers))
-    return _FeaturizedStructure(numbers[example], oxidation[example], sites, site_class)
+    volume = abs(np.linalg.det(cell.lattice))
+    return _FeaturizedStructure(volume, numbers[example], oxidation[example], sites, site_class)
 
 
 def _kinds(numbers, oxidation):
@@ -169,6 +171,7 @@ def _to_columns(structures):
     return {
         "class_offsets": offsets("numbers"),
         "site_offsets": offsets("site_class"),
+        "volume": np.array([0 if structure is None else structure.volume for structure in structures]),
         "numbers": flat(structure.numbers for structure in present),
         "oxidation_states": flat(structure.oxidation_states for structure in present),
         "multiplicity": flat_sites("multiplicity"),

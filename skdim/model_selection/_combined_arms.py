@@ -15,6 +15,7 @@ from .._heads.few_labels import FewLabelsRegressor
 from .._heads.transformed_target import AutoTransformedTargetRegressor
 from .._regressor.regressor import SiteNetRegressor
 from .._statistics.composition import CompositionStatistics
+from .._statistics.density import DensityStatistics
 from .._statistics.structure import StructureStatistics
 from ._arm_heads import classifier_steps
 
@@ -48,7 +49,11 @@ def make_combined(name, embedder, features, options, is_class=False):
     else:
         embedders = list(embedder) if isinstance(embedder, list | tuple) else [embedder]
         vectors = {f"vectors{number}" if len(embedders) > 1 else "vectors": e for number, e in enumerate(embedders, 1)}
-    blocks = [("structure", StructureStatistics()), ("composition", CompositionStatistics())]
+    blocks = [
+        ("structure", StructureStatistics()),
+        ("composition", CompositionStatistics()),
+        ("density", DensityStatistics()),
+    ]
     frozen = {block: _frozen(each) for block, each in vectors.items()}
     blocks = FeatureBlocks([*blocks, *frozen.items(), *features]).set_output(transform="pandas")
     if is_class:

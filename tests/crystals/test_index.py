@@ -13,7 +13,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skdim import CompositionStatistics, Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer, StructureStatistics
+from skdim import (
+    CompositionStatistics,
+    Crystals,
+    DeepInfoMaxEmbedder,
+    DensityStatistics,
+    SiteNetFeaturizer,
+    StructureStatistics,
+)
 from skdim._crystals.index import index_from_json, index_to_json
 from skdim.baselines import XRDPattern
 
@@ -164,6 +171,7 @@ def test_an_index_is_restored_from_json(name):
 
 TRANSFORMERS = {
     "composition": CompositionStatistics(),
+    "density": DensityStatistics(),
     "structure": StructureStatistics(),
     "embedder": DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu"),
 }

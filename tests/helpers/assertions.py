@@ -16,11 +16,15 @@ SUPERCELLS = ([[2, 0, 0], [0, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 0], [0, 0, 3
 
 
 def assert_same_crystals(actual, expected, atol=0):
-    """Check that columns (values and dtypes), settings and errors are equal; distances may differ by ``atol``."""
+    """Check that columns (values and dtypes), settings and errors are equal; distances may differ by ``atol``.
+
+    Volumes may differ by rounding.
+    """
+    tolerance = {"distance": {"rtol": 0, "atol": atol}, "volume": {"rtol": max(1e-6, atol)}}
     for name, dtype in COLUMNS.items():
         ours, theirs = getattr(actual, name), getattr(expected, name)
         assert ours.dtype == theirs.dtype == dtype, name
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol if name == "distance" else 0, err_msg=name)
+        np.testing.assert_allclose(ours, theirs, err_msg=name, **tolerance.get(name, {"rtol": 0}))
     for name in ("site_features", "settings", "errors_"):
         assert getattr(actual, name) == getattr(expected, name), name
 

@@ -168,7 +168,8 @@ def test_block_gaussian_processes_on_all_combinations_of_sources(folder):
     assert set(frame["arm"]) == {
         *("statistics", "statistics + MLIP", "untrained", "structures", "properties"),
         *("statistics + structures", "statistics + properties", "statistics + MLIP + structures"),
-        "statistics + MLIP + properties",
+        *("statistics + MLIP + properties", "statistics + density", "statistics + density + MLIP"),
+        *("statistics + density + structures", "statistics + density + properties"),
     }
     # A set of weights has the seeds of its folders.
     assert frame.groupby("arm")["seed"].nunique()[["statistics + structures", "statistics + properties"]].tolist() == [

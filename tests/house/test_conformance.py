@@ -23,6 +23,7 @@ from skdim import (
     CompositionStatistics,
     Crystals,
     DeepInfoMaxEmbedder,
+    DensityStatistics,
     NearestCrystals,
     SiteNetClassifier,
     SiteNetFeaturizer,
@@ -115,6 +116,14 @@ class RowsComposition(OnRows, CompositionStatistics):
         return super().transform(self.crystals(X, reset=False))
 
 
+class RowsDensity(OnRows, DensityStatistics):
+    def fit(self, X, y=None):
+        return super().fit(self.crystals(X), y)
+
+    def transform(self, X):
+        return super().transform(self.crystals(X, reset=False))
+
+
 class RowsStructure(OnRows, StructureStatistics):
     def fit(self, X, y=None):
         return super().fit(self.crystals(X), y)
@@ -200,6 +209,7 @@ NETWORKS = [RowsEmbedder(**TINY), RowsRegressor(**TINY), RowsClassifier(**TINY)]
 SIMPLE = [
     RowsFeaturizer(),
     RowsComposition(),
+    RowsDensity(),
     RowsStructure(),
     RowsNearest(embedder=StructureStatistics()),
     RowsDomain(),
@@ -260,6 +270,7 @@ def test_weights_equal_repeated_rows(table):
 ESTIMATORS = [
     SiteNetFeaturizer,
     CompositionStatistics,
+    DensityStatistics,
     StructureStatistics,
     DeepInfoMaxEmbedder,
     SiteNetRegressor,
@@ -337,20 +348,22 @@ def test_parameters_are_keyword_only_and_documented(estimator):
 def test_repr_and_html_repr(estimator):
     name = type(estimator).__name__
     assert repr(estimator) == f"{name}()"
-    parameter = next(p for p in ("verbose", "site_features", "n_jobs", "quantile") if p in estimator.get_params())
-    value = {"site_features": ["row"], "quantile": 0.5}.get(parameter, 2)
+    parameter = next(
+        p for p in ("verbose", "site_features", "n_jobs", "quantile", "columns") if p in estimator.get_params()
+    )
+    value = {"site_features": ["row"], "quantile": 0.5, "columns": ["log_mass_density"]}.get(parameter, 2)
     assert f"{parameter}={value!r}" in repr(estimator.set_params(**{parameter: value}))
     assert name in estimator_html_repr(estimator)
 
 
 def test_tags():
-    featurizer, composition, structure, embedder, regressor, classifier, nearest, domain = every = [
+    featurizer, composition, density, structure, embedder, regressor, classifier, nearest, domain = every = [
         get_tags(kind()) for kind in ESTIMATORS
     ]
-    assert [tags.input_tags.two_d_array for tags in every] == [False] * 6 + [True, False]
+    assert [tags.input_tags.two_d_array for tags in every] == [False] * 7 + [True, False]
     assert nearest.input_tags.allow_nan
     assert domain.estimator_type == "outlier_detector"
-    for tags in (featurizer, composition, structure):
+    for tags in (featurizer, composition, density, structure):
         assert tags.transformer_tags.preserves_dtype == []
         assert not tags.requires_fit
     assert embedder.requires_fit

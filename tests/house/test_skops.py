@@ -18,6 +18,7 @@ from skdim import (
     ApplicabilityDomain,
     CompositionStatistics,
     DeepInfoMaxEmbedder,
+    DensityStatistics,
     NearestCrystals,
     SiteNetClassifier,
     SiteNetFeaturizer,
@@ -36,6 +37,7 @@ skops_io = pytest.importorskip("skops.io", reason="needs the extra 'skops'")
 SIMPLE = {
     "featurizer": SiteNetFeaturizer(),
     "composition statistics": CompositionStatistics(),
+    "density statistics": DensityStatistics(),
     "structure statistics": StructureStatistics(),
     "Magpie": MagpieFeatures(),
     "orbital field matrix": OrbitalFieldMatrix(),
