@@ -14,8 +14,8 @@ STATISTICS = {"composition": CompositionStatistics, "density": DensityStatistics
 class Sources:
     """Features of the rows of a table, by the name of their source.
 
-    Sources are "composition", "density", "statistics", "MLIP", "untrained" (the first set of weights before training) and the
-    names of the sets of weights.
+    Sources are "composition", "density", "statistics", "MLIP", "untrained" (the first set of weights before training)
+    and the names of the sets of weights.
 
     Parameters
     ----------

@@ -28,8 +28,8 @@ _COLUMNS = {
 class DensityStatistics(StatelessTransformer, BaseEstimator):
     """Descriptors of density: what a crystal contains per volume.
 
-    Seven columns, each the logarithm of a sum over the sites of the primitive cell divided by its volume: the numbers of
-    atoms and of valence electrons, the mass, and the volumes of spheres with the atomic, covalent and van der Waals
+    Seven columns, each the logarithm of a sum over the sites of the primitive cell divided by its volume: the numbers
+    of atoms and of valence electrons, the mass, and the volumes of spheres with the atomic, covalent and van der Waals
     radii, and of the elements themselves. Refractive indices, dielectric constants and elastic moduli depend on them.
     The neighbours of :class:`StructureStatistics` do not determine the volume: a layered crystal can have the same with
     wide gaps between its layers. The transformer is stateless: ``fit`` only checks its input.
