@@ -56,7 +56,7 @@ class Checkpoint(Callback):
         self.path = path
         self.run = run
         self.defaults = defaults
-        self.ranks = ranks
+        self.writes = ranks is None or ranks.is_first
         self.state_ = self._read_if_exists() if ranks is None else ranks.call_on_first(self._read_if_exists)
 
     @property
@@ -101,7 +101,7 @@ class Checkpoint(Callback):
         return self._read() if os.path.exists(self.path) else None
 
     def _write(self, net, stopped):
-        if self.ranks is not None and not self.ranks.is_first:
+        if not self.writes:
             return
         callbacks, best = {}, None
         for name, callback in net.callbacks_:

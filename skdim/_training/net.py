@@ -199,6 +199,10 @@ class CrystalNet(skorch.NeuralNet):
             self.module_.train()
             self.criterion_.train()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if self.ranks is not None:
+            # Losses can differ by rounding. A process that stopped early alone would leave the others waiting.
+            epoch = self.history[-1]
+            epoch["batches"] = self.ranks.call_on_first(lambda: epoch["batches"])
 
     # ---- pickles ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -73,10 +74,24 @@ def launched_state():
     ------
     ImportError
         If accelerate is not installed.
+    RuntimeError
+        If the script has made a state of one process, although several were launched.
     """
     try:
         from accelerate import PartialState
         from accelerate.utils import parse_flag_from_env
     except ImportError as error:
         raise ImportError('device="accelerate" needs accelerate: pip install "skdim-crystals[accelerate]"') from error
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.cuda.is_available())
+    n_launched = int(os.environ.get("WORLD_SIZE", 1))
+    if state.num_processes == 1 < n_launched:
+        # accelerate keeps the first state that is made. On CPUs, one without cpu=True knows no other processes.
+        raise RuntimeError(
+            f"{n_launched} processes were launched, but the script has made an accelerate state of one process, and "
+            "each would train alone: use PartialState(cpu=True), or make the state after fit"
+        )
+    if state.device.index is not None and state.device.type == "cuda":
+        # The current device is a property of a thread, and fit may run in another one than made the state. NCCL uses
+        # the current device for Python objects.
+        torch.cuda.set_device(state.device)
+    return state

@@ -143,6 +143,7 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
             _run_epochs(net, train_set, valid_set, checkpoint)
         finally:
             net.device = device  # the number of the GPU is forgotten with the turn
+            net.ranks = None  # nor are the processes saved with the net
     _check_divergence(net.history, estimator.learning_rate_init)
     if ranks is not None:
         # The weights of the processes differ only where their machines round differently.

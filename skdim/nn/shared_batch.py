@@ -117,12 +117,14 @@ class _Total(torch.autograd.Function):
 def sum_gradients(module: torch.nn.Module) -> None:
     """Sum the gradients over all processes, in each of them."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    # A process without crystals has no gradients.
+    # A process without crystals has no gradients; a weight without one in any process must not decay.
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+    n_gradients = gradients[0].new_tensor([p.grad is not None for p in parameters])
+    flat = torch.cat([n_gradients, *(gradient.reshape(-1) for gradient in gradients)])
     distributed.all_reduce(flat)
-    for parameter, gradient in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad = gradient.view_as(parameter)
+    n_gradients, *sums = flat.split([len(parameters), *(p.numel() for p in parameters)])
+    for parameter, n, total in zip(parameters, n_gradients.tolist(), sums, strict=True):
+        parameter.grad = total.view_as(parameter) if n else None
 
 
 def send_weights(module: torch.nn.Module) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import joblib
 import pytest
@@ -17,11 +18,15 @@ from skorch.callbacks import Callback
 
 from skdim import DeepInfoMaxEmbedder
 from skdim._training.batches import make_batch
+from skdim._training.net import CrystalNet
+from skdim._training.ranks import ranks_of
 from skdim.nn.shared_batch import Share
 from tests.helpers import processes
 from tests.helpers.small_estimators import SMALL
 
 pytest.importorskip("accelerate", reason="needs the extra 'accelerate'")
+
+from accelerate import PartialState
 
 MODELS = {
     "default": DeepInfoMaxEmbedder(**SMALL, batch_sites=60, max_epochs=3, early_stopping=True, validation_fraction=0.3),
@@ -35,6 +40,10 @@ MODELS = {
         kl_weight=0.1,
         batch_sites=1,
         max_epochs=2,
+    ),
+    # Networks for scores, which get no gradients.
+    "no contrastive objective": DeepInfoMaxEmbedder(
+        **SMALL, objective=None, descriptor_weight=1, weight_decay=0.1, batch_sites=60, max_epochs=2
     ),
 }
 
@@ -60,7 +69,21 @@ def fitted(model, X, **params):
         "vectors": model.transform(X),
         "score": model.score(X),
         "device": model.net_.device,
+        "ranks": model.net_.ranks,
     }
+
+
+@contextlib.contextmanager
+def losses_that_differ(rank):
+    """Context manager: the validation loss decreases after every epoch in process 0, never in process 1."""
+    step = CrystalNet.validation_step
+
+    def validation_step(self, batch, **fit_params):
+        return step(self, batch, **fit_params) | {"loss": torch.tensor(1 if rank else 1 / len(self.history))}
+
+    CrystalNet.validation_step = validation_step
+    yield
+    CrystalNet.validation_step = step
 
 
 def work(X, folder):
@@ -72,6 +95,9 @@ def work(X, folder):
     result["verbose"] = fitted(default, X, verbose=1)
     # The global random states of the processes differ, and their seeds would too.
     result["unseeded"] = fitted(default, X, random_state=None)
+
+    with losses_that_differ(rank):
+        result["losses differ"] = fitted(default, X, max_epochs=5, n_iter_no_change=2)
 
     # A file that only the first process can read, as with processes on different machines.
     path = folder / "run.pt" if rank == 0 else folder / "nowhere" / "run.pt"
@@ -143,6 +169,7 @@ def test_two_processes_train_like_one(name, results, X):
         assert_allclose(result[name]["vectors"], whole.transform(X), rtol=1e-3, atol=1e-3)
         assert result[name]["score"] == pytest.approx(whole.score(X), rel=1e-4)
         assert result[name]["device"] == "cpu"
+        assert result[name]["ranks"] is None
 
 
 @pytest.mark.parametrize("name", [*MODELS, "unseeded", "resumed"])
@@ -150,6 +177,20 @@ def test_all_processes_end_with_the_same_weights(name, results):
     first, second = (result[name]["weights"] for result in results)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_weights_without_gradients_stay_as_they_are(results, X):
+    name = "no contrastive objective"
+    whole = clone(MODELS[name]).fit(X).net_.module_.state_dict()
+    scores = [key for key in whole if key.startswith(("crystal_score", "neighbour_score"))]
+    assert scores
+    for result in results:
+        assert all(torch.equal(result[name]["weights"][key], whole[key]) for key in scores)
+
+
+def test_processes_stop_early_by_the_losses_of_the_first(results):
+    for result in results:
+        assert_allclose(result["losses differ"]["history"][:, "valid_loss"], [1, 1 / 2, 1 / 3, 1 / 4, 1 / 5], rtol=1e-6)
 
 
 def test_only_the_first_process_reports(results):
@@ -193,6 +234,22 @@ def test_accelerate_without_a_launcher_trains_in_one_process(X):
     alone = clone(model).set_params(device="accelerate").fit(X)
     assert alone.net_.ranks is None
     assert_array_equal(alone.transform(X), model.fit(X).transform(X))
+
+
+def test_a_state_of_one_process_among_several_is_refused(monkeypatch):
+    PartialState(cpu=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match=r"2 processes were launched.*PartialState\(cpu=True\)"):
+        ranks_of("accelerate")
+
+
+def test_the_device_of_the_process_is_current_in_every_thread(monkeypatch):
+    device, current = torch.device("cuda:1"), []
+    state = SimpleNamespace(num_processes=2, process_index=1, device=device)
+    monkeypatch.setattr("accelerate.PartialState", lambda cpu: state)
+    monkeypatch.setattr("torch.cuda.set_device", current.append)
+    assert ranks_of("accelerate").rank == 1
+    assert current == [device]
 
 
 def test_missing_accelerate_names_the_extra(X, monkeypatch):
