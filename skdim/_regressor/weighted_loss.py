@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from ..nn.losses import loss_of_known
 from ..nn.sitenet import LOSSES
 
 
@@ -19,6 +18,8 @@ class WeightedLoss(torch.nn.Module):
         Standard deviation of each target.
     """
 
+    scale: torch.Tensor
+
     def __init__(self, loss, scale):
         super().__init__()
         self.loss = loss  # by name: lambdas cannot be pickled
@@ -26,6 +27,8 @@ class WeightedLoss(torch.nn.Module):
 
     def forward(self, prediction, targets):
         """Weighted mean loss of predictions (K, n_outputs) for :class:`Targets` of K crystals, NaN where unknown."""
-        loss = loss_of_known(LOSSES[self.loss], prediction / self.scale, targets.y / self.scale)
-        weight = targets.weight[:, None]
-        return (weight * loss).sum() / (weight * torch.isfinite(targets.y)).sum()
+        known = torch.isfinite(targets.y)
+        weight = targets.weight[:, None] * known
+        # NaN must not reach the loss: a product with 0 would leave its gradient NaN.
+        target = torch.where(known, targets.y, 0.0) / self.scale
+        return (LOSSES[self.loss](prediction / self.scale, target) * (weight / weight.sum())).sum()

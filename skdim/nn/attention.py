@@ -102,9 +102,11 @@ class AttentionBlock(nn.Module):
         first, end = self.widths[0], sum(self.widths)
         centre, near, far = *site_terms, pair_term.rows
 
+        def terms(columns) -> tuple[Tensor, Tensor, Tensor]:
+            return centre[:, columns], near[:, columns], far[:, columns]
+
         def hidden_layer(columns):
-            terms = centre[:, columns], near[:, columns], far[:, columns]
-            return operations.pair_hidden(*terms, which, batch, activation)
+            return operations.pair_hidden(*terms(columns), which, batch, activation)
 
         logit_weight = self.logit.weight
         if self.logit_norm is not None:
@@ -120,10 +122,14 @@ class AttentionBlock(nn.Module):
                 for head, weight in zip(heads, attention.unbind(dim=1), strict=True)
             ]
         else:
-            terms = centre[:, :end], near[:, :end], far[:, :end]
-            summed, attention = operations.attend(*terms, which, logit_weight, batch, log_count, activation)
+            # A slice of all columns would cost its gradient a copy.
+            used = (centre, near, far) if end == centre.shape[1] else terms(slice(end))
+            summed, attention = operations.attend(*used, which, logit_weight, batch, log_count, activation)
             heads = self._heads(summed if self.value_norm is None else self.value_norm(summed))
-        sites = torch.stack(heads, dim=2).flatten(1) if self.shared_values else torch.cat(heads, dim=1)
+        if len(heads) == 1:
+            sites = heads[0]
+        else:
+            sites = torch.stack(heads, dim=2).flatten(1) if self.shared_values else torch.cat(heads, dim=1)
         if self.site is not None:
             sites = self.site(sites)
         new_pairs = None
@@ -139,7 +145,7 @@ class AttentionBlock(nn.Module):
                 return list(summed)
             return [one.chunk(self.n_heads, dim=1)[head] for head, one in enumerate(summed)]
         # Linear, and the weights of a row sum to 1, so the last layer can follow the sum.
-        if self.shared_values:
+        if self.shared_values or self.n_heads == 1:
             return [self.value(one) for one in summed]
         shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), summed, strict=True)
         return [functional.linear(one, weight, bias) for weight, bias, one in shares]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import operations
 from .batch import Batch
 from .choices import GEOMETRY
-from .encoder import pooled_moments
 from .operations.functional import segment_sum, segment_total
 
 #: Neighbours have the weight d^-6, like the attraction of induced dipoles: first neighbours, without a cutoff.
@@ -64,7 +64,7 @@ def crystal_statistics(batch: Batch) -> Tensor:
     (K, 2 * (2F + 3)): the columns of :class:`skdim.StructureStatistics`.
     """
     difference, _, geometry = environments(batch)
-    return pooled_moments(batch, torch.cat([batch.site_inputs, difference, geometry], dim=1))
+    return operations.crystal_moments(torch.cat([batch.site_inputs, difference, geometry], dim=1), batch)
 
 
 class Standardised(nn.Module):
@@ -123,4 +123,4 @@ class Descriptors(nn.Module):
     @staticmethod
     def _raw(batch):
         sites = torch.cat([batch.site_inputs, *environments(batch)], dim=1)
-        return sites, pooled_moments(batch, sites)
+        return sites, operations.crystal_moments(sites, batch)

@@ -11,7 +11,7 @@ from . import operations
 from .attention import AttentionBlock, PairTerm
 from .batch import Batch
 from .layers import Dense, ElementEmbedding, Gain, InputScale, dense_stack
-from .operations.functional import segment_max, segment_sum
+from .operations.functional import segment_max
 
 #: Log-variances stay within plus and minus this: standard deviations of 0.007 to 150.
 LOG_VAR_LIMIT = 10.0
@@ -248,7 +248,7 @@ class SiteNetEncoder(nn.Module):
         if self.pooling == "max":
             pooled = segment_max(sites, batch.crystal, len(batch))
         else:
-            pooled = segment_sum(sites, batch.site_share, batch.class_offsets, batch.crystal)
+            pooled = operations.crystal_mean(sites, batch)
         vectors = self._gaussian(self.post_pool(pooled))
         if self.output_layer == "linear":
             return vectors
@@ -279,13 +279,3 @@ def log_coulomb(batch: Batch) -> Tensor:
 def _term_of_all(block, pairs):
     """Contribution of pairs that are all different."""
     return PairTerm(block.bond.pair(pairs), torch.arange(len(pairs), device=pairs.device))
-
-
-def pooled_moments(batch: Batch, local: Tensor) -> Tensor:
-    """Mean and standard deviation of the local vectors over each crystal's sites, (K, 2 * local_dim)."""
-    share = batch.site_share
-    mean = segment_sum(local, share, batch.class_offsets, batch.crystal)
-    deviation = local - mean.index_select(0, batch.crystal)
-    variance = segment_sum(deviation * deviation, share, batch.class_offsets, batch.crystal)
-    # The square root has no slope at 0: a crystal whose sites are all alike would give an infinite gradient.
-    return torch.cat([mean, torch.sqrt(variance + 1e-12) - 1e-6], dim=1)

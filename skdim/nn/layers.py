@@ -44,12 +44,29 @@ class Dense(nn.Module):
         self.norm = Gain(n_out) if gains else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.linear(x)
-        x = operations.normalize(x, self.activation) if self.normalized else ACTIVATIONS[self.activation](x)
+        if self.normalized:
+            x = operations.dense(x, (self.linear.weight, self.linear.bias), 1, self.activation)
+        else:
+            x = ACTIVATIONS[self.activation](self.linear(x))
         return x if self.norm is None else self.norm(x)
 
 
-def dense_stack(n_in: int, widths, n_out: int | None = None, **options) -> nn.Sequential:
+class DenseStack(nn.Sequential):
+    """Dense layers, all of the same options; the last may be linear."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not len(self):
+            return x
+        first = self[0]
+        if not isinstance(first, Dense) or not first.normalized or first.norm is not None:
+            return super().forward(x)
+        # One operation of all layers.
+        linear = [layer.linear if isinstance(layer, Dense) else layer for layer in self]
+        parameters = [p for layer in linear for p in (layer.weight, layer.bias)]
+        return operations.dense(x, parameters, sum(isinstance(layer, Dense) for layer in self), first.activation)
+
+
+def dense_stack(n_in: int, widths, n_out: int | None = None, **options) -> DenseStack:
     """Dense layers of these widths, followed by a linear layer to ``n_out`` if given; options as in :class:`Dense`."""
     layers: list[nn.Module] = []
     for width in widths:
@@ -57,7 +74,7 @@ def dense_stack(n_in: int, widths, n_out: int | None = None, **options) -> nn.Se
         n_in = width
     if n_out is not None:
         layers.append(nn.Linear(n_in, n_out))
-    return nn.Sequential(*layers)
+    return DenseStack(*layers)
 
 
 class BondLinear(nn.Module):

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import operations
 from .batch import Batch
 from .choices import GEOMETRY
 from .descriptors import crystal_statistics
-from .encoder import SiteNetEncoder, pooled_moments
+from .encoder import SiteNetEncoder
 from .layers import dense_stack
 
 #: Losses of each prediction. Standardized targets have a standard deviation of 1.
@@ -49,8 +50,8 @@ def vectors_of(encoder: SiteNetEncoder, batch: Batch, local: Tensor, representat
     if representation in ("global", "both"):
         parts.append(encoder.pool(batch, local).mean)
     if representation in ("local", "both"):
-        parts.append(pooled_moments(batch, local))
-    return torch.cat(parts, dim=1)
+        parts.append(operations.crystal_moments(local, batch))
+    return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
 def embedding_width(encoder: SiteNetEncoder, representation: str) -> int:
@@ -129,4 +130,4 @@ class SiteNet(nn.Module):
     def forward(self, batch: Batch, generator=None) -> Tensor:
         """Predictions (K, n_targets); ``generator`` is not used, as nothing is random."""
         output = self.head((self.features(batch) - self.feature_mean) / self.feature_scale)
-        return ACTIVATIONS[self.output_activation](output * self.target_scale + self.target_mean)
+        return ACTIVATIONS[self.output_activation](torch.addcmul(self.target_mean, output, self.target_scale))

@@ -8,7 +8,8 @@ from torch.nn import functional
 from skdim import SiteNetFeaturizer
 from skdim._training.batches import make_batch
 from skdim.datasets import make_crystals
-from skdim.nn.encoder import LOG_VAR_LIMIT, Gaussian, SiteNetEncoder, pooled_moments
+from skdim.nn import operations
+from skdim.nn.encoder import LOG_VAR_LIMIT, Gaussian, SiteNetEncoder
 from skdim.nn.layers import ElementEmbedding
 from skdim.nn.losses import kl_reference
 from skdim.nn.sampling.overlay import with_pairs
@@ -67,7 +68,7 @@ def test_gradients_agree_with_finite_differences(settings, crystals):
 
     def outputs(*values):
         local, crystal = torch.func.functional_call(encoder, dict(zip(parameters, values, strict=True)), (batch,))
-        return crystal, local, pooled_moments(batch, local)
+        return crystal, local, operations.crystal_moments(local, batch)
 
     values = tuple(p.detach().clone().requires_grad_() for p in parameters.values())
     # Fast mode compares along random directions: every parameter takes part, at the cost of a few passes.
@@ -127,7 +128,7 @@ def test_attention_sums_to_one_for_every_site_and_head(crystals):
 def test_pooled_moments_are_those_over_all_primitive_sites(crystals):
     batch = make_batch(crystals)
     local = torch.randn(len(batch.numbers), 3)
-    result = pooled_moments(batch, local)
+    result = operations.crystal_moments(local, batch)
     for k in range(len(batch)):
         chosen = batch.crystal == k
         sites = local[chosen].repeat_interleave(batch.multiplicity[chosen].long(), dim=0)
@@ -138,7 +139,7 @@ def test_pooled_moments_are_those_over_all_primitive_sites(crystals):
 def test_pooled_moments_of_equal_sites_have_a_finite_gradient(crystals):
     batch = make_batch(crystals)
     local = torch.ones(len(batch.numbers), 3, requires_grad=True)
-    result = pooled_moments(batch, local)
+    result = operations.crystal_moments(local, batch)
     result.sum().backward()
     assert torch.isfinite(local.grad).all()
     assert result[:, 3:].abs().max() < 1e-5

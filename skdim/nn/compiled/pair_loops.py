@@ -16,16 +16,22 @@ from .row_formulas import (
     F,
     activate,
     activate_and_slope,
-    activate_line,
-    activate_line_and_slope,
-    activate_sum,
-    activate_sum_and_slope,
     add,
+    add_line,
+    add_terms,
+    add_to_each,
     backpropagate,
     compiled,
+    copy,
     dot,
     exp,
+    fill,
+    longest_row,
     moments,
+    normalize_row,
+    rows_and_numbers,
+    scale_or_add,
+    total,
 )
 
 
@@ -65,31 +71,6 @@ def distinct_distances(offsets, distance, values, which):
 
 
 @compiled
-def normalize(first, last, x, relu, out):
-    """Activation, then layer normalization, of rows."""
-    width = x.shape[1]
-    for i in range(first, last):
-        row = out[i]
-        activate(x[i], relu, row)
-        mean, scale = moments(row)
-        for k in range(width):
-            row[k] = (row[k] - mean) * scale
-
-
-@compiled
-def normalize_gradient(first, last, x, grad, relu, out):
-    """Gradient of :func:`normalize` with respect to x."""
-    width = x.shape[1]
-    value, slope = np.empty(width, np.float32), np.empty(width, np.float32)
-    for i in range(first, last):
-        activate_and_slope(x[i], relu, value, slope)
-        for k in range(width):
-            out[i, k] = grad[i, k]
-        mean, scale = moments(value)
-        backpropagate(out[i], value, slope, mean, scale)
-
-
-@compiled
 def attend(first, last, centre, near, far, offsets, neighbour, which, relu, log_count, weight, summed, attention):
     """Attention of rows: fills ``summed`` (H, C, V) and ``attention`` (P, H).
 
@@ -97,21 +78,20 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, relu, log_
     its logits.
     """
     heads, wide = weight.shape
-    width = centre.shape[1]
-    longest = 1
-    for i in range(first, last):
-        longest = max(longest, offsets[i + 1] - offsets[i])
-    hidden = np.empty((longest, width), np.float32)
+    width, longest = centre.shape[1], longest_row(first, last, offsets)
+    hidden, numbers = rows_and_numbers(longest, width)
     shift, scale = np.empty(longest, np.float32), np.empty(longest, np.float32)
     total_weight = np.empty(heads, np.float32)
     for h in range(heads):
-        total_weight[h] = weight[h].sum()
+        total_weight[h] = total(weight[h])
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
         for r in range(length):
             p = start + r
-            row = hidden[r]
-            activate_sum(centre[i], near[neighbour[p]], far[which[p]], relu, row)
+            add_terms(centre[i], near[neighbour[p]], far[which[p]], hidden[r])
+        activate(numbers[: length * width], relu, numbers[: length * width])
+        for r in range(length):
+            p, row = start + r, hidden[r]
             mean, inverse = moments(row[:wide])
             for h in range(heads):
                 attention[p, h] = (dot(row[:wide], weight[h]) - mean * total_weight[h]) * inverse + log_count[p]
@@ -120,14 +100,14 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, relu, log_
             top = attention[start, h]
             for r in range(1, length):
                 top = max(top, attention[start + r, h])
-            total = F(0.0)
+            powers = F(0.0)
             for r in range(length):
                 a = exp(attention[start + r, h] - top)
                 attention[start + r, h] = a
-                total += a
-            summed[h, i] = F(0.0)
+                powers += a
+            fill(summed[h, i], F(0.0))
             for r in range(length):
-                a = attention[start + r, h] / total
+                a = attention[start + r, h] / powers
                 attention[start + r, h] = a
                 add(summed[h, i], a * scale[r], hidden[r, wide:], shift[r])
 
@@ -153,26 +133,26 @@ def attend_gradient(
 ):
     """Gradient of :func:`attend`: adds to ``to_*``, given that of ``summed``."""
     heads, wide = weight.shape
-    width = centre.shape[1]
-    longest = 1
-    for i in range(first, last):
-        longest = max(longest, offsets[i + 1] - offsets[i])
-    value, slope = np.empty((longest, width), np.float32), np.empty((longest, width), np.float32)
+    width, longest = centre.shape[1], longest_row(first, last, offsets)
+    value, values = rows_and_numbers(longest, width)
+    slope, slopes = rows_and_numbers(longest, width)
     stats = np.empty((longest, 4), np.float32)  # mean and scale of the logits' part, and of the values'
     score, to_hidden = np.empty((longest, heads), np.float32), np.empty(width, np.float32)
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
+        n = length * width
         for r in range(length):
-            j, u = neighbour[start + r], which[start + r]
-            v = value[r]
-            activate_sum_and_slope(centre[i], near[j], far[u], relu, v, slope[r])
-            stats[r, 0], stats[r, 1] = moments(v[:wide])
-            stats[r, 2], stats[r, 3] = moments(v[wide:])
+            p = start + r
+            add_terms(centre[i], near[neighbour[p]], far[which[p]], value[r])
+        activate_and_slope(values[:n], relu, values[:n], slopes[:n])
+        for r in range(length):
+            stats[r, 0], stats[r, 1] = moments(value[r, :wide])
+            stats[r, 2], stats[r, 3] = moments(value[r, wide:])
         # Softmax: the gradient of each weight, less the weighted mean of these gradients.
         for h in range(heads):
-            total, average = grad[h, i].sum(), F(0.0)
+            total_grad, average = total(grad[h, i]), F(0.0)
             for r in range(length):
-                to_weight_of_pair = (dot(grad[h, i], value[r, wide:]) - stats[r, 2] * total) * stats[r, 3]
+                to_weight_of_pair = (dot(grad[h, i], value[r, wide:]) - stats[r, 2] * total_grad) * stats[r, 3]
                 score[r, h] = to_weight_of_pair
                 average += attention[start + r, h] * to_weight_of_pair
             for r in range(length):
@@ -180,17 +160,19 @@ def attend_gradient(
         for r in range(length):
             j, u = neighbour[start + r], which[start + r]
             v = value[r]
-            to_hidden[:] = F(0.0)
             for h in range(heads):
                 s = score[r, h]
-                add(to_hidden[:wide], s, weight[h], F(0.0))
+                scale_or_add(to_hidden[:wide], h == 0, s, weight[h])
                 add(to_weight[h], s * stats[r, 1], v[:wide], stats[r, 0])
-                add(to_hidden[wide:], attention[start + r, h], grad[h, i], F(0.0))
+                scale_or_add(to_hidden[wide:], h == 0, attention[start + r, h], grad[h, i])
             backpropagate(to_hidden[:wide], v[:wide], slope[r, :wide], stats[r, 0], stats[r, 1])
             backpropagate(to_hidden[wide:], v[wide:], slope[r, wide:], stats[r, 2], stats[r, 3])
-            add(to_centre[i], F(1.0), to_hidden, F(0.0))
-            add(to_near[j], F(1.0), to_hidden, F(0.0))
-            add(to_far[u], F(1.0), to_hidden, F(0.0))
+            a, b, c = to_centre[i], to_near[j], to_far[u]
+            for k in range(width):
+                number = to_hidden[k]
+                a[k] += number
+                b[k] += number
+                c[k] += number
 
 
 @compiled
@@ -198,12 +180,14 @@ def pair_hidden(first, last, centre, near, far, offsets, neighbour, which, relu,
     """Normalized hidden layer of each pair: fills ``out`` (P, W)."""
     width = centre.shape[1]
     for i in range(first, last):
-        for p in range(offsets[i], offsets[i + 1]):
-            row = out[p]
-            activate_sum(centre[i], near[neighbour[p]], far[which[p]], relu, row)
-            mean, scale = moments(row)
-            for k in range(width):
-                row[k] = (row[k] - mean) * scale
+        start, stop = offsets[i], offsets[i + 1]
+        for p in range(start, stop):
+            add_terms(centre[i], near[neighbour[p]], far[which[p]], out[p])
+        numbers = out[start:stop].reshape((stop - start) * width)
+        activate(numbers, relu, numbers)
+        for p in range(start, stop):
+            mean, scale = moments(out[p])
+            normalize_row(out[p], mean, scale)
 
 
 @compiled
@@ -211,18 +195,23 @@ def pair_hidden_gradient(
     first, last, centre, near, far, offsets, neighbour, which, relu, grad, to_centre, to_near, to_far
 ):
     """Gradient of :func:`pair_hidden`: adds to ``to_*``, given that of its output."""
-    width = centre.shape[1]
-    value, slope, to_hidden = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    width, longest = centre.shape[1], longest_row(first, last, offsets)
+    value, values = rows_and_numbers(longest, width)
+    slope, slopes = rows_and_numbers(longest, width)
+    to_hidden = np.empty(width, np.float32)
     for i in range(first, last):
-        for p in range(offsets[i], offsets[i + 1]):
-            j, u = neighbour[p], which[p]
-            activate_sum_and_slope(centre[i], near[j], far[u], relu, value, slope)
-            mean, scale = moments(value)
-            to_hidden[:] = grad[p]
-            backpropagate(to_hidden, value, slope, mean, scale)
-            add(to_centre[i], F(1.0), to_hidden, F(0.0))
-            add(to_near[j], F(1.0), to_hidden, F(0.0))
-            add(to_far[u], F(1.0), to_hidden, F(0.0))
+        start, length = offsets[i], offsets[i + 1] - offsets[i]
+        n = length * width
+        for r in range(length):
+            p = start + r
+            add_terms(centre[i], near[neighbour[p]], far[which[p]], value[r])
+        activate_and_slope(values[:n], relu, values[:n], slopes[:n])
+        for r in range(length):
+            p = start + r
+            mean, scale = moments(value[r])
+            copy(to_hidden, grad[p])
+            backpropagate(to_hidden, value[r], slope[r], mean, scale)
+            add_to_each(to_centre[i], to_near[neighbour[p]], to_far[which[p]], to_hidden)
 
 
 @compiled
@@ -233,17 +222,21 @@ def scores(first, last, near, step, distance, offsets, neighbour, relu, normaliz
     Fills ``out`` (n, P).
     """
     n, _, width = queries.shape
-    row, total_query = np.empty(width, np.float32), np.empty(n, np.float32)
+    hidden, numbers = rows_and_numbers(longest_row(first, last, offsets), width)
+    total_query = np.empty(n, np.float32)
     for i in range(first, last):
+        start, length = offsets[i], offsets[i + 1] - offsets[i]
+        for r in range(length):
+            add_line(near[neighbour[start + r]], step, distance[start + r], hidden[r])
+        activate(numbers[: length * width], relu, numbers[: length * width])
         for q in range(n):
-            total_query[q] = queries[q, i].sum()
-        for p in range(offsets[i], offsets[i + 1]):
-            activate_line(near[neighbour[p]], step, distance[p], relu, row)
+            total_query[q] = total(queries[q, i])
+        for r in range(length):
             mean, scale = F(0.0), F(1.0)
             if normalized:
-                mean, scale = moments(row)
+                mean, scale = moments(hidden[r])
             for q in range(n):
-                out[q, p] = (dot(row, queries[q, i]) - mean * total_query[q]) * scale
+                out[q, start + r] = (dot(hidden[r], queries[q, i]) - mean * total_query[q]) * scale
 
 
 @compiled
@@ -252,22 +245,30 @@ def scores_gradient(
 ):
     """Gradient of :func:`scores`: adds to ``to_*``, given that of its output."""
     n, _, width = queries.shape
-    value, slope, to_hidden = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    longest = longest_row(first, last, offsets)
+    value, values = rows_and_numbers(longest, width)
+    slope, slopes = rows_and_numbers(longest, width)
+    to_hidden = np.empty(width, np.float32)
     for i in range(first, last):
-        for p in range(offsets[i], offsets[i + 1]):
-            j, d = neighbour[p], distance[p]
-            activate_line_and_slope(near[j], step, d, relu, value, slope)
+        start, length = offsets[i], offsets[i + 1] - offsets[i]
+        m = length * width
+        for r in range(length):
+            add_line(near[neighbour[start + r]], step, distance[start + r], value[r])
+        activate_and_slope(values[:m], relu, values[:m], slopes[:m])
+        for r in range(length):
+            p, v = start + r, value[r]
             mean, scale = F(0.0), F(1.0)
             if normalized:
-                mean, scale = moments(value)
-            to_hidden[:] = F(0.0)
+                mean, scale = moments(v)
             for q in range(n):
-                add(to_hidden, grad[q, p], queries[q, i], F(0.0))
-                add(to_queries[q, i], grad[q, p] * scale, value, mean)
+                scale_or_add(to_hidden, q == 0, grad[q, p], queries[q, i])
+                add(to_queries[q, i], grad[q, p] * scale, v, mean)
             if normalized:
-                backpropagate(to_hidden, value, slope, mean, scale)
+                backpropagate(to_hidden, v, slope[r], mean, scale)
             else:
                 for k in range(width):
-                    to_hidden[k] *= slope[k]
-            add(to_near[j], F(1.0), to_hidden, F(0.0))
-            add(to_step, d, to_hidden, F(0.0))
+                    to_hidden[k] *= slope[r, k]
+            to_row, d = to_near[neighbour[p]], distance[p]
+            for k in range(width):
+                to_row[k] += to_hidden[k]
+                to_step[k] += d * to_hidden[k]

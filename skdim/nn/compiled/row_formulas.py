@@ -60,78 +60,77 @@ def mish_and_slope(x):
 
 # A loop either stores or accumulates. One that did both would accumulate in another order when its rows are close
 # together in memory, and the last bit of a fit would depend on addresses.
-# ``relu`` selects max(x, 0) instead of Mish; it is tested once a row, outside the loops that vectorize.
+# ``relu`` selects max(x, 0) instead of Mish; it is tested once a block of rows, outside the loops that vectorize.
 
 
 @numba.njit(inline="always")
-def activate(row, relu, value):
-    """Activation of a row."""
+def activate(x, relu, value):
+    """Activation; ``value`` may be x."""
     if relu:
         for k in range(len(value)):
-            value[k] = max(row[k], F(0.0))
+            value[k] = max(x[k], F(0.0))
     else:
         for k in range(len(value)):
-            value[k] = mish(row[k])
+            value[k] = mish(x[k])
 
 
 @numba.njit(inline="always")
-def activate_and_slope(row, relu, value, slope):
-    """Activation of a row and its derivative."""
+def activate_and_slope(x, relu, value, slope):
+    """Activation and its derivative; ``value`` may be x."""
     if relu:
         for k in range(len(value)):
-            value[k] = max(row[k], F(0.0))
-            slope[k] = F(1.0) if row[k] > F(0.0) else F(0.0)
+            slope[k] = F(1.0) if x[k] > F(0.0) else F(0.0)
+            value[k] = max(x[k], F(0.0))
     else:
         for k in range(len(value)):
-            value[k], slope[k] = mish_and_slope(row[k])
+            value[k], slope[k] = mish_and_slope(x[k])
 
 
 @numba.njit(inline="always")
-def activate_sum(a, b, c, relu, value):
-    """Activation of a + b + c."""
-    if relu:
-        for k in range(len(value)):
-            value[k] = max(a[k] + b[k] + c[k], F(0.0))
-    else:
-        for k in range(len(value)):
-            value[k] = mish(a[k] + b[k] + c[k])
+def rows_and_numbers(n, width):
+    """An empty array of n rows, and the same numbers in one row: a loop over all of them has no end of rows."""
+    numbers = np.empty(n * width, np.float32)
+    return numbers.reshape(n, width), numbers
 
 
 @numba.njit(inline="always")
-def activate_sum_and_slope(a, b, c, relu, value, slope):
-    """Activation of a + b + c and its derivative."""
-    if relu:
-        for k in range(len(value)):
-            x = a[k] + b[k] + c[k]
-            value[k] = max(x, F(0.0))
-            slope[k] = F(1.0) if x > F(0.0) else F(0.0)
-    else:
-        for k in range(len(value)):
-            value[k], slope[k] = mish_and_slope(a[k] + b[k] + c[k])
+def longest_row(first, last, offsets):
+    """Largest number of pairs of a row, at least 1."""
+    longest = 1
+    for i in range(first, last):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    return longest
+
+
+# numba's own assignment of rows, to[:] = row, is several times slower than these loops.
 
 
 @numba.njit(inline="always")
-def activate_line(a, b, factor, relu, value):
-    """Activation of a + factor b."""
-    if relu:
-        for k in range(len(value)):
-            value[k] = max(a[k] + factor * b[k], F(0.0))
-    else:
-        for k in range(len(value)):
-            value[k] = mish(a[k] + factor * b[k])
+def fill(to, number):
+    """Set all numbers of a row."""
+    for k in range(len(to)):
+        to[k] = number
 
 
 @numba.njit(inline="always")
-def activate_line_and_slope(a, b, factor, relu, value, slope):
-    """Activation of a + factor b and its derivative."""
-    if relu:
-        for k in range(len(value)):
-            x = a[k] + factor * b[k]
-            value[k] = max(x, F(0.0))
-            slope[k] = F(1.0) if x > F(0.0) else F(0.0)
-    else:
-        for k in range(len(value)):
-            value[k], slope[k] = mish_and_slope(a[k] + factor * b[k])
+def copy(to, row):
+    """Copy a row."""
+    for k in range(len(to)):
+        to[k] = row[k]
+
+
+@numba.njit(inline="always")
+def add_terms(a, b, c, out):
+    """a + b + c."""
+    for k in range(len(out)):
+        out[k] = a[k] + b[k] + c[k]
+
+
+@numba.njit(inline="always")
+def add_line(a, b, factor, out):
+    """a + factor b."""
+    for k in range(len(out)):
+        out[k] = a[k] + factor * b[k]
 
 
 @numba.njit(inline="always")
@@ -143,6 +142,13 @@ def moments(row):
         squares += row[k] * row[k]
     mean = total / F(len(row))
     return mean, F(1.0) / np.sqrt(max(squares / F(len(row)) - mean * mean, F(0.0)) + _EPS)
+
+
+@numba.njit(inline="always")
+def normalize_row(row, mean, scale):
+    """Layer normalization of a row, in place."""
+    for k in range(len(row)):
+        row[k] = (row[k] - mean) * scale
 
 
 @numba.njit(inline="always")
@@ -158,6 +164,35 @@ def add(to, factor, row, shift):
     """Add factor (row - shift) to a row."""
     for k in range(len(to)):
         to[k] += factor * (row[k] - shift)
+
+
+@numba.njit(inline="always")
+def scale_or_add(to, is_first, factor, row):
+    """Set a row to factor row the first time, and add that later."""
+    if is_first:
+        for k in range(len(to)):
+            to[k] = factor * row[k]
+    else:
+        for k in range(len(to)):
+            to[k] += factor * row[k]
+
+
+@numba.njit(inline="always")
+def add_to_each(a, b, c, row):
+    """Add a row to three others; one loop takes a quarter of the time of three."""
+    for k in range(len(row)):
+        number = row[k]
+        a[k] += number
+        b[k] += number
+        c[k] += number
+
+
+@numba.njit(inline="always")
+def total(row):
+    sum_ = F(0.0)
+    for k in range(len(row)):
+        sum_ += row[k]
+    return sum_
 
 
 @numba.njit(inline="always")

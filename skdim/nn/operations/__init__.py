@@ -23,6 +23,21 @@ def normalize(x: Tensor, activation: str = "mish") -> Tensor:
     return implementation(x).normalize(x, activation)
 
 
+def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> Tensor:
+    """Dense layers of rows (n, n_in), (n, n_out).
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_in)
+    parameters : sequence of Tensor
+        Weight and bias of each layer.
+    n_activated : int
+        Number of layers, from the first, that have an activation and a layer normalization.
+    activation : {"mish", "relu"}
+    """
+    return implementation(x).dense(x, parameters, n_activated, activation)
+
+
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:
     """Distances of each crystal without repetition (U,), and the index of each pair's distance among them (P,)."""
     return implementation(batch.distance).distinct_distances(batch)
@@ -67,6 +82,16 @@ def attend(centre, near, far, which, logit_weight, batch, log_count, activation=
 def pair_hidden(centre, near, far, which, batch, activation="mish") -> Tensor:
     """Normalized hidden layer of each pair, of activation(centre[row] + near[neighbour] + far[which]), (P, width)."""
     return implementation(centre).pair_hidden(centre, near, far, which, batch, activation)
+
+
+def crystal_mean(values: Tensor, batch) -> Tensor:
+    """Mean of ``values`` (C, width) over the sites of each crystal, (K, width)."""
+    return implementation(values).crystal_mean(values, batch)
+
+
+def crystal_moments(values: Tensor, batch) -> Tensor:
+    """Mean and standard deviation of ``values`` (C, width) over the sites of each crystal, (K, 2 width)."""
+    return implementation(values).crystal_moments(values, batch)
 
 
 def pair_scores(near, step, queries, batch, activation="mish", normalized=True) -> Tensor:

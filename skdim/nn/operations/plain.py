@@ -15,6 +15,14 @@ def normalize(x: Tensor, activation: str = "mish") -> Tensor:
     return functional.layer_norm(ACTIVATIONS[activation](x), x.shape[-1:])
 
 
+def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> Tensor:
+    for k in range(len(parameters) // 2):
+        x = functional.linear(x, *parameters[2 * k : 2 * k + 2])
+        if k < n_activated:
+            x = normalize(x, activation)
+    return x
+
+
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:
     # One sort for all crystals; double precision holds both numbers.
     apart = 2 ** torch.ceil(torch.log2(batch.distance.max().to(torch.float64) + 1))  # more than any distance
@@ -47,6 +55,17 @@ def attend(centre, near, far, which, logit_weight, batch, log_count, activation=
 
 def pair_hidden(centre, near, far, which, batch, activation="mish") -> Tensor:
     return normalize(_sum_of_terms(centre, near, far, which, batch), activation)
+
+
+def crystal_mean(values: Tensor, batch) -> Tensor:
+    return segment_sum(values, batch.site_share, batch.class_offsets, batch.crystal)
+
+
+def crystal_moments(values: Tensor, batch) -> Tensor:
+    mean = crystal_mean(values, batch)
+    deviation = values - mean.index_select(0, batch.crystal)
+    # The square root has no slope at 0: a crystal whose sites are all alike would give an infinite gradient.
+    return torch.cat([mean, torch.sqrt(crystal_mean(deviation * deviation, batch) + 1e-12) - 1e-6], dim=1)
 
 
 def pair_scores(near, step, queries, batch, activation="mish", normalized=True) -> Tensor:

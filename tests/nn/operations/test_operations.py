@@ -52,6 +52,11 @@ def assert_same(name, tensors, *options):
 
 CALLS = {
     "normalize": lambda module, inputs, _, activation: module.normalize(*inputs, activation),
+    "dense": lambda module, inputs, _, n_activated, activation: module.dense(
+        inputs[0], inputs[1:], n_activated, activation
+    ),
+    "crystal_mean": lambda module, inputs, batch: module.crystal_mean(*inputs, batch),
+    "crystal_moments": lambda module, inputs, batch: module.crystal_moments(*inputs, batch),
     "distance_term": lambda module, inputs, _, distances, activation: module.distance_term(
         distances, *inputs, activation
     ),
@@ -95,9 +100,40 @@ def test_normalize(width, activation, batch, threads):
 
 
 @activations
+@pytest.mark.parametrize("n_activated", [1, 2, 3])
+def test_dense_layers(n_activated, activation, batch, threads):
+    """The last layers may be linear."""
+    parameters = [random(*shape, seed=k) for k, shape in enumerate([(12, 8), (12,), (20, 12), (20,), (5, 20), (5,)])]
+    assert_same("dense", [random(1100, 8, seed=8), *parameters], batch, n_activated, activation)
+
+
+def test_dense_layers_leave_out_gradients_that_nobody_needs():
+    x, weight, bias = random(30, 8).float(), random(5, 8).float(), random(5).float()
+    for needed in ([0, 1, 2], [0], [1], [2]):
+        tensors = [each.clone().requires_grad_(k in needed) for k, each in enumerate((x, weight, bias))]
+        autograd.dense(tensors[0], tensors[1:], 1).square().sum().backward()
+        assert [k for k, each in enumerate(tensors) if each.grad is not None] == needed
+
+
+@activations
 def test_distance_term(activation, batch, threads):
     distances = batch.distinct_distances[0]
     assert_same("distance_term", [random(12, 1), random(12), random(20, 12)], batch, distances, activation)
+
+
+@pytest.mark.parametrize("n", [1, 1024, 1025, 7000])
+def test_distance_term_of_many_chunks(n, batch, threads):
+    distances = 10 * random(n).abs()
+    assert_same("distance_term", [random(16, 1), random(16, seed=1), random(6, 16, seed=2)], batch, distances, "mish")
+    weights = [x.float() for x in (random(16, 1), random(16, seed=1), random(6, 16, seed=2))]
+    with_gradient = autograd.distance_term(distances.float(), *[w.requires_grad_() for w in weights])
+    with torch.no_grad():
+        assert torch.equal(autograd.distance_term(distances.float(), *weights), with_gradient)
+
+
+@pytest.mark.parametrize("operation", ["crystal_mean", "crystal_moments"])
+def test_means_over_the_sites_of_crystals(operation, batch, threads):
+    assert_same(operation, [random(len(batch.numbers), 7)], batch)
 
 
 @activations

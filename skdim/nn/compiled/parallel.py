@@ -1,0 +1,121 @@
+"""Loops over the rows or crystals of a batch, shared between threads.
+
+They are not torch's threads: those spin while they wait for the next operation, and would slow these down. Results do
+not depend on the number of threads: the sum of a row belongs to one thread; sums over the whole batch, the gradients of
+weights, are made of parts that depend only on the batch, and are added in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+#: Rows of the distance term processed at a time, so that they stay in the cache.
+CHUNK = 1024
+#: Sums over a batch have at most this many parts, each of at least so many rows: a part costs as much as some rows.
+_MAX_PARTS, _PART = 4, 1000
+_local = threading.local()
+
+
+@contextlib.contextmanager
+def threads(n: int):
+    """Within the block, loops called from this thread use ``n`` threads."""
+    before = n_threads()
+    _local.n = n
+    try:
+        yield
+    finally:
+        _local.n = before
+
+
+def n_threads() -> int:
+    """Number of threads used by loops that are called from this thread."""
+    return getattr(_local, "n", 1)
+
+
+def arrays(*arguments):
+    """Arguments of a loop: tensors as arrays, which share their memory; others as they are."""
+    return [each.detach().numpy() if isinstance(each, Tensor) else each for each in arguments]
+
+
+def on_rows(loop, n, *arguments):
+    """Run a loop over n independent rows."""
+    cuts = _cuts(n, _threads_for(n))
+    in_threads(loop, cuts, [arrays(*arguments)] * (len(cuts) - 1))
+
+
+def on_crystals(loop, batch, *arguments, shared=()):
+    """Run a loop over the site classes of a batch.
+
+    ``shared`` are tensors to whose gradients all crystals contribute; these are returned.
+    """
+    n = (_parts_for if shared else _threads_for)(len(batch.row))
+    cuts = [0, len(batch.numbers)]
+    if n > 1:
+        pairs = batch.pair_offsets[batch.class_offsets]
+        targets = torch.arange(1, n) * (len(batch.row) / n)
+        crystals = torch.searchsorted(pairs, targets.to(pairs.dtype))
+        cuts[1:1] = batch.class_offsets[crystals].tolist()
+    arguments = arrays(*arguments)
+    sums = [[torch.zeros_like(tensor) for tensor in shared] for _ in range(n)]
+    in_threads(loop, cuts, [[*arguments, *arrays(*part)] for part in sums])
+    return total(sums)
+
+
+def total(sums):
+    """Sums of the parts of each of several tensors, in order."""
+    return sums[0] if len(sums) == 1 else [sum(parts[1:], parts[0]) for parts in zip(*sums, strict=True)]
+
+
+def in_threads(function, cuts, arguments):
+    """Call a function for each interval between cuts, in as many threads as allowed; one of them is this thread."""
+    if len(arguments) == 1:
+        function(*cuts, *arguments[0])
+        return
+    calls = list(zip(cuts[:-1], cuts[1:], arguments, strict=True))
+    n = min(n_threads(), len(calls))
+
+    def run(calls):
+        for first, last, args in calls:
+            function(first, last, *args)
+
+    pending = [_pool(os.getpid(), n - 1).submit(run, calls[k::n]) for k in range(1, n)]
+    run(calls[::n])
+    for job in pending:
+        job.result()
+
+
+def chunk_cuts(n):
+    """Where n rows are cut into parts of whole chunks: the rounding of a product depends on its number of rows."""
+    return [min(CHUNK * cut, n) for cut in _cuts(-(-n // CHUNK), _parts_for(n))]
+
+
+def chunks(first, last):
+    """First and last row of each chunk."""
+    return ((start, min(start + CHUNK, last)) for start in range(first, last, CHUNK))
+
+
+def _threads_for(n):
+    # Waking a thread costs as much as some hundred rows.
+    return max(1, min(n_threads(), n // 500))
+
+
+def _parts_for(n):
+    return max(1, min(_MAX_PARTS, n // _PART))
+
+
+def _cuts(n, n_parts):
+    """Where n rows are cut into parts."""
+    return [0, n] if n_parts == 1 else [round(n * k / n_parts) for k in range(n_parts + 1)]
+
+
+@lru_cache(maxsize=4)
+def _pool(pid, n_threads):
+    """Threads of this process: a forked process has none of its parent's."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="skdim")
