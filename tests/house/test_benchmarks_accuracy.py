@@ -15,7 +15,19 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy import arms, calibration, comparison, data, map, markdown, options, published, report, targets
+from benchmarks.accuracy import (
+    arms,
+    calibration,
+    comparison,
+    data,
+    map,
+    markdown,
+    options,
+    published,
+    report,
+    targets,
+    validation,
+)
 from benchmarks.accuracy.published_report import PRINTED
 from benchmarks.accuracy.weights import WeightSet, parse_weights
 from skdim import (
@@ -23,6 +35,7 @@ from skdim import (
     AutoTransformedTargetRegressor,
     BlockGaussianProcessRegressor,
     DeepInfoMaxEmbedder,
+    DensityStatistics,
     SiteNetFeaturizer,
     SiteNetRegressor,
     StructureStatistics,
@@ -203,6 +216,36 @@ def test_block_gaussian_processes_on_all_combinations_of_sources(folder):
     assert known["statistics + properties"] == "yes"
     assert known["statistics + MLIP + structures"] == "no"
     assert any("3 crystals with formulas of keep_out.txt were left out" in line for line in lines)
+
+
+def test_validation_holds_out_what_no_weights_have_seen(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(validation, "DRAWS", {12: 2})
+    frame = pd.read_parquet(folder / "dielectric.parquet")
+    formulas = SiteNetFeaturizer().transform(make_crystals(N, random_state=0)[0]).formulas
+    frame.assign(formula=formulas).to_parquet(tmp_path / "dielectric.parquet")
+    train = (frame["split"] == "train").to_numpy()
+    left_out = sorted({formula for formula, use in zip(formulas, train, strict=True) if use})[::3]
+    (tmp_path / "keep_out.txt").write_text("\n".join(left_out) + "\n")
+    sources = ("statistics", "statistics + density")
+    validation.main(
+        [
+            *words(tmp_path, "--targets", "dielectric-n", "--seen", "dielectric", "--jobs", 1, "--sources", *sources),
+            *words("--work", tmp_path / "work"),
+        ]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    held_out = np.flatnonzero(train & np.isin(formulas, left_out))
+    labelled = np.flatnonzero(train & ~np.isin(formulas, left_out))
+    assert f": {len(labelled)} crystals with labels, {len(held_out)} held out" in " ".join(lines)
+    X, y = SiteNetFeaturizer().transform(make_crystals(N, random_state=0)[0]), frame["n"].to_numpy()
+    parts = [StructureStatistics().transform(X), DensityStatistics().transform(X)]
+    blocks = {"statistics": slice(0, 106), "density": slice(106, 113)}
+    errors = []
+    for draw in label_draws(len(labelled), train_sizes=[12], n_repeats=2, random_state=0):
+        model = arms.block_gp(blocks).fit(np.hstack(parts)[labelled[draw.rows]], y[labelled[draw.rows]])
+        errors.append(np.abs(model.predict(np.hstack(parts)[held_out]) - y[held_out]).mean())
+    row = next(line for line in lines if line.startswith("| statistics + density |"))
+    assert float(row.split(" | ")[1]) == pytest.approx(np.median(errors), abs=0.002)
 
 
 def test_best_is_the_regressor_that_make_arm_recommends(folder, monkeypatch):

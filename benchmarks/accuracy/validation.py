@@ -1,0 +1,108 @@
+"""Compare sources of features without test rows: the protocol of docs/recipe.md.
+
+Labels are drawn from training rows whose formulas the weights have seen, and errors are measured on training rows whose
+formulas they have not (those of the list of formulas to leave out). Each combination of sources is a Gaussian process
+with a block for each, on labels whose transformation the labels choose. Prints Markdown.
+
+    python -m benchmarks.accuracy.validation data --weights properties p0 --sources "statistics + density + properties"
+"""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from skdim.model_selection import label_draws
+
+from . import arms, data
+from .markdown import table
+from .options import add_options, weights_of
+from .sources import Sources
+from .targets import TARGETS
+
+DEFAULT_TARGETS = (
+    *("dielectric-n", "dielectric-poly_total", "phonons-last_phdos_peak", "jdft2d-exfoliation_en"),
+    *("properties-k_vrh_mp", "properties-g_vrh_mp"),
+)
+DEFAULT_SOURCES = ("statistics", "statistics + density")
+#: Number of label draws of each size.
+DRAWS = {50: 8, 100: 8, 250: 5}
+
+
+def split(rows, y, seen):
+    """Labelled training rows with formulas that the weights have seen, and those with others."""
+    train, _ = data.labelled(rows, y)
+    is_seen = rows.frame["formula"].iloc[train].isin(seen).to_numpy()
+    return train[is_seen], train[~is_seen]
+
+
+def seen_formulas(folder, names, keep_out):
+    """Formulas of the training rows of these tables, without those that were left out."""
+    frames = [pd.read_parquet(folder / f"{name}.parquet", columns=["formula", "split"]) for name in names]
+    formulas = {formula for frame in frames for formula in frame.loc[frame["split"] == "train", "formula"]}
+    return formulas - set(keep_out.read_text(encoding="utf-8").split())
+
+
+def error(joined, y, rows, held_out):
+    """Mean absolute error of one fit."""
+    matrix, blocks = joined
+    model = arms.block_gp(blocks).fit(matrix[rows], y[rows])
+    return np.abs(model.predict(matrix[held_out]) - y[held_out]).mean()
+
+
+def medians(target, args, weights, seen):
+    """Median errors of the sources of one target, dict of source to dict of size to float."""
+    rows = data.load(args.data, target.table, args.work, args.jobs)
+    y = target.labels(rows.frame[target.column])
+    labelled, held_out = split(rows, y, seen)
+    sources = Sources(rows, np.union1d(labelled, held_out), weights, None, None, args.work, args.jobs)
+    draws = label_draws(len(labelled), train_sizes=list(DRAWS), n_repeats=max(DRAWS.values()), random_state=0)
+    draws = [draw for draw in draws if draw.repeat < DRAWS[draw.n_labels]]
+    print(f"{target.title}: {len(labelled)} crystals with labels, {len(held_out)} held out", flush=True)
+    result = {}
+    for name in args.sources:
+        joined = sources.join(name.split(" + "), 0)
+        errors = Parallel(args.jobs)(delayed(error)(joined, y, labelled[draw.rows], held_out) for draw in draws)
+        frame = pd.DataFrame({"n_labels": [draw.n_labels for draw in draws], "mae": errors})
+        result[name] = frame.groupby("n_labels")["mae"].median().to_dict()
+    return result
+
+
+def page(results):
+    """Markdown table: a row for each combination of sources, a column for each target and for the mean ratio."""
+    names = list(next(iter(results.values())))
+    first = names[0]
+    lines = {}
+    for name in names:
+        cells = [" / ".join(f"{errors[name][n]:.3f}" for n in DRAWS) for errors in results.values()]
+        ratios = [np.mean([errors[name][n] / errors[first][n] for errors in results.values()]) for n in DRAWS]
+        lines[name] = (*cells, " / ".join(f"{ratio:.2f}" for ratio in ratios))
+    return table(["sources", *(TARGETS[name].title for name in results), f"mean ratio to {first}"], lines)
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy.validation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=list(TARGETS), help="which (six)")
+    parser.add_argument("--sources", nargs="+", default=DEFAULT_SOURCES, help='such as "statistics + density"')
+    parser.add_argument(
+        "--seen", nargs="+", default=["mp_megnet", "properties"], metavar="TABLE", help="tables that weights learned"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse(argv)
+    weights = weights_of(args)
+    seen = seen_formulas(args.data, args.seen, args.keep_out)
+    results = {name: medians(TARGETS[name], args, weights, seen) for name in args.targets}
+    print(page(results))
+
+
+if __name__ == "__main__":
+    main()
