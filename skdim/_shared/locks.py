@@ -1,13 +1,12 @@
-"""Locks on open files, between processes."""
+"""Locks on open files, between processes, by filelock: flock on Unix, LockFileEx on Windows.
+
+On Windows, other processes cannot read the first byte of a locked file either. Network file systems differ: NFS needs
+version 4 or a lock daemon, and locks nothing without; then nothing detects that two machines write to one file.
+"""
 
 from __future__ import annotations
 
 import contextlib
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # a module, or none
 
 
 class LockedError(RuntimeError):
@@ -28,26 +27,27 @@ def lock_file(file, message="", *, wait=False):
     Returns
     -------
     bool
-        False if the operating system (Windows) or the file system has no such locks.
+        False if the file system has no such locks.
 
     Raises
     ------
     LockedError
         If the file is locked and ``wait`` is False.
     """
-    if fcntl is None:
-        return False
+    from filelock import lock_descriptor  # a tenth of a second, when a first file is locked
+
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        raise LockedError(message) from None
+        is_locked = lock_descriptor(file.fileno(), blocking=wait)
     except OSError:
         return False
+    if not is_locked:
+        raise LockedError(message)
     return True
 
 
 def unlock_file(file):
     """Release the lock: closing the file would not, while a forked child still has it open."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_UN)
+    from filelock import unlock_descriptor
+
+    with contextlib.suppress(OSError):  # a file system without locks
+        unlock_descriptor(file.fileno())

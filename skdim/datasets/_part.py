@@ -11,13 +11,16 @@ import uuid
 from .._shared.files import replaced_file
 from .._shared.locks import lock_file, unlock_file
 
+#: Windows cannot rename a file that other processes, which wait for its lock, have open.
+_RENAMES_OPEN_FILES = os.name != "nt"
+
 
 @contextlib.contextmanager
 def part_of(path):
     """Open ``NAME.part`` next to ``path``, and wait until no other process has it open.
 
-    The lock ends with the process. Without locks (Windows, some network file systems) the part has a unique name and is
-    deleted at the end of the block.
+    The lock ends with the process. On Windows, and without locks (some network file systems), the part has a unique
+    name and is deleted at the end of the block.
 
     Yields
     ------
@@ -29,7 +32,7 @@ def part_of(path):
     while True:
         file = open(place, "a+b")  # noqa: SIM115
         try:
-            locked = lock_file(file, wait=True)
+            locked = _RENAMES_OPEN_FILES and lock_file(file, wait=True)
             if not locked:
                 file.close()
                 place.unlink(missing_ok=True)

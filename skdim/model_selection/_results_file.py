@@ -68,7 +68,7 @@ def read_results(path) -> pd.DataFrame:
     1  ridge        20       1
     2  ridge        20       2
     """
-    header, arms, fits, _ = _parse(Path(path))
+    header, arms, fits, _ = _parse(Path(path).read_bytes(), Path(path))
     return table_of(fits.values(), arms, _score_in(header))
 
 
@@ -110,16 +110,16 @@ class ResultsFile(contextlib.AbstractContextManager):
     def __init__(self, path, comparison, arms):
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._path, "ab")  # noqa: SIM115
+        self._file = open(self._path, "a+b")  # noqa: SIM115
         try:
             lock_file(
                 self._file,
                 f"{self._path} is in use by another process: wait until it ends, or pass another results_file",
             )
-            if _has_no_header_yet(self._path.read_bytes()):
+            if _has_no_header_yet(self._read()):
                 self._file.truncate(0)
                 self._write({**FORMAT.header(), **comparison})
-            header, known, self.fits, end = _parse(self._path)
+            header, known, self.fits, end = _parse(self._read(), self._path)
             self._check(header, comparison, known, arms)
             self._file.truncate(end)
             for arm, (mark, text) in arms.items():
@@ -137,6 +137,10 @@ class ResultsFile(contextlib.AbstractContextManager):
     def __exit__(self, *exception):
         unlock_file(self._file)
         self._file.close()
+
+    def _read(self):
+        self._file.seek(0)  # Windows reads a locked file only where it is open already
+        return self._file.read()
 
     def _write(self, entry):
         self._file.write(_line(entry))
@@ -163,9 +167,8 @@ class ResultsFile(contextlib.AbstractContextManager):
                 )
 
 
-def _parse(path):
+def _parse(content, path):
     """Header, models (name to fingerprint and repr), fits, and the number of bytes in complete lines."""
-    content = path.read_bytes()
     *lines, rest = content.split(b"\n")
     header = FORMAT.parse(lines[0] if lines else rest, path)
     arms, fits, columns = {}, {}, set(columns_of(_score_in(header)))

@@ -1,7 +1,6 @@
 """The results file: resuming after a kill, adding to it, and errors."""
 
 import json
-import os
 import pickle
 import re
 import signal
@@ -304,7 +303,6 @@ def test_errors_name_the_damaged_line(table, path, damage):
     assert_same(again, label_efficiency(ARMS, *table, **OPTIONS))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="files are locked by fcntl, which Windows lacks")
 def test_a_second_process_cannot_open_the_file(table, path):
     class Inner(DummyRegressor):
         def fit(self, X, y):

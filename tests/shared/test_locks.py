@@ -5,12 +5,10 @@ import os
 import subprocess
 import sys
 
+import filelock
 import pytest
 
-from skdim._shared import locks
 from skdim._shared.locks import LockedError, lock_file, unlock_file
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no fcntl")
 
 
 @pytest.fixture
@@ -21,13 +19,30 @@ def path(tmp_path):
 def test_one_holder_at_a_time(path):
     with open(path, "w") as first, open(path, "w") as second:
         assert lock_file(first)
-        assert lock_file(first), "a holder may lock again"
         with pytest.raises(LockedError, match="in use"):
             lock_file(second, "in use")
         unlock_file(first)
         assert lock_file(second)
     with open(path, "w") as third:
         assert lock_file(third), "closing releases the lock"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows locks a part of a file only once")
+def test_a_holder_may_lock_again(path):
+    with open(path, "w") as file:
+        assert lock_file(file)
+        assert lock_file(file)
+
+
+def test_locks_neither_change_nor_add_files(path):
+    path.write_bytes(b"content")
+    with open(path, "r+b") as file:
+        file.seek(3)
+        assert lock_file(file)
+        assert file.read() == b"tent"
+        unlock_file(file)
+    assert path.read_bytes() == b"content"
+    assert os.listdir(path.parent) == ["a"]
 
 
 def test_another_process_holds_the_lock_until_it_is_killed(path):
@@ -64,11 +79,13 @@ def test_unlocking_releases_what_a_forked_child_still_has_open(path):
     os.close(end)
 
 
-def test_file_systems_without_locks(path, monkeypatch):
-    def refuse(*args):
-        raise OSError(errno.ENOLCK, "No locks available")
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_file_systems_without_locks(path, monkeypatch, code):
+    def refuse(*args, **kwargs):
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    monkeypatch.setattr(filelock, "lock_descriptor", refuse)
+    monkeypatch.setattr(filelock, "unlock_descriptor", refuse)
     with open(path, "w") as first, open(path, "w") as second:
         assert not lock_file(first)
         assert not lock_file(second)

@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from skdim._shared import locks as _locks
-from skdim.datasets import fetch_file
+from skdim.datasets import _part, fetch_file
 from tests.datasets.fetch.server_files import CONTENT, OTHER, SHA256, assert_fetched, fetch, names, start_fetch
 from tests.helpers.loopback import Server, begin, broken, rest, stalling, status, whole
 
@@ -198,13 +197,13 @@ def test_the_next_process_resumes_if_the_first_fails(folder):
 def test_without_locks_each_process_has_its_part(folder, monkeypatch, lock):
     """As on Windows and some file systems; no part is left."""
     if lock is None:
-        monkeypatch.setattr(_locks, "fcntl", None)
+        monkeypatch.setattr(_part, "_RENAMES_OPEN_FILES", False)
     else:
 
-        def refuse(*args):
+        def refuse(*args, **kwargs):
             raise OSError(errno.ENOLCK, "No locks available")
 
-        monkeypatch.setattr(_locks.fcntl, "flock", refuse)
+        monkeypatch.setattr("filelock.lock_descriptor", refuse)
     with Server(broken(CONTENT, 100_000), rest(CONTENT)) as server:
         results = at_once(lambda: fetch(server), 4)
         assert results == [folder / "crystals.json.gz"] * 4
