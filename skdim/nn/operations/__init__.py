@@ -74,7 +74,7 @@ def attend(centre, near, far, which, logit_weight, batch, log_count, activation=
     summed : Tensor of shape (H, C, V)
         Values summed with the attention weights of each head.
     attention : Tensor of shape (P, H)
-        The compiled implementation passes no gradient through it.
+        No gradient passes through it on the CPU.
     """
     return implementation(centre).attend(centre, near, far, which, logit_weight, batch, log_count, activation)
 

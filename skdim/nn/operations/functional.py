@@ -16,11 +16,14 @@ class _Mish(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
         s = torch.sigmoid(x)
-        u = (2 - s).mul_(s)
-        t = u.div_(2 - u)
-        if ctx.needs_input_grad[0]:
+        keep = ctx.needs_input_grad[0]
+        # u / 2, then t; in place, as new memory costs more than arithmetic.
+        t = torch.addcmul(s, s, s, value=-0.5) if keep else s.addcmul_(s, s, value=-0.5)
+        t.div_(1 - t)
+        if keep:
             # Only the slope t + x (1 - t^2) s is kept for the gradient.
-            ctx.save_for_backward(torch.addcmul(t, s.addcmul_(s * t, t, value=-1), x))
+            slope = t * t
+            ctx.save_for_backward(torch.addcmul(t, s.addcmul_(s, slope, value=-1), x, out=slope))
         return t.mul_(x)
 
     @staticmethod

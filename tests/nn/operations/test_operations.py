@@ -172,3 +172,36 @@ def test_pair_scores_with_neighbours_in_other_crystals(batch):
 def test_pair_scores(normalized, activation, batch, threads):
     n = len(batch.numbers)
     assert_same("pair_scores", [random(n, 16), random(16), random(3, n, 16, seed=2)], batch, activation, normalized)
+
+
+@activations
+@pytest.mark.parametrize("n_heads", [1, 3])
+def test_attend_in_parts_is_the_same(n_heads, activation, batch, monkeypatch):
+    parts, which = terms(batch, 8 + 12)
+    inputs = [*parts, random(n_heads, 8, seed=5)]
+    log_count = torch.where(batch.distance < 6, torch.log(batch.count), -torch.inf)
+    _assert_parts_change_nothing("attend", inputs, monkeypatch, batch, which, log_count, activation)
+
+
+@activations
+@pytest.mark.parametrize("normalized", [True, False])
+def test_pair_scores_in_parts_are_the_same(normalized, activation, batch, monkeypatch):
+    n = len(batch.numbers)
+    inputs = [random(n, 16), random(16), random(3, n, 16, seed=2)]
+    _assert_parts_change_nothing("pair_scores", inputs, monkeypatch, batch, activation, normalized)
+
+
+def _assert_parts_change_nothing(name, tensors, monkeypatch, batch, *options):
+    batch = batch.to(torch.float64)
+    options = [x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x for x in options]
+    results = []
+    for part in (len(batch.row), 300, 1):
+        monkeypatch.setattr(plain, "_PART", part)
+        assert plain.in_parts(batch.distance, len(batch.row)) == (part < len(batch.row))
+        inputs = [x.clone().requires_grad_() for x in tensors]
+        output = CALLS[name](plain, inputs, batch, *options)
+        outputs = output if isinstance(output, tuple) else (output,)
+        (outputs[0] * random(*outputs[0].shape, seed=9)).sum().backward()
+        results.append([x.detach() for x in (*outputs, *(x.grad for x in inputs))])
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], rtol=1e-9, atol=1e-9)
