@@ -68,7 +68,7 @@ def main(argv=None):
     except KeyboardInterrupt as interrupt:
         raise SystemExit(f"{str(interrupt) or 'training was interrupted'}; the same command resumes it") from None
     held_out = {}
-    if embedder.objective is not None or embedder.descriptor_weight:
+    if embedder.objective is not None or embedder.descriptor_weight or embedder.radial_weight:
         untrained = clone(embedder).set_params(max_epochs=0, checkpoint=None, verbose=0).fit(train, Y)
         held_out = {"held_out_loss": -embedder.score(valid), "untrained_held_out_loss": -untrained.score(valid)}
         loss, untrained_loss = held_out.values()

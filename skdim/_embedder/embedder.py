@@ -59,7 +59,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
     objective : {"infonce", "jsd", None}, default="infonce"
         Contrastive objective: InfoNCE, which compares each positive sample with all negative samples of the batch, or
         the Jensen-Shannon estimator of the paper ("jsd"), which classifies samples one by one. InfoNCE performed
-        better in our benchmarks. None turns both blocks off: descriptors and known properties alone train the encoder.
+        better in our benchmarks. None turns both blocks off: the other tasks alone train the encoder.
     negatives : tuple of {"batch", "composition", "structure", "permuted"}
         Negative samples of the global block. "batch" takes sites of other crystals. The others take the sites of
         corrupted crystals: "composition" has the distances of the crystal and the species of another one, "structure"
@@ -91,6 +91,11 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         Weight of a fourth task: a linear map from the global vector and the mean and standard deviation of the local
         vectors to known properties of the crystals, such as computed energies, which are passed as ``y`` to
         :meth:`fit`. At 0, ``y`` is ignored.
+    radial_weight : float, default=0.0
+        Weight of a fifth task, which needs no labels: a linear map from the same vectors to the radial distribution of
+        the structure (how many neighbours a site has in shells up to 6 angstrom) and the correlations of
+        electronegativity and atomic radius at these distances. Next to known properties it keeps the structure in the
+        vectors (docs/recipe.md).
     prior_weight : float, default=0.0
         Weight of an adversarial prior: a discriminator between vectors and samples of the uniform distribution on
         (0, 1), which the encoder is trained to mislead.
@@ -151,8 +156,8 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         The trained net; ``net_.module_.encoder`` is the Site-Net encoder.
     history_ : skorch History
         One record per epoch: "train_loss" and its parts "train_local", "train_global", "train_descriptors",
-        "train_kl", "train_properties", "train_prior" and "train_composition" (where their weight is positive), and the
-        same with the prefix ``valid_`` with early stopping.
+        "train_kl", "train_properties", "train_radial", "train_prior" and "train_composition" (where their weight is
+        positive), and the same with the prefix ``valid_`` with early stopping.
     n_iter_ : int
         Number of epochs trained.
     site_features_ : tuple of str
@@ -207,6 +212,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         "self_weight": [Interval(Real, 0, None, closed="left")],
         "descriptor_weight": [Interval(Real, 0, None, closed="left")],
         "property_weight": [Interval(Real, 0, None, closed="left")],
+        "radial_weight": [Interval(Real, 0, None, closed="left")],
         "prior_weight": [Interval(Real, 0, None, closed="left")],
         "composition_weight": [Interval(Real, 0, None, closed="left")],
         "loss_params": [dict, None],
@@ -234,6 +240,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         self_weight=1.0,
         descriptor_weight=10.0,
         property_weight=0.0,
+        radial_weight=0.0,
         prior_weight=0.0,
         composition_weight=0.0,
         loss_params=None,
@@ -270,6 +277,7 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         self.self_weight = self_weight
         self.descriptor_weight = descriptor_weight
         self.property_weight = property_weight
+        self.radial_weight = radial_weight
         self.prior_weight = prior_weight
         self.composition_weight = composition_weight
         self.loss_params = loss_params
@@ -528,10 +536,11 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         Raises
         ------
         ValueError
-            If the embedder learned known properties alone (``objective=None`` and ``descriptor_weight=0``).
+            If the embedder learned known properties alone (``objective=None``, and no weight of descriptors and
+            radial statistics).
         """
         check_is_fitted(self)
-        if self.objective is None and not self.descriptor_weight:
+        if self.objective is None and not (self.descriptor_weight or self.radial_weight):
             raise ValueError(
                 "this embedder has no loss without known properties: compare them with predict_properties(X) instead"
             )

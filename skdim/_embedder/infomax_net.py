@@ -17,6 +17,8 @@ from ..nn.sitenet import embed
 
 #: Number of crystals that the scales of descriptors and vectors are computed from; more would not change them.
 _N_FOR_SCALE = 5000
+#: Site features whose radial correlations are predicted: bonds are between sites that differ in them.
+_RADIAL_FEATURES = ("electronegativity", "atomic_radius")
 
 
 class InfoMaxCriterion(nn.Module):
@@ -40,8 +42,8 @@ def module_settings(embedder, site_features, known_properties=None):
         known_properties = getattr(embedder, "known_properties_", ())
     loss_params = dict(embedder.loss_params or {})
     check_loss_params(loss_params)
-    if embedder.objective is None and not (embedder.descriptor_weight or embedder.property_weight):
-        raise ValueError("objective=None leaves no task: set descriptor_weight or property_weight")
+    if embedder.objective is None and not (embedder.descriptor_weight or embedder.radial_weight or embedder.property_weight):
+        raise ValueError("objective=None leaves no task: set descriptor_weight, radial_weight or property_weight")
     return {
         "encoder": encoder_settings(embedder, site_features),
         "negatives": _checked_negatives(embedder, "negatives"),
@@ -61,8 +63,10 @@ def module_settings(embedder, site_features, known_properties=None):
                 "prior_weight",
                 "composition_weight",
                 "property_weight",
+                "radial_weight",
             )
         },
+        "radial_features": tuple(k for k, name in enumerate(site_features) if name in _RADIAL_FEATURES),
     }
 
 
@@ -74,6 +78,7 @@ def loss_parts(embedder):
         "prior": embedder.prior_weight,
         "composition": embedder.composition_weight,
         "properties": embedder.property_weight,
+        "radial": embedder.radial_weight,
     }
     contrastive = () if embedder.objective is None else ("local", "global")
     return (*contrastive, *(name for name, weight in optional.items() if weight))
@@ -119,7 +124,8 @@ def net_maker(embedder, site_features, seed, crystals=None, rows=None, source=No
     known_properties = None if crystals is None else getattr(table, "names", ())
     settings = module_settings(embedder, site_features, known_properties)
     prepare = None
-    if crystals is not None and (source is not None or embedder.descriptor_weight or table is not None):
+    needs_scales = embedder.descriptor_weight or embedder.radial_weight or table is not None
+    if crystals is not None and (source is not None or needs_scales):
         sample = copied_rows(crystals, rows[:: max(1, len(rows) // _N_FOR_SCALE)])
         prepare = partial(_prepare, crystals=sample, source=source, table=table)
     return partial(
@@ -137,9 +143,12 @@ def _prepare(module, device_batches, crystals, source, table):
         same = {name: value for name, value in trained.items() if not name.startswith("properties.")}
         same = {k: v for k, v in same.items() if k in weights and v.shape == weights[k].shape}
         module.load_state_dict(same, strict=False)
-    if table is not None:
+    if table is not None or module.radial is not None:
         with torch.no_grad():
             vectors = torch.cat([embed(module.encoder, batch, "both") for batch in device_batches(crystals)])
+    if module.radial is not None:
+        module.radial.standardise(device_batches(crystals), vectors)
+    if table is not None:
         module.properties.standardize(vectors, table.mean, table.scale)
 
 

@@ -55,7 +55,7 @@ def _title(config, _):
     encoder = network["encoder"]
     learned = ["Deep InfoMax"] if network.get("objective") is not None else []
     learned += ["known properties"] if config["known_properties"] else []
-    learned += ["statistics of the structure"] if network.get("descriptor_weight") else []
+    learned += ["statistics of the structure"] if network.get("descriptor_weight") or network.get("radial_weight") else []
     return (
         f"# Site-Net encoder, pre-trained by {_listed(learned or ['nothing: random weights'])}\n\n"
         "It turns a crystal structure into a vector. "

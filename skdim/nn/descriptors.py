@@ -13,12 +13,16 @@ from torch.nn import functional
 from . import operations
 from .batch import Batch
 from .choices import GEOMETRY
+from .known_properties import LinearReadout
 from .operations.functional import segment_sum, segment_total
 
 #: Neighbours have the weight d^-6, like the attraction of induced dipoles: first neighbours, without a cutoff.
 _POWER = 6
 #: Closer neighbours, in angstrom, have the weight of this distance.
 _SHORTEST = 0.5
+#: Centres of the shells of a radial distribution, in angstrom, and their standard deviation.
+SHELLS = tuple(1.25 + 0.4 * k for k in range(13))
+_SHELL_WIDTH = 0.3
 #: Columns with a smaller standard deviation are constant except for rounding.
 _CONSTANT = 1e-4
 
@@ -65,6 +69,26 @@ def crystal_statistics(batch: Batch) -> Tensor:
     """
     difference, _, geometry = environments(batch)
     return operations.crystal_moments(torch.cat([batch.site_inputs, difference, geometry], dim=1), batch)
+
+
+def radial_statistics(batch: Batch, features: tuple[int, ...]) -> Tensor:
+    """Radial distribution of the neighbours of a crystal's sites, and correlations of features at these distances.
+
+    (K, n_shells * (1 + n_features)), for Gaussian shells from 1.25 to 6.05 angstrom: the logarithm of 1 plus the mean
+    number of neighbours of a site; and, for each feature (its column of the site inputs), the mean over the sites of
+    the sum over these neighbours of the product of both sites' differences from the mean of the crystal.
+    """
+    centres = torch.tensor(SHELLS, dtype=batch.distance.dtype, device=batch.distance.device)
+    shells = torch.exp(-((batch.distance[:, None] - centres) / _SHELL_WIDTH).square() / 2)
+    of_pairs = torch.where(batch.distance > 0, batch.count * batch.site_share[batch.row], 0.0)
+    offsets, crystal = batch.pair_offsets[batch.class_offsets], batch.crystal[batch.row]
+    columns = [torch.log1p(segment_sum(shells, of_pairs, offsets, crystal))]
+    for feature in features:
+        values = batch.site_inputs[:, feature]
+        deviation = values - segment_total(batch.site_share * values, batch.crystal, len(batch))[batch.crystal]
+        product = deviation[batch.row] * deviation[batch.neighbour]
+        columns.append(segment_sum(shells, of_pairs * product, offsets, crystal))
+    return torch.cat(columns, dim=1)
 
 
 class Standardised(nn.Module):
@@ -124,3 +148,32 @@ class Descriptors(nn.Module):
     def _raw(batch):
         sites = torch.cat([batch.site_inputs, *environments(batch)], dim=1)
         return sites, operations.crystal_moments(sites, batch)
+
+
+class RadialStatistics(LinearReadout):
+    """A linear map from the vectors of crystals to their :func:`radial_statistics`, and its loss.
+
+    Parameters
+    ----------
+    width : int
+        Length of the vectors.
+    features : tuple of int
+        Columns of the site inputs whose correlations are predicted.
+    """
+
+    def __init__(self, width: int, features: tuple[int, ...]):
+        n_columns = len(SHELLS) * (1 + len(features))
+        super().__init__(width, n_columns)
+        self.features = tuple(features)
+        self.target = Standardised(n_columns)
+
+    def standardise(self, batches, vectors: Tensor) -> None:
+        """Set the scales of targets and vectors to those of some batches; once, before the first step."""
+        self.target.fix(torch.cat([radial_statistics(batch, self.features) for batch in batches]))
+        self.standardize_vectors(vectors)
+
+    def loss(self, batch: Batch, vectors: Tensor) -> Tensor:
+        """Sum over crystals of the mean over columns, quadratic up to one standard deviation and linear beyond."""
+        with torch.no_grad():
+            target = self.target(radial_statistics(batch, self.features))
+        return functional.smooth_l1_loss(self(vectors), target, reduction="none").mean(dim=1).sum()

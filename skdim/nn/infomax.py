@@ -17,7 +17,7 @@ from torch.nn import functional
 from .adversaries import CompositionAdversary, PriorAdversary
 from .batch import Batch
 from .choices import LOCAL_NEGATIVES, NEGATIVES
-from .descriptors import Descriptors
+from .descriptors import Descriptors, RadialStatistics
 from .encoder import Gaussian, SiteNetEncoder
 from .known_properties import KnownProperties
 from .losses import KL_FORMS, info_nce, jensen_shannon_negative, jensen_shannon_positive
@@ -84,6 +84,10 @@ class DeepInfoMax(nn.Module):
     property_weight : float, default=0.0
         Weight of the regression of :class:`KnownProperties`, whose gradient reaches all of the encoder.
     n_properties : int, default=0
+    radial_weight : float, default=0.0
+        Weight of the regression of :class:`RadialStatistics`, whose gradient reaches all of the encoder.
+    radial_features : tuple of int, default=()
+        Columns of the site inputs whose radial correlations are predicted.
     """
 
     def __init__(
@@ -105,6 +109,8 @@ class DeepInfoMax(nn.Module):
         composition_weight=0.0,
         property_weight=0.0,
         n_properties=0,
+        radial_weight=0.0,
+        radial_features=(),
     ):
         super().__init__()
         self.objective = objective
@@ -121,6 +127,7 @@ class DeepInfoMax(nn.Module):
         self.prior_weight = prior_weight
         self.composition_weight = composition_weight
         self.property_weight = property_weight
+        self.radial_weight = radial_weight
         self.encoder = SiteNetEncoder(**encoder, spread=kl_weight > 0)
         n_inputs, local_dim, n_components = encoder["n_site_inputs"], self.encoder.local_dim, self.encoder.n_components
         options = {"activation": self.encoder.local_activation, "norm": score_norm}
@@ -132,6 +139,7 @@ class DeepInfoMax(nn.Module):
         self.composition = CompositionAdversary(n_components) if composition_weight else None
         width = embedding_width(self.encoder, "both")
         self.properties = KnownProperties(width, n_properties) if n_properties else None
+        self.radial = RadialStatistics(width, radial_features) if radial_weight else None
 
     def forward(
         self, batch: Batch, generator: torch.Generator | None = None, share: Whole | None = None
@@ -139,7 +147,7 @@ class DeepInfoMax(nn.Module):
         """Losses of a batch of at least two crystals.
 
         "loss" is the total of "local", "global" and the weighted "kl", "descriptors" and (for a batch with properties)
-        "properties", less the weighted losses of the adversaries, "prior" and "composition".
+        "properties", and the weighted "radial", less the weighted losses of the adversaries, "prior" and "composition".
 
         ``generator`` makes all draws. ``share`` is the part of the batch that this process computes, where several
         processes train together: their losses are equal, that of the whole batch, and their gradients add up to its
@@ -177,8 +185,13 @@ class DeepInfoMax(nn.Module):
         if self.composition is not None:
             parts["composition"] = self.composition(part, g).sum() / len(batch)
             weights["composition"] = -self.composition_weight
-        if self.properties is not None and part.properties is not None:
+        has_properties = self.properties is not None and part.properties is not None
+        if has_properties or self.radial is not None:
             vectors = vectors_of(encoder, part, local.mean, "both")
+        if self.radial is not None:
+            parts["radial"] = self.radial.loss(part, vectors) / len(batch) if len(part) else z.sum()
+            weights["radial"] = self.radial_weight
+        if has_properties:
             parts["properties"] = self.properties.loss(vectors, part.properties) / len(batch)
             weights["properties"] = self.property_weight
         parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))

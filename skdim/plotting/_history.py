@@ -17,6 +17,8 @@ _NAMES = {
     "global": "Global loss",
     "kl": "Kullback-Leibler term",
     "descriptors": "Descriptor loss",
+    "radial": "Radial statistics loss",
+    "properties": "Known properties loss",
 }
 #: Training and validation differ in colour, lightness, line style and marker.
 _STYLES = {

@@ -11,7 +11,15 @@ from torch.nn import functional
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._chemistry.elements import element_table
 from skdim._training.batches import make_batch
-from skdim.nn.descriptors import Descriptors, Standardised, crystal_statistics, environments
+from skdim.nn.descriptors import (
+    SHELLS,
+    Descriptors,
+    RadialStatistics,
+    Standardised,
+    crystal_statistics,
+    environments,
+    radial_statistics,
+)
 from tests.helpers import assertions
 from tests.helpers.small_estimators import SMALL
 from tests.helpers.small_networks import generator, make_model, toy_batch
@@ -108,6 +116,46 @@ def test_statistics_of_sites_without_neighbours_are_zero():
     assert all(torch.isfinite(gradient).all() for gradient in gradients.values())
 
 
+def plain_radial_statistics(x, feature):
+    """Of one uncompressed crystal, as a loop over sites, neighbours and shells in double precision."""
+    values = element_table(x.site_features)[x.numbers][:, feature]
+    deviation = values - values.mean()
+    numbers, products = np.zeros(len(SHELLS)), np.zeros(len(SHELLS))
+    for i in range(len(values)):
+        for column in range(x.pair_offsets[i], x.pair_offsets[i + 1]):
+            d = float(x.distance[column])
+            if d > 0:
+                shares = np.exp(-(((d - np.array(SHELLS)) / 0.3) ** 2) / 2) / len(values)
+                numbers += shares
+                products += shares * deviation[i] * deviation[x.neighbour[column]]
+    return np.concatenate([np.log1p(numbers), products])
+
+
+def test_radial_statistics_are_a_loop_over_neighbours(uncompressed):
+    result = radial_statistics(make_batch(uncompressed), (5,)).numpy()
+    assert result.shape == (len(uncompressed), 2 * len(SHELLS))
+    expected = np.array([plain_radial_statistics(x, 5) for x in uncompressed])
+    assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+    assert (np.abs(expected).max(axis=0) > 0).all()
+    assert_array_equal(radial_statistics(make_batch(uncompressed), ()).numpy(), result[:, : len(SHELLS)])
+
+
+def test_compression_does_not_change_radial_statistics(formation_crystals, uncompressed):
+    compressed = SiteNetFeaturizer(distance_tol=1e-6).transform(formation_crystals[::3])
+    full, merged = (radial_statistics(make_batch(X).to(torch.float64), (5, 6)) for X in (uncompressed, compressed))
+    assert_allclose(merged, full, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__.removeprefix("assert_unchanged_by_"))
+def test_radial_statistics_do_not_depend_on_the_description(change, formation_crystals):
+    featurizer = SiteNetFeaturizer(distance_tol=1e-6)
+    change(lambda s: radial_statistics(make_batch(featurizer.transform(s)), (5,)).numpy(), formation_crystals[::3], 2e-3)
+
+
+def test_radial_statistics_of_sites_without_neighbours_are_zero():
+    assert (radial_statistics(toy_batch([[29], [3, 8]], [[1], [1, 2]], n_pairs=1), (5,)) == 0).all()
+
+
 # ---- targets ----
 
 
@@ -184,7 +232,53 @@ def test_without_weight_there_are_no_descriptors(crystals):
     assert "descriptors" not in make_model(descriptor_weight=0.0)(make_batch(crystals[:4]), generator())
 
 
+def test_the_loss_of_radial_statistics_is_that_of_standardized_columns(crystals):
+    batch = make_batch(crystals[:9])
+    torch.manual_seed(0)
+    layer = RadialStatistics(4, (5,))
+    vectors = torch.randn(9, 4, generator=generator()) * 100
+    layer.standardise([batch], vectors)
+    raw = radial_statistics(batch, (5,))
+    scale = raw.std(dim=0, correction=0)
+    target = ((raw - raw.mean(dim=0)) / torch.where(scale > 1e-4, scale, 1)).clamp(-5, 5)
+    spread = vectors.std(dim=0, correction=0)
+    predicted = (vectors - vectors.mean(dim=0)) / spread @ layer.linear.weight.T + layer.linear.bias
+    expected = sum(functional.smooth_l1_loss(predicted[k], target[k]) for k in range(9))
+    assert_allclose(layer.loss(batch, vectors).detach(), expected.detach(), rtol=1e-5)
+
+
+def test_the_gradient_of_radial_statistics_reaches_the_whole_encoder(crystals):
+    batch = make_batch(crystals[:9])
+    model = make_model("infonce", radial_weight=2.0, radial_features=(5,))
+    model.radial.standardise([batch], torch.randn(20, model.radial.linear.in_features, generator=generator()))
+    losses = model(batch, generator())
+    losses["radial"].backward()
+    for name in ("lift_pair", "bottleneck", "pre_pool", "post_pool"):
+        gradients = [p.grad for n, p in model.encoder.named_parameters() if n.startswith(name)]
+        assert any(gradient.abs().max() > 0 for gradient in gradients), name
+    model.radial = None
+    without = model(batch, generator())
+    assert "radial" not in without
+    assert_allclose(losses["loss"].detach(), (without["loss"] + 2 * losses["radial"]).detach(), rtol=1e-6)
+
+
 # ---- in the estimator ----
+
+
+def test_radial_statistics_can_be_the_only_task(X, crystals, tmp_path):
+    """They are learned, saved and scored, and correlate the features that the crystals have."""
+    params = {**SMALL, "objective": None, "descriptor_weight": 0.0, "radial_weight": 1.0}
+    embedder = DeepInfoMaxEmbedder(**params, max_epochs=20, learning_rate_init=1e-2).fit(X)
+    losses = embedder.history_[:, "train_radial"]
+    assert losses == pytest.approx(embedder.history_[:, "train_loss"])
+    assert losses[-1] < 0.7 * losses[0]
+    features = embedder.net_.module_.radial.features
+    assert [X.site_features[k] for k in features] == ["electronegativity", "atomic_radius"]
+    embedder.save_pretrained(tmp_path / "saved")
+    loaded = DeepInfoMaxEmbedder.from_pretrained(tmp_path / "saved", device="cpu")
+    assert loaded.score(crystals) == embedder.score(crystals) < 0
+    few = DeepInfoMaxEmbedder(**params, max_epochs=0).fit(X.with_site_features(["group", "electronegativity"]))
+    assert few.net_.module_.radial.features == (1,)
 
 
 def scales(embedder):
