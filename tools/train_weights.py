@@ -30,6 +30,7 @@ from skdim import PAPER_SITE_FEATURES, Crystals, DeepInfoMaxEmbedder, SiteNetFea
 from skdim._crystals.blocks import blocks
 from skdim._crystals.duplicates import first_occurrences
 from skdim._crystals.store import write_store
+from skdim._embedder.model_card import tasks_of
 from skdim._embedder.weights_folder import INCLUDED, INCLUDED_FOLDER
 from skdim._structures.sources.open_source import open_source
 from skdim.model_selection import formula_split
@@ -84,6 +85,7 @@ def main(argv=None):
         "held_out": f"skdim.model_selection.formula_split(X, test_size={args.held_out}, salt={args.salt!r})",
         "sources": sources,
         "command": command(args),
+        **({} if start is None else {"start": description_of(args.start, start.estimator)}),
     }
     embedder.save_pretrained(args.output, metadata=metadata)
     size = sum(file.stat().st_size for file in args.output.iterdir())
@@ -273,6 +275,14 @@ def fingerprint(path):
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()
+
+
+def description_of(name, embedder):
+    """Name and training of the weights to start from."""
+    info = embedder.pretrained_info_
+    tasks = tasks_of(info["network"], info["known_properties"])
+    earlier = {key: info["metadata"][key] for key in ("command", "start") if key in info["metadata"]}
+    return {"name": Path(name).name, "tasks": tasks, **earlier}
 
 
 def command(args):

@@ -23,6 +23,7 @@ _PLACED = {
     "held_out_properties",
     "sources",
     "command",
+    "start",
 }
 
 
@@ -50,12 +51,26 @@ def _header(config, _):
     return "\n".join(["---", *lines, "---", ""])
 
 
+def tasks_of(network, known_properties):
+    """What a network with these settings learns, list of str."""
+    tasks = ["Deep InfoMax"] if network.get("objective") is not None else []
+    tasks += ["known properties"] if known_properties else []
+    statistics = network.get("descriptor_weight") or network.get("radial_weight")
+    return tasks + (["statistics of the structure"] if statistics else [])
+
+
+def _starts(notes):
+    """The metadata's entries of earlier trainings whose weights were the first ones, the earliest last."""
+    starts = []
+    while isinstance(notes := notes.get("start"), dict):
+        starts.append(notes)
+    return starts
+
+
 def _title(config, _):
-    network = config["network"]
-    encoder = network["encoder"]
-    learned = ["Deep InfoMax"] if network.get("objective") is not None else []
-    learned += ["known properties"] if config["known_properties"] else []
-    learned += ["statistics of the structure"] if network.get("descriptor_weight") or network.get("radial_weight") else []
+    encoder = config["network"]["encoder"]
+    earlier = [task for start in reversed(_starts(config["metadata"])) for task in start.get("tasks", [])]
+    learned = list(dict.fromkeys([*earlier, *tasks_of(config["network"], config["known_properties"])]))
     return (
         f"# Site-Net encoder, pre-trained by {_listed(learned or ['nothing: random weights'])}\n\n"
         "It turns a crystal structure into a vector. "
@@ -115,8 +130,18 @@ def _training(config, _):
             f"{config['date'][:10]}, skdim {config['skdim_version']}.",
             "",
             *(["```", _text(command), "```", ""] if command else []),
+            *_earlier(config["metadata"]),
         ]
     )
+
+
+def _earlier(notes):
+    """Lines about the earlier trainings, the latest first."""
+    lines = []
+    for start in _starts(notes):
+        lines += [f"It continued from the weights {_text(start.get('name', ''))}, which were trained by", ""]
+        lines += ["```", _text(start.get("command", "")), "```", ""]
+    return lines
 
 
 def _held_out(config, _):

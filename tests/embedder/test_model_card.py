@@ -75,3 +75,19 @@ def test_card_of_weights_with_metadata(embedder, tmp_path):
     assert "- contact: the authors" in card
     content = (tmp_path / "weights" / "config.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() in card
+
+
+def test_card_tells_of_earlier_trainings(embedder, tmp_path):
+    first = {"name": "first", "tasks": ["known properties"], "command": "train first"}
+    second = {"name": "second", "tasks": ["Deep InfoMax"], "command": "train second", "start": first}
+    embedder.save_pretrained(tmp_path / "weights", metadata={"command": "train third", "start": second})
+    card = (tmp_path / "weights" / "README.md").read_text("utf-8")
+    title = re.search("^# .*$", card, flags=re.MULTILINE)[0]
+    assert title.endswith("by known properties, Deep InfoMax and statistics of the structure")
+    assert re.findall("weights (first|second), which|^(train .*)$", card, flags=re.MULTILINE) == [
+        ("", "train third"),
+        ("second", ""),
+        ("", "train second"),
+        ("first", ""),
+        ("", "train first"),
+    ]

@@ -128,6 +128,9 @@ def test_properties_of_tables_are_learned(structures, sources, tmp_path, capsys)
     about = embedder.pretrained_info_["metadata"]
     assert about["held_out_properties"]["energy"]["n"] > 0
     assert "--properties energy=energy 'log10 modulus=log10:modulus' --start start" in about["command"]
+    assert about["start"].keys() == {"name", "tasks", "command"}
+    assert about["start"]["name"] == "start"
+    assert about["start"]["tasks"] == ["Deep InfoMax", "statistics of the structure"]
     # Of the 28 rows of a without test rows one has no energy; of the 15 of b four have no modulus.
     n_held_out = about["n_held_out"]
     assert embedder.n_crystals_ + n_held_out == 27 + 11
