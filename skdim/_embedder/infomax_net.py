@@ -42,7 +42,9 @@ def module_settings(embedder, site_features, known_properties=None):
         known_properties = getattr(embedder, "known_properties_", ())
     loss_params = dict(embedder.loss_params or {})
     check_loss_params(loss_params)
-    if embedder.objective is None and not (embedder.descriptor_weight or embedder.radial_weight or embedder.property_weight):
+    if embedder.objective is None and not (
+        embedder.descriptor_weight or embedder.radial_weight or embedder.property_weight
+    ):
         raise ValueError("objective=None leaves no task: set descriptor_weight, radial_weight or property_weight")
     return {
         "encoder": encoder_settings(embedder, site_features),

@@ -13,7 +13,7 @@ from torch.nn import functional
 from . import operations
 from .batch import Batch
 from .choices import GEOMETRY
-from .known_properties import LinearReadout
+from .layers import LinearReadout
 from .operations.functional import segment_sum, segment_total
 
 #: Neighbours have the weight d^-6, like the attraction of induced dipoles: first neighbours, without a cutoff.

@@ -144,3 +144,36 @@ class InputScale(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs if self.identity else inputs * self.factor + self.offset
+
+
+class LinearReadout(nn.Module):
+    """A linear layer on crystal vectors whose components are standardized by fixed numbers.
+
+    Parameters
+    ----------
+    width : int
+        Length of the vectors.
+    n_outputs : int
+    """
+
+    vector_mean: Tensor
+    vector_scale: Tensor
+
+    def __init__(self, width: int, n_outputs: int):
+        super().__init__()
+        # Components of a vector can differ in size by orders of magnitude: the layer gets them standardized, by numbers
+        # that are fixed before the first step.
+        self.register_buffer("vector_mean", torch.zeros(width))
+        self.register_buffer("vector_scale", torch.ones(width))
+        self.linear = nn.Linear(width, n_outputs)
+
+    def standardize_vectors(self, vectors: Tensor) -> None:
+        """Fix the standardization of the vectors to that of these ones (n, width)."""
+        self.vector_mean.copy_(vectors.mean(dim=0))
+        spread = vectors.std(dim=0, correction=0)
+        # Dividing a constant component by its rounding noise would amplify that.
+        self.vector_scale.copy_(torch.where(spread > 1e-3 * spread.max(), spread, spread.max() + 1e-12))
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Outputs (K, n_outputs) for vectors (K, width)."""
+        return self.linear((vectors - self.vector_mean) / self.vector_scale)

@@ -149,7 +149,9 @@ def test_compression_does_not_change_radial_statistics(formation_crystals, uncom
 @pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__.removeprefix("assert_unchanged_by_"))
 def test_radial_statistics_do_not_depend_on_the_description(change, formation_crystals):
     featurizer = SiteNetFeaturizer(distance_tol=1e-6)
-    change(lambda s: radial_statistics(make_batch(featurizer.transform(s)), (5,)).numpy(), formation_crystals[::3], 2e-3)
+    change(
+        lambda s: radial_statistics(make_batch(featurizer.transform(s)), (5,)).numpy(), formation_crystals[::3], 2e-3
+    )
 
 
 def test_radial_statistics_of_sites_without_neighbours_are_zero():
