@@ -185,13 +185,12 @@ class DeepInfoMax(nn.Module):
         if self.composition is not None:
             parts["composition"] = self.composition(part, g).sum() / len(batch)
             weights["composition"] = -self.composition_weight
-        has_properties = self.properties is not None and part.properties is not None
-        if has_properties or self.radial is not None:
+        if self.properties is not None or self.radial is not None:
             vectors = vectors_of(encoder, part, local.mean, "both")
         if self.radial is not None:
             parts["radial"] = self.radial.loss(part, vectors) / len(batch) if len(part) else z.sum()
             weights["radial"] = self.radial_weight
-        if has_properties:
+        if self.properties is not None and part.properties is not None:
             parts["properties"] = self.properties.loss(vectors, part.properties) / len(batch)
             weights["properties"] = self.property_weight
         parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))
