@@ -20,6 +20,8 @@ from benchmarks.accuracy import (
     calibration,
     comparison,
     data,
+    fine_tuning,
+    fine_tuning_recipes,
     map,
     markdown,
     options,
@@ -146,6 +148,49 @@ def test_calibration(folder, monkeypatch):
     median = frame[(frame["arm"] == "best") & (frame["n_labels"] == 20)]["miscalibration_area"].median()
     assert "best, 20 labels | " in page
     assert f"| {median:.3f} |" in page
+
+
+def test_fine_tuning_recipes_on_formulas_that_no_weights_have_seen(folder, capsys, monkeypatch):
+    tables = folder / "with_formulas"
+    tables.mkdir()
+    frame = pd.read_parquet(folder / "mp_megnet.parquet").assign(formula=[f"X{k % 20}" for k in range(N)])
+    frame.to_parquet(tables / "mp_megnet.parquet")
+    (tables / "keep_out.txt").write_text("X1\nX2\nX4\nX11\n")
+    options = words(
+        "--weights", "properties", folder / "properties", "--weights", "structures", folder / "structures-0"
+    )
+    options += words("--targets", "mp_megnet-band_gap", "--seen", "mp_megnet", "--sizes", 12, 16, "--repeats", 2, 1)
+    options += words("--networks", 2, "--work", folder / "work", "--output", folder / "recipes")
+    monkeypatch.setitem(fine_tuning_recipes.NETWORK, "max_epochs", 2)
+    tasks, measure = [], fine_tuning.measure
+    monkeypatch.setattr(fine_tuning, "measure", lambda task, *a: tasks.append(task) or measure(task, *a))
+    fine_tuning.main([*words(tables), *options, "--recipes", "default"])
+    task = tasks[0]
+    assert task.weights.name == "structures", "the first set of weights that does not know band gaps"
+    # Of X0 and X10 no band gap is known.
+    left_out = {"X1", "X2", "X4", "X11"}
+    assert set(task.formulas[task.held_out]) == left_out
+    assert set(task.formulas[task.labelled]) == {f"X{k}" for k in range(20)} - left_out - {"X0", "X10"}
+    assert (frame["split"].to_numpy()[np.r_[task.held_out, task.labelled]] == "train").all()
+    errors = pd.read_csv(folder / "recipes" / "fine_tuning.csv")
+    assert errors["n_labels"].tolist() == [12, 12, 16]
+    y, rows = task.y[task.held_out], [task.predictions("default", 16, 0, member)[0] for member in range(2)]
+    reference = task.predictions("Gaussian process", 16, 0)[0]
+    last = errors.iloc[-1]
+    assert last["mae_one"] == pytest.approx(np.abs(rows[0] - y).mean(), abs=1e-5)
+    assert last["mae_mean"] == pytest.approx(np.abs(np.mean(rows, axis=0) - y).mean(), abs=1e-5)
+    mixed = (np.mean(rows, axis=0) + reference) / 2
+    assert last["mae_average"] == pytest.approx(np.abs(mixed - y).mean(), abs=1e-5)
+    ratio = errors["mae_one"][2] / errors["mae_reference"][2]
+    assert f" / {ratio:.2f} | " in capsys.readouterr().out
+
+    finished = {file: file.stat().st_mtime_ns for file in (folder / "work" / "fine_tuning").iterdir()}
+    others = [name for name in fine_tuning.RECIPES if name not in ("default", "Gaussian process")]
+    fine_tuning.main([*words(tables), *options, "--recipes", *others])
+    assert all(file.stat().st_mtime_ns == time for file, time in finished.items())
+    errors = pd.read_csv(folder / "recipes" / "fine_tuning.csv")
+    assert errors.groupby("recipe").size().to_dict() == {"default": 3, **dict.fromkeys(others, 3)}
+    assert np.isfinite(errors["mae_average"]).all()
 
 
 @pytest.mark.slow(reason="imports matminer, and fits all simple models of two seeds three times")
