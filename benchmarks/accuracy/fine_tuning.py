@@ -20,6 +20,7 @@ from .fine_tuning_recipes import RECIPES, REFERENCE
 from .markdown import table as markdown_table
 from .sources import Sources
 from .targets import TARGETS
+from .validation import seen_formulas, split
 from .weights import parse_weights
 
 #: Targets for weights without their property.
@@ -85,9 +86,7 @@ class Task:
         self.embedder = self.weights.embedder(seed)
         self.y = target.labels(table.frame[target.column])
         self.formulas = table.frame["formula"].to_numpy()
-        train, _ = data.labelled(table, self.y)
-        is_seen = np.isin(self.formulas[train], list(seen))
-        self.labelled, self.held_out = train[is_seen], train[~is_seen]
+        self.labelled, self.held_out = split(table, self.y, seen)
         if len(self.held_out) > args.n_held_out:
             self.held_out = np.sort(np.random.default_rng(0).choice(self.held_out, args.n_held_out, replace=False))
         sources = Sources(table, None, weights, None, None, args.work, args.jobs)
@@ -111,16 +110,6 @@ class Task:
             half.replace(path)
         with np.load(path, allow_pickle=False) as file:
             return file["predictions"], float(file["seconds"])
-
-
-def seen_formulas(args):
-    """Formulas of the training rows of the tables that weights were trained on, without those that were left out."""
-    left_out = set((args.data / "keep_out.txt").read_text(encoding="utf-8").split())
-    seen = set()
-    for name in args.seen:
-        frame = pd.read_parquet(args.data / f"{name}.parquet", columns=["formula", "split"])
-        seen |= set(frame["formula"][frame["split"] != "test"])
-    return seen - left_out
 
 
 def measure(task, recipe, args):
@@ -164,7 +153,8 @@ def table_of(frame, column):
 def main(argv=None):
     args = parse(argv)
     weights = parse_weights(args.weights, args.data / "keep_out.txt", False)
-    seen, tables, rows = seen_formulas(args), {}, []
+    seen = seen_formulas(args.data, args.seen, args.data / "keep_out.txt")
+    tables, rows = {}, []
     path = args.output / "fine_tuning.csv"
     for name in args.targets:
         of = TARGETS[name].table

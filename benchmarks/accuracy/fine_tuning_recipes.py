@@ -97,7 +97,7 @@ def gaussian_process(task, rows, seed):
 
 
 def make_network(task, seed, **params):
-    return SiteNetRegressor(pretrained=FrozenEstimator(task.embedder), random_state=seed, **NETWORK, **params)
+    return SiteNetRegressor(pretrained=FrozenEstimator(task.embedder), random_state=seed, **{**params, **NETWORK})
 
 
 def network(transform=True, **params):
