@@ -7,12 +7,13 @@ import sys
 
 import torch
 
-from . import featurize, gpu, growth, imports, memory, out_of_core, read_cif, search, speed
+from . import featurize, fit, gpu, growth, imports, memory, out_of_core, read_cif, search, speed
 from ._results import table
 
 BENCHMARKS = {
     "speed": ("Pre-training and embedding against a dense implementation", speed.run),
     "gpu": ("Results and speed on a GPU", gpu.run),
+    "fit": ("Supervised fits from the shipped weights", fit.run),
     "growth": ("Larger supercells, more crystals", growth.run),
     "featurize": ("Featurizing", featurize.run),
     "read_cif": ("Reading CIFs", read_cif.run),

@@ -74,7 +74,7 @@ def attend(centre, near, far, which, logit_weight, batch, log_count, activation=
     summed : Tensor of shape (H, C, V)
         Values summed with the attention weights of each head.
     attention : Tensor of shape (P, H)
-        No gradient passes through it on the CPU.
+        Not to be differentiated: most implementations pass no gradient through it.
     """
     return implementation(centre).attend(centre, near, far, which, logit_weight, batch, log_count, activation)
 
