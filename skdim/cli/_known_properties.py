@@ -21,11 +21,9 @@ def predict_known(args):
     parameters = featurizer_parameters(embedder.featurizer_settings_, embedder.site_features_)
     featurizer = SiteNetFeaturizer(**parameters, n_jobs=args.jobs, verbose=1, on_error="warn")
     with work_folder(args.output) as work:
-        named = crystals_of(args.sources, work, featurizer)
+        named = crystals_of(args.sources, work, featurizer, embedder.site_features_)
         n_failed = report(named, args.output)
         X = named.X
-        if X.site_features != embedder.site_features_:
-            X = X.with_site_features(embedder.site_features_)
         table = embedder.predict_properties(X).reset_index(drop=True)
         formulas = [None if failed else formula for formula, failed in zip(X.formulas, X.failed, strict=True)]
         table.insert(0, "formula", formulas)

@@ -212,6 +212,4 @@ def report_predictions(path, args, model, named, table, labelled, work):
 
 
 def _vectors(embedder, X):
-    if X.site_features != tuple(embedder.site_features_):
-        X = X.with_site_features(embedder.site_features_)
-    return embedder.transform(X)
+    return embedder.transform(X.with_site_features(embedder.site_features_))

@@ -90,9 +90,7 @@ def run(args):
         options["representation"] = args.representation
     embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, **options)
     with work_folder(args.output) as work:
-        named = crystals_of(args.sources, work, featurizer_of(args, embedder))
-        if named.X.site_features != embedder.site_features_:
-            named = named._replace(X=named.X.with_site_features(embedder.site_features_))
+        named = crystals_of(args.sources, work, featurizer_of(args, embedder), embedder.site_features_)
         n_failed = report(named, args.output, reader_of(args.sources))
         if args.sites:
             table, n_columns = sites_table(embedder, named)

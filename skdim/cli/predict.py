@@ -82,7 +82,7 @@ def run(args):
     labelled = check_labelled(args, target)
     featurizer = model[0].set_params(n_jobs=args.jobs, verbose=1, on_error="warn")
     with work_folder(args.output) as work:
-        named = crystals_of(args.sources, work, featurizer)
+        named = crystals_of(args.sources, work, featurizer, model.skdim_info_["site_features"])
         n_failed = report(named, args.output, reader_of(args.sources) or "fit")
         table = _predictions(model, named, target)
         if args.report is not None:
@@ -112,9 +112,6 @@ def _predictions(model, named, target):
             return model[-1].predict_proba(X)
         return np.column_stack(model[-1].predict(X, return_std=True) if len(names) == 2 else [model[-1].predict(X)])
 
-    features = tuple(model.skdim_info_["site_features"])
-    if X.site_features != features:
-        X = X.with_site_features(features)
     good = np.flatnonzero(~X.failed)
     # In parts: a Gaussian process compares each crystal with all those that it was fitted on.
     with progress(total=len(good), desc="predict", unit="crystal") as bar:

@@ -84,10 +84,9 @@ def run(args):
     embedder = _embedder(args)
     with work_folder(args.output) as work:
         start = embedder if args.start else None
-        named = crystals_of(args.sources, work, featurizer_of(args, start))
+        features = None if start is None else start.site_features_
+        named = crystals_of(args.sources, work, featurizer_of(args, start), features)
         n_failed = report(named, args.output, reader_of(args.sources))
-        if start is not None and named.X.site_features != start.site_features_:
-            named = named._replace(X=named.X.with_site_features(start.site_features_))
         embedder.set_params(checkpoint=args.checkpoint or work / "training.pt")
         say(f"training on {len(named.X) - n_failed} crystals")
         _fit(embedder, named.X)

@@ -118,7 +118,7 @@ def featurizer_parameters(settings, site_features):
     return {**settings, "oxidation_states": oxidation, "site_features": names}
 
 
-def crystals_of(sources, work, featurizer):
+def crystals_of(sources, work, featurizer, site_features=None):
     """Featurized crystals of the sources, or those of a store.
 
     Parameters
@@ -127,6 +127,8 @@ def crystals_of(sources, work, featurizer):
     work : Path
         Folder of the featurized crystals, from which a killed run resumes.
     featurizer : SiteNetFeaturizer
+    site_features : sequence of str, default=None
+        Site features of the result, such as those of the weights that use it. None keeps those of the store.
 
     Returns
     -------
@@ -135,7 +137,7 @@ def crystals_of(sources, work, featurizer):
     """
     source = check_sources(sources)
     if source is None:
-        return _loaded(sources[0])
+        return _loaded(sources[0], site_features)
     store, run = work / "crystals", work / "run.json"
     # While the store is incomplete, the library itself compares sources and settings.
     key = _key(sources, featurizer)
@@ -150,13 +152,15 @@ def crystals_of(sources, work, featurizer):
         )
     else:
         say(f"using the structures that an earlier run has featurized ({store})")
-    return _loaded(store)
+    return _loaded(store, site_features)
 
 
-def _loaded(store):
+def _loaded(store, site_features):
     from ... import Crystals
 
     X = Crystals.load(store, mmap_mode="r")
+    if site_features is not None:
+        X = X.with_site_features(site_features)
     return Named(X, stored_ids(store, len(X)), has_names(store))
 
 

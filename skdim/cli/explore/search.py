@@ -89,10 +89,10 @@ def run(args):
     embedder = DeepInfoMaxEmbedder.from_pretrained(args.weights, device=args.device)
     featurizer = featurizer_of(args, embedder)
     with tempfile.TemporaryDirectory(prefix="skdim-search-") as folder:
-        queries = _crystals([args.query], Path(folder) / "query", featurizer, embedder)
+        queries = crystals_of([args.query], Path(folder) / "query", featurizer, embedder.site_features_)
         if report(queries, None, reader_of([args.query])) == len(queries.X):
             raise ValueError(f"{args.query}: no query could be featurized")
-        stored = _crystals(args.sources, Path(folder) / "sources", featurizer, embedder)
+        stored = crystals_of(args.sources, Path(folder) / "sources", featurizer, embedder.site_features_)
         n_failed = report(stored, None, reader_of(args.sources)) + len(queries.X.errors_)
         vectors = embedder.transform(stored.X) if args.vectors is None else _vectors(args.vectors, stored, embedder)
         nearest = NearestCrystals(embedder=FrozenEstimator(embedder)).fit(vectors)
@@ -108,11 +108,6 @@ def run(args):
         else:
             _print(table, several=len(queries.X) > 1)
     return SOME_FAILED if n_failed else DONE
-
-
-def _crystals(sources, work, featurizer, embedder):
-    named = crystals_of(sources, work, featurizer)
-    return named._replace(X=named.X.with_site_features(embedder.site_features_))
 
 
 def _vectors(path, stored, embedder):

@@ -85,7 +85,7 @@ def run(args):
     model = load_model(args.model, trust=args.trust)
     featurizer = model[0].set_params(n_jobs=args.jobs, verbose=1, on_error="warn")
     with tempfile.TemporaryDirectory(prefix="skdim-suggest-") as folder:
-        named = crystals_of(args.sources, Path(folder) / "crystals", featurizer)
+        named = crystals_of(args.sources, Path(folder) / "crystals", featurizer, model.skdim_info_["site_features"])
         n_failed = report(named, None, reader_of(args.sources) or "fit")
         table = _table(args, model, named)
         if args.output is not None:
@@ -103,7 +103,7 @@ def _table(args, model, named):
     from ... import suggest
 
     about, arm = model.skdim_info_, model[-1]
-    X = named.X.with_site_features(about["site_features"])
+    X = named.X
     best = args.best if args.best is not None else about.get("label_min" if args.minimize else "label_max")
     n = min(args.number, len(X) - len(X.errors_))
     if n < args.number:
