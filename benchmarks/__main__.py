@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+import joblib
 import torch
 
 from . import featurize, fit, gpu, growth, imports, memory, out_of_core, read_cif, search, speed
@@ -36,16 +37,19 @@ def main(arguments=None):
     parser.add_argument("--quick", action="store_true", help="use few crystals, to test that everything runs")
     parser.add_argument("--json", metavar="PATH", help="also write the results to this file")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a requirement is not met")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of torch")
+    parser.add_argument("--cores", type=int, metavar="N", help="use this many cores (default: all)")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"unknown benchmark {', '.join(unknown)}; available: {', '.join(BENCHMARKS)}")
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    if options.cores:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+        os.environ["OMP_NUM_THREADS"] = str(options.cores)
+        torch.set_num_threads(options.cores)
 
-    report = {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "load": os.getloadavg()[0], "results": {}}
-    print(f"{report['cores']} cores, {report['threads']} torch threads, load {report['load']:.1f} at the start")
+    report = {"cores": os.cpu_count(), "used": joblib.cpu_count(), "load": os.getloadavg()[0], "results": {}}
+    print(f"{report['cores']} cores, of which {report['used']} are used; load {report['load']:.1f} at the start")
     if report["load"] > 0.5:
         print("warning: the machine is busy, so rates are too low")
     for name in options.names or BENCHMARKS:

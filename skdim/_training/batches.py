@@ -11,6 +11,8 @@ from .._chemistry.elements import site_inputs
 from .._crystals.blocks import release_pages, rows_within
 from .._crystals.columns import offsets_fault, values_fault
 from ..nn.batch import Batch
+from ..nn.compiled import autograd as compiled
+from .threads import map_ahead
 
 #: Maximum size in bytes of a window of rows that are shuffled together: over 100 000 crystals of at most 50 sites.
 _WINDOW_BYTES = 2**28
@@ -144,18 +146,23 @@ class RaggedLoader:
         Determines the order of the rows if ``shuffle``.
     window : int
         Number of rows that are shuffled together; None takes as many as 128 to 256 MB hold.
+    prepare : callable, default=None
+        Called with each batch; returns it. With several threads the next batch is made and prepared while one is used.
     """
 
-    def __init__(self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None, window=None):
+    def __init__(
+        self, dataset, batch_sites=1200, min_crystals=1, shuffle=False, generator=None, window=None, prepare=None
+    ):
         self.dataset = dataset
         self.batch_sites = batch_sites
         self.min_crystals = min_crystals
         self.shuffle = shuffle
         self.generator = generator
+        self.prepare = prepare
         self.window = rows_within(dataset.crystals, _WINDOW_BYTES) if window is None else window
 
     def __iter__(self):
-        return map(self.load, self.rows())
+        return map_ahead(self.load, self.rows(), compiled.n_threads())
 
     def rows(self):
         """Yield the rows of each batch."""
@@ -178,6 +185,8 @@ class RaggedLoader:
         """The batch and the targets of some rows."""
         targets, properties = self.dataset.targets, self.dataset.properties
         batch = make_batch(self.dataset.crystals[rows], None if properties is None else properties[rows])
+        if self.prepare is not None:
+            batch = self.prepare(batch)
         return batch, None if targets is None else targets.take(rows)
 
 

@@ -18,7 +18,7 @@ from .batches import CrystalDataset, RaggedLoader, inference_sites
 from .callbacks import stopped_early
 from .devices import device_turn
 from .precision import single_precision
-from .threads import map_in_threads, torch_threads
+from .threads import map_in_threads, resolve_threads, torch_threads
 
 #: Weights are drawn from torch's global generator; threads must take turns.
 _INIT_LOCK = threading.Lock()
@@ -45,8 +45,8 @@ class CrystalNet(skorch.NeuralNet):
         As in :class:`RaggedLoader`.
     loss_parts : tuple of str
         Entries of the module's output dict to record in the history.
-    threads : int
-        Number of CPU threads.
+    threads : int or None
+        Number of CPU threads, as ``n_jobs`` of the estimators: a fitted net may be used on another machine.
     ranks : Ranks or None
         The processes that train this net together, each on its share of every batch.
     prepare : callable or None
@@ -63,7 +63,7 @@ class CrystalNet(skorch.NeuralNet):
         loss_parts=(),
         ranks=None,
         prepare=None,
-        threads=1,
+        threads=None,
         **kwargs,
     ):
         self.seed = seed
@@ -125,22 +125,30 @@ class CrystalNet(skorch.NeuralNet):
             min_crystals=self.min_crystals,
             shuffle=training,
             generator=self._generators()[0] if training else None,
+            prepare=self.module_.prepare if self._differentiates else None,
         )
 
-    def infer(self, x, **fit_params):
+    @property
+    def _differentiates(self):
+        """Whether the module computes its gradients, part by part."""
+        return hasattr(self.module_, "differentiate")
+
+    def infer(self, x, backward=False, **fit_params):
+        module = self.module_.differentiate if backward else self.module_
         generator = self._generators()[1]
         if self.ranks is None:
-            return self.module_(x.to(self.device), generator)
+            return module(x.to(self.device), generator)
         share = self.ranks.share(x, self.device)
-        return self.module_(share.batch, generator, share)
+        return module(share.batch, generator, share)
 
     def train_step(self, batch, **fit_params):
         """Train on one batch, as skorch does, but with the one optimiser, which needs no closure."""
         x, targets = batch
         self.optimizer_.zero_grad()
-        y_pred = self.infer(x, **fit_params)
+        y_pred = self.infer(x, backward=self._differentiates, **fit_params)
         loss = self.get_loss(y_pred, targets, X=x, training=True)
-        loss.backward()
+        if not self._differentiates:
+            loss.backward()
         if self.ranks is not None:
             self.ranks.sum_gradients(self.module_)
         parameters = TeeGenerator(self.get_all_learnable_params())
@@ -265,7 +273,7 @@ class CrystalNet(skorch.NeuralNet):
     def inference_module(self):
         """Context manager: the module in evaluation mode, on a device that this process has its turn on."""
         device = self.device
-        with device_turn(device) as self.device, torch.no_grad(), torch_threads(self.threads):
+        with device_turn(device) as self.device, torch.no_grad(), torch_threads(resolve_threads(self.threads)):
             try:
                 yield self.module_.to(self.device).eval()
             finally:

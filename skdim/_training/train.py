@@ -137,7 +137,7 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
     device = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
     # Processes that train together must not wait for each other's turns on a GPU.
     turn = device_turn(device) if ranks is None else nullcontext(device)
-    with torch_threads(settings["threads"]), turn as device_of_turn:
+    with torch_threads(resolve_threads(settings["threads"])), turn as device_of_turn:
         net = _net_to_train(estimator, make_net, loss_parts, {**settings, "device": device_of_turn})
         try:
             _run_epochs(net, train_set, valid_set, checkpoint)
@@ -219,7 +219,7 @@ def run_options(estimator):
     return {
         "max_epochs": estimator.max_epochs,
         "batch_sites": estimator.batch_sites,
-        "threads": resolve_threads(estimator.n_jobs),
+        "threads": estimator.n_jobs,
         "verbose": int(estimator.verbose > 1),
         "callbacks": [],
         "ranks": None,

@@ -58,7 +58,7 @@ class Batch:
         return len(self.class_offsets) - 1
 
     def to(self, *args, **kwargs):
-        """Copy on another device or in another floating-point type; index tensors stay integers."""
+        """Copy on another device or in another floating-point type, if it differs; index tensors stay integers."""
         moved = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -66,6 +66,8 @@ class Batch:
                 continue
             target = value.to(*args, **kwargs)
             moved[field.name] = target if value.is_floating_point() else target.to(value.dtype)
+        if all(value is getattr(self, name) for name, value in moved.items()):
+            return self
         return Batch(**moved)
 
     @cached_property

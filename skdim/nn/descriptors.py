@@ -137,12 +137,23 @@ class Descriptors(nn.Module):
 
         Quadratic up to one standard deviation and linear beyond; mean over columns, sites and crystals.
         """
-        with torch.no_grad():
-            sites, crystals = self._raw(batch)
-            sites, crystals = self.site_target(sites), self.crystal_target(crystals)
-        of_sites = functional.smooth_l1_loss(self.site(z), sites, reduction="none").mean(dim=1)
-        of_crystals = functional.smooth_l1_loss(self.crystal(g), crystals)
-        return (batch.site_share * of_sites).sum() / len(batch) + of_crystals
+        sites, crystals = self.targets(batch)
+        return (self.of_sites(batch, z, sites) + self.of_crystals(g, crystals)) / len(batch)
+
+    @torch.no_grad()
+    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Standardised statistics of the sites (C, width) and of the crystals (K, 2 * width)."""
+        sites, crystals = self._raw(batch)
+        return self.site_target(sites), self.crystal_target(crystals)
+
+    def of_sites(self, batch: Batch, z: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of each crystal's sites, summed over the crystals."""
+        of_sites = functional.smooth_l1_loss(self.site(z), targets, reduction="none").mean(dim=1)
+        return (batch.site_share * of_sites).sum()
+
+    def of_crystals(self, g: Tensor, targets: Tensor) -> Tensor:
+        """Loss of the crystals, summed over them."""
+        return functional.smooth_l1_loss(self.crystal(g), targets, reduction="sum") / targets.shape[1]
 
     @staticmethod
     def _raw(batch):

@@ -7,7 +7,6 @@ the two blocks train disjoint weights, and one optimizer serves both.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -17,28 +16,30 @@ from torch.nn import functional
 from .adversaries import CompositionAdversary, PriorAdversary
 from .batch import Batch
 from .choices import LOCAL_NEGATIVES, NEGATIVES
+from .compiled.helper_threads import Task
 from .descriptors import Descriptors, RadialStatistics
 from .encoder import Gaussian, SiteNetEncoder
 from .known_properties import KnownProperties
 from .losses import KL_FORMS, info_nce, jensen_shannon_negative, jensen_shannon_positive
 from .operations.functional import segment_total
 from .sampling.draws import Draws, draw_all
-from .sampling.negatives import has_negative, of_one_element, valid_partners
-from .sampling.overlay import overlay_rows, with_pairs, wrong_neighbours
+from .sampling.negatives import of_one_element, valid_partners
+from .sampling.overlay import wrong_neighbours
+from .sampling.wrong_crystals import Engineered, wrong_crystals
 from .scores import CrystalScore, NeighbourScore
-from .shared_batch import Whole
+from .shared_batch import Whole, mean_over_sites, rows_of
 from .sitenet import embedding_width, vectors_of
 
 #: Neighbours of one element whose distances differ by less, in angstrom, are equal: no negatives of each other.
 _SAME_DISTANCE = 0.05
 
 
-class Engineered(NamedTuple):
-    """Local vectors of a wrong crystal, the crystal that each is a negative of, and their weights in the loss."""
+class Targets(NamedTuple):
+    """What the losses compare with, without gradients: wrong crystals, and the descriptors of sites and crystals."""
 
-    vectors: Tensor
-    crystal: Tensor
-    weight: Tensor
+    engineered: list[Engineered]
+    sites: Any
+    crystals: Any
 
 
 class DeepInfoMax(nn.Module):
@@ -155,50 +156,118 @@ class DeepInfoMax(nn.Module):
         """
         return self.losses(share or Whole(batch), draw_all(self, batch, generator))
 
-    def losses(self, share: Whole, draws: Draws) -> dict[str, Tensor]:
-        """The losses for given draws."""
+    def differentiate(
+        self, batch: Batch, generator: torch.Generator | None = None, share: Whole | None = None
+    ) -> dict[str, Tensor]:
+        """The losses as numbers, with their gradients added to those of the parameters.
+
+        The results of :meth:`forward` and ``["loss"].backward()``, computed by two threads if there are several: the
+        losses of sites and those of crystals depend on disjoint weights.
+        """
+        return self.losses(share or Whole(batch), draw_all(self, batch, generator), backward=True)
+
+    def prepare(self, batch: Batch) -> Batch:
+        """The batch, with what the losses need of it and does not depend on weights."""
+        _ = batch.site_share, batch.distinct_distances
+        if self.objective is not None:
+            _ = batch.duplicates
+        return batch
+
+    def losses(self, share: Whole, draws: Draws, backward: bool = False) -> dict[str, Tensor]:
+        """The losses for given draws; with ``backward``, numbers whose gradients have been computed."""
         batch, part, encoder = share.batch, share.part, self.encoder
         # The terms of all sites: other crystals lend their species.
         site_terms, pair_term = encoder.site_terms(batch), encoder.pair_term(part)
-        local = encoder.local(part, tuple(term[share.classes] for term in site_terms), pair_term)
-        z = local.sample(rows_of(draws.noise, share.classes))
-        sites = (local.mean if self.global_input == "means" else z).detach()
-        crystal = encoder.pool(part, sites)
-        g = crystal.sample(rows_of(draws.crystal_noise, share.crystals))
+        with share.tasks() as start:
+            targets = start(lambda: self._targets(share, site_terms, pair_term, draws))
+            local = encoder.local(part, tuple(term[share.classes] for term in site_terms), pair_term)
+            z = local.sample(rows_of(draws.noise, share.classes))
+            sites = (local.mean if self.global_input == "means" else z).detach()
+
+            def of_crystals():
+                return self._finish(self._crystal_losses(share, sites, targets.result(), draws), backward)
+
+            crystal_losses = start(of_crystals)
+            of_sites = self._finish(self._site_losses(share, local, z, targets, draws), backward)
+            branches = of_sites, crystal_losses.result()
+        names = [name for name in self._weights() if any(name in branch for branch in branches)]
+        values = [torch.stack([branch[name] for branch in branches if name in branch]).sum() for name in names]
+        parts = dict(zip(names, share.total(torch.stack(values)), strict=True))
+        return {"loss": self._total(parts), **parts}
+
+    def _weights(self):
+        """Weight of each part of the loss; negative where the encoder maximizes what a network minimizes."""
+        return {
+            "local": 1.0,
+            "global": 1.0,
+            "kl": self.kl_weight,
+            "descriptors": self.descriptor_weight,
+            "prior": -self.prior_weight,
+            "composition": -self.composition_weight,
+            "radial": self.radial_weight,
+            "properties": self.property_weight,
+        }
+
+    def _total(self, parts: dict[str, Tensor]) -> Any:
+        """The value that the encoder minimizes, with the gradients that reverse_gradient has made."""
+        weights = self._weights()
+        total: Any = sum(abs(weights[name]) * value for name, value in parts.items())
+        for name, value in parts.items():
+            if weights[name] < 0:
+                total = total + 2 * weights[name] * value.detach()
+        return total
+
+    def _finish(self, parts: dict[str, Tensor], backward: bool) -> dict[str, Tensor]:
+        """The parts of one branch; with ``backward`` as numbers, after computing its gradients."""
+        if backward and parts:
+            self._total(parts).backward()
+            parts = {name: value.detach() for name, value in parts.items()}
+        return parts
+
+    @torch.no_grad()
+    def _targets(self, share, site_terms, pair_term, draws) -> Targets:
+        engineered = [] if self.objective is None else wrong_crystals(self, share, site_terms, pair_term, draws)
+        of_sites, of_crystals = (None, None) if self.descriptors is None else self.descriptors.targets(share.part)
+        return Targets(engineered, of_sites, of_crystals)
+
+    def _site_losses(self, share: Whole, local: Gaussian, z: Tensor, targets: Task, draws: Draws) -> dict[str, Tensor]:
+        """Parts of the loss that train local vectors, and those that train all of the encoder."""
+        batch, part = share.batch, share.part
         parts: dict[str, Tensor] = {}
-        weights: dict[str, float] = {}
         if self.objective is not None:
-            with torch.no_grad():
-                engineered = self.engineered(share, site_terms, pair_term, draws)
-            parts["local"], weights["local"] = self.local_loss(share, z, draws), 1.0
-            parts["global"], weights["global"] = self.global_loss(share, g, sites, engineered, draws), 1.0
-        if self.kl_weight:
-            parts["kl"], weights["kl"] = self.kl(share, local, crystal), self.kl_weight
+            parts["local"] = self.local_loss(share, z, draws)
+        if self.kl_weight and local.log_var is not None:
+            parts["kl"] = self.kl_of_sites(share, local)
         if self.descriptors is not None:
-            parts["descriptors"] = self.descriptors(part, z, g) * (len(part) / len(batch)) if len(part) else z.sum()
-            weights["descriptors"] = self.descriptor_weight
+            parts["descriptors"] = self.descriptors.of_sites(part, z, targets.result().sites) / len(batch)
         if self.local_prior is not None:
-            of_sites = self.local_prior(z, rows_of(draws.uniform, share.classes))
-            of_crystals = self.crystal_prior(g, rows_of(draws.crystal_uniform, share.crystals))
-            parts["prior"] = mean_over_sites(share, of_sites) + of_crystals.sum() / len(batch)
-            weights["prior"] = -self.prior_weight
-        if self.composition is not None:
-            parts["composition"] = self.composition(part, g).sum() / len(batch)
-            weights["composition"] = -self.composition_weight
+            parts["prior"] = mean_over_sites(share, self.local_prior(z, rows_of(draws.uniform, share.classes)))
         if self.properties is not None or self.radial is not None:
-            vectors = vectors_of(encoder, part, local.mean, "both")
+            vectors = vectors_of(self.encoder, part, local.mean, "both")
         if self.radial is not None:
             parts["radial"] = self.radial.loss(part, vectors) / len(batch) if len(part) else z.sum()
-            weights["radial"] = self.radial_weight
         if self.properties is not None and part.properties is not None:
             parts["properties"] = self.properties.loss(vectors, part.properties) / len(batch)
-            weights["properties"] = self.property_weight
-        parts = dict(zip(parts, share.total(torch.stack(list(parts.values()))), strict=True))
-        total: Any = sum(abs(weight) * parts[name] for name, weight in weights.items())
-        for name, weight in weights.items():
-            if weight < 0:  # the value that the encoder minimizes, with the gradients that reverse_gradient has made
-                total = total + 2 * weight * parts[name].detach()
-        return {"loss": total, **parts}
+        return parts
+
+    def _crystal_losses(self, share: Whole, sites: Tensor, targets: Targets, draws: Draws) -> dict[str, Tensor]:
+        """Parts of the loss that train crystal vectors, from local vectors without gradient."""
+        batch, part = share.batch, share.part
+        crystal = self.encoder.pool(part, sites)
+        g = crystal.sample(rows_of(draws.crystal_noise, share.crystals))
+        parts: dict[str, Tensor] = {}
+        if self.objective is not None:
+            parts["global"] = self.global_loss(share, g, sites, targets.engineered, draws)
+        if self.kl_weight:
+            parts["kl"] = self.kl_of_crystals(share, crystal)
+        if self.descriptors is not None:
+            parts["descriptors"] = self.descriptors.of_crystals(g, targets.crystals) / len(batch)
+        if self.crystal_prior is not None:
+            of_crystals = self.crystal_prior(g, rows_of(draws.crystal_uniform, share.crystals))
+            parts["prior"] = of_crystals.sum() / len(batch)
+        if self.composition is not None:
+            parts["composition"] = self.composition(part, g).sum() / len(batch)
+        return parts
 
     # ---- local block ----
 
@@ -285,60 +354,6 @@ class DeepInfoMax(nn.Module):
 
     # ---- global block ----
 
-    def engineered(self, share: Whole, site_terms, pair_term, draws: Draws) -> list[Engineered]:
-        """Negatives of the global block that are wrong crystals; weights sum to 1 over the sites of the batch."""
-        result = []
-        batch, part, encoder = share.batch, share.part, self.encoder
-        classes = share.classes
-        even = batch.site_share / len(batch)
-        crystal = batch.crystal[classes]
-        part_terms = tuple(term[classes] for term in site_terms)
-
-        def vectors(changed, terms, term, noise):
-            local = encoder.local(changed, terms, term)
-            return local.mean if self.global_input == "means" else local.sample(rows_of(noise, classes))
-
-        def with_species(species, noise):
-            mixed = replace(part, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
-            terms = tuple(term.index_select(0, species) for term in site_terms)
-            return vectors(mixed, terms, self._pair_term(mixed, pair_term), noise)
-
-        kinds = set(self.negatives)
-        if self.pairing == "crystals" and kinds & {"composition", "structure"}:
-            chimera = draws.chimera
-            z = with_species(chimera.species_class[classes], draws.chimera_noise)
-            weight = (even * has_negative(batch, chimera.species_of)[batch.crystal])[classes]
-            owners = {"composition": crystal, "structure": chimera.species_of[crystal]}
-            result += [Engineered(z, owner, weight) for kind, owner in owners.items() if kind in kinds]
-        if self.pairing == "sites" and kinds & {"composition", "structure"}:
-            weight = (even * valid_partners(batch, draws.partner))[classes]
-            if "composition" in kinds:
-                z = with_species(draws.partner[classes], None)
-                result.append(Engineered(z, crystal, weight))
-            if "structure" in kinds:
-                rows = torch.arange(len(batch.numbers), device=crystal.device)[classes]
-                row, pairs, partner_pairs, count = overlay_rows(batch, rows, draws.partner[classes])
-                neighbour = batch.neighbour[pairs] - classes.start
-                wrong = with_pairs(part, row, neighbour, batch.distance[partner_pairs], count)
-                result.append(Engineered(vectors(wrong, part_terms, encoder.pair_term(wrong), None), crystal, weight))
-        if "permuted" in kinds:
-            turn = draws.turn[share.pairs] - share.pairs.start
-            wrong = replace(part, distance=part.distance[turn])
-            z = vectors(wrong, part_terms, self._pair_term(wrong, pair_term, turn), draws.permuted_noise)
-            weight = even
-            if self.pairing == "crystals":
-                # Mismatching changes nothing in a crystal of one element.
-                weight = even * ~of_one_element(batch)[batch.crystal]
-                weight = weight / weight.sum().clamp(min=1e-12)
-            result.append(Engineered(z, crystal, weight[classes]))
-        return result
-
-    def _pair_term(self, changed, pair_term, turn=None):
-        """The pairs' term of a changed batch: the true one, reordered, unless species enter it."""
-        if self.encoder.log_coulomb:
-            return self.encoder.pair_term(changed)
-        return pair_term if turn is None else pair_term._replace(which=pair_term.which.index_select(0, turn))
-
     def global_loss(self, share: Whole, g: Tensor, sites: Tensor, engineered: list[Engineered], draws: Draws) -> Tensor:
         """Loss of the global block for crystal vectors g and local vectors of this process's part."""
         n = len(share.batch)
@@ -395,23 +410,13 @@ class DeepInfoMax(nn.Module):
 
     # ---- regularization ----
 
-    def kl(self, share: Whole, local: Gaussian, crystal: Gaussian) -> Tensor:
-        """Kullback-Leibler terms of local and crystal vectors."""
-        form = KL_FORMS[self.kl_form]
-        kl = form(crystal).sum() / len(share.batch)
-        if local.log_var is None:
-            return kl
-        of_sites = form(local)
+    def kl_of_sites(self, share: Whole, local: Gaussian) -> Tensor:
+        """Kullback-Leibler term of local vectors."""
+        of_sites = KL_FORMS[self.kl_form](local)
         if self.kl_form == "reference":  # over all sites of the batch
-            return kl + (share.part.multiplicity * of_sites).sum() / share.batch.multiplicity.sum()
-        return kl + mean_over_sites(share, of_sites)
+            return (share.part.multiplicity * of_sites).sum() / share.batch.multiplicity.sum()
+        return mean_over_sites(share, of_sites)
 
-
-def rows_of(values: Tensor | None, part: slice) -> Tensor | None:
-    """The rows of this process, if there are values."""
-    return None if values is None else values[part]
-
-
-def mean_over_sites(share: Whole, per_site: Tensor) -> Tensor:
-    """This process's share of the mean over each crystal's sites, then over crystals."""
-    return (share.part.site_share * per_site).sum() / len(share.batch)
+    def kl_of_crystals(self, share: Whole, crystal: Gaussian) -> Tensor:
+        """Kullback-Leibler term of crystal vectors."""
+        return KL_FORMS[self.kl_form](crystal).sum() / len(share.batch)

@@ -1,7 +1,8 @@
-"""A batch shared by several processes: each computes some of its crystals and gathers what losses need of the others.
+"""A batch shared by several threads, or by several processes.
 
-Every process holds the whole batch and draws the same random numbers for it, so draws do not depend on the number of
-processes. Vectors of other crystals are gathered with their gradients.
+Threads of one process compute different losses. Each of several processes computes some of the crystals, and gathers
+what losses need of the others: it holds the whole batch and draws the same random numbers for it, so draws do not
+depend on the number of processes. Vectors of other crystals are gathered with their gradients.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, distributed
 
 from .batch import Batch
+from .compiled import autograd
+from .compiled.helper_threads import tasks
 
 
 class Whole:
@@ -30,6 +33,10 @@ class Whole:
         self.crystals, self.classes, self.pairs = (
             slice(0, n) for n in (len(batch), len(batch.numbers), len(batch.distance))
         )
+
+    def tasks(self):
+        """Context manager: a function that starts a call, in another thread if the compiled loops may use several."""
+        return tasks(autograd.n_threads() if autograd.supports(self.batch.distance) else 1)
 
     def gather(self, values: Tensor, part: slice, total: int) -> Tensor:
         """Rows of all processes, (total, ...), where this process has the rows ``part``."""
@@ -73,6 +80,9 @@ class Share(Whole):
             count=batch.count[p:q],
             properties=None if batch.properties is None else batch.properties[k:m],
         )
+
+    def tasks(self):
+        return tasks(1)  # processes must communicate in the same order
 
     def gather(self, values, part, total):
         return _Gather.apply(values, part, total)
@@ -131,3 +141,13 @@ def send_weights(module: torch.nn.Module) -> None:
     """Copy the weights and buffers of the first process to all others."""
     for value in module.state_dict().values():
         distributed.broadcast(value, src=0)
+
+
+def rows_of(values: Tensor | None, part: slice) -> Tensor | None:
+    """The rows of this process, if there are values."""
+    return None if values is None else values[part]
+
+
+def mean_over_sites(share: Whole, per_site: Tensor) -> Tensor:
+    """This process's share of the mean over each crystal's sites, then over crystals."""
+    return (share.part.site_share * per_site).sum() / len(share.batch)

@@ -14,6 +14,7 @@ from skdim.nn.choices import NEGATIVES
 from skdim.nn.encoder import Gaussian
 from skdim.nn.losses import info_nce, kl_gaussian, kl_reference
 from skdim.nn.sampling.draws import draw_all
+from skdim.nn.sampling.wrong_crystals import wrong_crystals
 from skdim.nn.shared_batch import Whole
 from tests.helpers.small_networks import SMALL, generator, make_model, toy_batch
 
@@ -147,7 +148,7 @@ def test_engineered_vectors_are_those_of_wrong_crystals(log_coulomb, batch):
     with torch.no_grad():
         sites, term = encoder.site_terms(batch), encoder.pair_term(batch)
         draws = draw_all(model, batch, generator(5))
-        engineered = model.engineered(Whole(batch), sites, term, draws)
+        engineered = wrong_crystals(model, Whole(batch), sites, term, draws)
     (composition, geometry_of, _), (structure, species_of, _), (permuted, permuted_of, _) = engineered
     chimera, turn, species = draws.chimera, draws.turn, draws.chimera.species_class
     wrong_species = replace(batch, site_inputs=batch.site_inputs[species], numbers=batch.numbers[species])
@@ -217,7 +218,7 @@ def test_global_loss_is_a_loop_over_crystals_and_sites(negatives, batch):
         g = torch.randn(len(batch), SMALL["n_components"], dtype=torch.float64, generator=generator(2))
         sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
         draws = draw_all(model, batch, generator(3))
-        engineered = model.engineered(Whole(batch), sites, term, draws)
+        engineered = wrong_crystals(model, Whole(batch), sites, term, draws)
         loss = model.global_loss(Whole(batch), g, z, engineered, draws)
 
         def score(k, vectors):

@@ -17,6 +17,7 @@ from skdim.nn.encoder import SiteNetEncoder, log_coulomb
 from skdim.nn.infomax import DeepInfoMax
 from skdim.nn.sampling.draws import Draws, draw_all
 from skdim.nn.sampling.overlay import overlay_rows, wrong_neighbours
+from skdim.nn.sampling.wrong_crystals import wrong_crystals
 from skdim.nn.shared_batch import Whole
 from skdim.nn.sitenet import SiteNet
 
@@ -180,7 +181,7 @@ def test_vectors_and_kl_of_2025(compressed, activation, dtype, dim2025):
     assert_reference(crystal.mean, dim2025[f"{activation}.crystal_mean"])
     assert_reference(crystal.log_var, dim2025[f"{activation}.crystal_log_var"])
     kl = dim2025[f"{activation}.local_kl"] + dim2025[f"{activation}.crystal_kl"]
-    assert_reference(model.kl(Whole(batch), local, crystal), kl)
+    assert_reference(model.kl_of_sites(Whole(batch), local) + model.kl_of_crystals(Whole(batch), crystal), kl)
 
 
 @activations
@@ -270,7 +271,7 @@ def test_global_scores_and_losses_of_2025(noise, activation, dtype, dim2025):
     mean = local_vectors(model, batch).mean
     crystal = encoder.pool(batch, mean)
     g = crystal.sample(draws.crystal_noise)
-    engineered = model.engineered(share, encoder.site_terms(batch), encoder.pair_term(batch), draws)
+    engineered = wrong_crystals(model, share, encoder.site_terms(batch), encoder.pair_term(batch), draws)
     names = ("composition", "structure", "permuted")
     queries, keys = model.crystal_score.crystal(g), model.crystal_score.site(mean)
     partner = batch.crystal[draws.partner]

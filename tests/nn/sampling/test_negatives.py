@@ -11,6 +11,7 @@ from skdim.datasets import make_crystals
 from skdim.nn.choices import NEGATIVES
 from skdim.nn.sampling import negatives as draw
 from skdim.nn.sampling.draws import draw_all
+from skdim.nn.sampling.wrong_crystals import wrong_crystals
 from skdim.nn.shared_batch import Whole
 from tests.helpers.small_networks import generator, make_model, toy_batch
 
@@ -89,7 +90,7 @@ def test_crystal_of_one_element_gives_no_permuted_negative():
     assert draw.of_one_element(batch).tolist() == [True, False, True]
     model = make_model(negatives=("permuted",))
     sites, term = model.encoder.site_terms(batch), model.encoder.pair_term(batch)
-    ((_, crystal, weight),) = model.engineered(Whole(batch), sites, term, draw_all(model, batch, generator()))
+    ((_, crystal, weight),) = wrong_crystals(model, Whole(batch), sites, term, draw_all(model, batch, generator()))
     assert torch.equal(crystal, batch.crystal)
     assert weight.tolist() == [0, 0, 0.5, 0.5, 0]
     # With only such crystals the loss of the negatives is 0, not NaN.
