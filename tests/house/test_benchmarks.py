@@ -56,7 +56,10 @@ NEW_PROCESSES = pytest.mark.slow(reason="starts processes that import torch and 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=NEW_PROCESSES if name in ("imports", "out_of_core", "speed") else ()) for name in BENCHMARKS],
+    [
+        pytest.param(name, marks=NEW_PROCESSES if name in ("imports", "out_of_core", "speed") else ())
+        for name in BENCHMARKS
+    ],
 )
 def test_every_benchmark_runs(name, tmp_path, capsys):
     path = tmp_path / "results.json"

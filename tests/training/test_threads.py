@@ -4,12 +4,13 @@ import os
 import threading
 import time
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from skdim._training.batches import inference_sites, split_by_sites
-from skdim._training.threads import map_in_threads
+from skdim._training.threads import available_cores, map_ahead, map_in_threads, resolve_threads
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -102,3 +103,44 @@ def test_parts_for_inference_are_even_and_limited(n):
         assert max(sizes) - min(sizes) < 40 * len(parts)
     if n_sites.sum() <= 1200:
         assert len(parts) <= 1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_next_item_is_computed_while_one_is_used(n_threads):
+    done = threading.Semaphore(0)
+
+    def square(k):
+        done.release()
+        return k * k
+
+    squares = map_ahead(square, range(5), n_threads)
+    assert next(squares) == 0
+    if n_threads == 2:
+        assert all(done.acquire(timeout=20) for _ in range(2)), "the second is computed before it is asked for"
+    assert list(squares) == [1, 4, 9, 16]
+
+
+def test_an_error_of_the_next_item_is_raised_in_its_turn():
+    squares = map_ahead(lambda k: 1 // (2 - k), range(4), 2)
+    assert [next(squares), next(squares)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(squares)
+
+
+def test_n_jobs_of_none_uses_the_cores_that_no_other_worker_has(monkeypatch):
+    monkeypatch.setattr("skdim._training.threads.cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert resolve_threads(None) == 4, "more would wait for each other"
+    assert (resolve_threads(3), resolve_threads(-1), resolve_threads(-2)) == (3, 8, 7)
+    for limit, expected in (("2", 2), ("2,1", 2), ("1", 1), ("16", 8), ("", 8), ("many", 8)):
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        assert available_cores() == expected, limit
+    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
+    assert resolve_threads(None) == 1, "results depend on the number of torch's threads"
+
+
+def test_workers_of_joblib_take_no_core_of_another(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    calls = [joblib.delayed(available_cores)() for _ in range(2)]
+    assert joblib.Parallel(n_jobs=2, backend="threading")(calls) == [1, 1]
+    assert joblib.Parallel(n_jobs=2)(calls) == [max(1, joblib.cpu_count() // 2)] * 2

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from collections import deque
 
 import torch
 from torch import Tensor
+
+from .helper_threads import helpers
 
 #: Rows of the distance term processed at a time, so that they stay in the cache.
 CHUNK = 1024
@@ -78,17 +79,23 @@ def in_threads(function, cuts, arguments):
     if len(arguments) == 1:
         function(*cuts, *arguments[0])
         return
-    calls = list(zip(cuts[:-1], cuts[1:], arguments, strict=True))
-    n = min(n_threads(), len(calls))
+    calls = deque(zip(cuts[:-1], cuts[1:], arguments, strict=True))
 
-    def run(calls):
-        for first, last, args in calls:
+    def run():
+        while True:
+            try:
+                first, last, args = calls.popleft()
+            except IndexError:
+                return
             function(first, last, *args)
 
-    pending = [_pool(os.getpid(), n - 1).submit(run, calls[k::n]) for k in range(1, n)]
-    run(calls[::n])
+    n_helpers = min(n_threads(), len(calls)) - 1
+    pending = [helpers(os.getpid(), n_threads() - 1).submit(run) for _ in range(n_helpers)]
+    run()
     for job in pending:
-        job.result()
+        # Helpers that are busy with something else are not waited for.
+        if not job.cancel():
+            job.result()
 
 
 def chunk_cuts(n):
@@ -113,9 +120,3 @@ def _parts_for(n):
 def _cuts(n, n_parts):
     """Where n rows are cut into parts."""
     return [0, n] if n_parts == 1 else [round(n * k / n_parts) for k in range(n_parts + 1)]
-
-
-@lru_cache(maxsize=4)
-def _pool(pid, n_threads):
-    """Threads of this process: a forked process has none of its parent's."""
-    return ThreadPoolExecutor(n_threads, thread_name_prefix="skdim")
