@@ -51,7 +51,7 @@ def save_model(model, path, about):
         if Path(path).suffix == ".joblib":
             joblib.dump(model, file)
             return
-        _skops().dump(model, file)
+        _skops().dump(model, file, compression=zipfile.ZIP_DEFLATED)
         with zipfile.ZipFile(file, "a") as archive:
             archive.writestr(_ABOUT, json.dumps({**FORMAT.header(), **model.skdim_info_}, indent=1))
 

@@ -85,7 +85,7 @@ def make_arm(
     device : str, default="auto"
         Device that networks train on, and that included weights are loaded to.
     verbose : int, default=0
-        Verbosity of the networks.
+        Verbosity of "supervised" and "transfer".
 
     Returns
     -------

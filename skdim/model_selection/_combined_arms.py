@@ -65,6 +65,8 @@ def make_combined(name, embedder, features, options, is_class=False):
     regressor = FewLabelsRegressor(features=blocks, group_by="composition", random_state=options["random_state"])
     if name == "average":
         return regressor.set_params(estimators=average_candidates(), selection="all")
+    # Quiet: it is fitted for every fold.
+    options = {**options, "verbose": 0}
     network = SiteNetRegressor(**options, pretrained=list(frozen.values())[-1])
     return regressor.set_params(networks=[("network", AutoTransformedTargetRegressor(network))])
 
