@@ -173,6 +173,8 @@ def main(argv=None):
     args.output.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path, index=False)
     titles = {"mae_one": "One network", "mae_mean": "Mean of the networks", "mae_average": "... and Gaussian process"}
+    if args.networks == 1:
+        del titles["mae_mean"]
     for column, title in titles.items():
         print(f"\n{title}\n\n{table_of(frame, column)}")
 

@@ -96,6 +96,13 @@ def gaussian_process(task, rows, seed):
     return model.fit(task.matrix[rows], task.y[rows]).predict(task.matrix[task.held_out])
 
 
+def vectors_alone(task, rows, seed):
+    """The Gaussian process without statistics."""
+    columns = task.blocks[task.weights.name]
+    model = AutoTransformedTargetRegressor(BlockGaussianProcessRegressor())
+    return model.fit(task.matrix[rows, columns], task.y[rows]).predict(task.matrix[task.held_out, columns])
+
+
 def make_network(task, seed, **params):
     return SiteNetRegressor(pretrained=FrozenEstimator(task.embedder), random_state=seed, **{**params, **NETWORK})
 
@@ -164,6 +171,7 @@ def _folds(task, rows):
 
 RECIPES = {
     REFERENCE: gaussian_process,
+    "Gaussian process on vectors": vectors_alone,
     "labels as they are": network(transform=False),
     "default": network(),
     "encoder rate 0.3": network(encoder_rate=0.3),

@@ -45,7 +45,9 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
         Input of the head: the global vector, the mean and standard deviation of the local vectors, or all of these. It
         is standardised over the training crystals before the first step. The paper uses "global".
     statistics : bool, default=False
-        Whether the head also reads the columns of :class:`StructureStatistics`.
+        Whether the head also reads the columns of :class:`StructureStatistics`. With ``learning_rate_init=3e-3`` this
+        lowers the error for properties that have little to do with what the pre-trained encoder knows, such as phonon
+        frequencies; formation energies and band gaps get worse (docs/recipe.md, "Fine-tuning").
     standardize : bool, default=True
         Whether targets and the inputs of the head are standardized. The papers standardize neither.
     head_norm : bool, default=True
