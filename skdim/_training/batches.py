@@ -16,8 +16,9 @@ from .threads import map_ahead
 
 #: Maximum size in bytes of a window of rows that are shuffled together: over 100 000 crystals of at most 50 sites.
 _WINDOW_BYTES = 2**28
-#: Inference takes this many training batches at a time, or fewer to have so many parts.
-_INFERENCE_BATCHES, _INFERENCE_PARTS = 4, 4
+#: Inference takes this many training batches at a time, or fewer to have so many parts. With more, memory is returned
+#: to the system and got again for every part.
+_INFERENCE_BATCHES, _INFERENCE_PARTS = 3, 4
 
 
 def make_batch(crystals, properties=None):
@@ -83,7 +84,7 @@ def split_by_sites(n_sites, batch_sites, min_crystals=1):
 
 
 def inference_sites(n_sites, batch_sites):
-    """Limit of :func:`split_by_sites` for inference: up to four training batches at a time, in equal parts.
+    """Limit of :func:`split_by_sites` for inference: up to three training batches at a time, in equal parts.
 
     Fewer, larger operations leave more time to other threads, which wait for each other in Python. Few crystals are
     divided all the same, so that several threads have work. The parts do not depend on the number of threads, as
