@@ -60,7 +60,7 @@ def _in_new_process(n_cores, quick):
 
 def measure(quick=False):
     """Results on the cores that this process may use."""
-    n_crystals, epochs, rounds = (60, 1, 1) if quick else (1648, 2, 4)
+    n_crystals, epochs, rounds = (60, 1, 1) if quick else (1648, 2, 3)
     structures = sample(load_formation_energy().structures, n_crystals)
     featurizer = SiteNetFeaturizer(max_sites=50, site_features=PAPER_SITE_FEATURES)
     crystals = featurizer.fit_transform(structures)

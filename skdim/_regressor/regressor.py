@@ -83,9 +83,9 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
     device : str, default="auto"
         A torch device. "auto" is CUDA if available, else the CPU.
     n_jobs : int, default=None
-        Number of CPU threads; None means 1 and -1 all cores. A second thread gains little, as the networks are small
-        (docs/speed.md). Results do not depend on it; without numba, where torch computes in threads, their last digits
-        do.
+        Number of CPU threads; None means 1 and -1 all cores. A second thread speeds up predictions, but hardly
+        training, whose steps are small. Results do not depend on it; without numba, where torch computes in threads,
+        their last digits do.
     n_estimators : int, default=1
         From 2 on, as many further networks are trained, each without one fold of the formulas. Predictions are the mean
         of all networks, and have standard deviations (``predict(X, return_std=True)``): the errors of these networks
