@@ -147,40 +147,46 @@ class _DistanceTerm(torch.autograd.Function):
     def forward(ctx, distance, weight, bias, pair_weight, relu):
         keep = any(ctx.needs_input_grad)
         out = distance.new_empty(len(distance), len(pair_weight))
-        # What the gradient needs: lifted distances, and the derivatives of the activation, scaled.
-        lifted, slope = (distance.new_empty(len(distance) if keep else 0, len(weight)) for _ in range(2))
-        inputs = arrays(distance, weight, bias, relu)
+        lifted = distance.new_empty(len(distance) if keep else 0, len(weight))
 
         def part(first, last):
             buffer = lifted if keep else distance.new_empty(CHUNK, len(weight))
             with torch.no_grad():  # which threads do not inherit
                 for start, stop in chunks(first, last):
+                    hidden = _lines(distance[start:stop], weight, bias)
                     rows = buffer[start:stop] if keep else buffer[: stop - start]
-                    _loops().lift(start, stop, *inputs, *arrays(rows, slope))
+                    _loops().normalize(0, stop - start, *arrays(hidden, relu, rows))
                     torch.mm(rows, pair_weight.T, out=out[start:stop])
 
         cuts = chunk_cuts(len(distance))
         in_threads(part, cuts, [()] * (len(cuts) - 1))
-        ctx.save_for_backward(distance, weight, bias, pair_weight, lifted, slope)
+        ctx.save_for_backward(distance, weight, bias, pair_weight, lifted)
+        ctx.relu = relu
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        distance, weight, bias, pair_weight, lifted, slope = ctx.saved_tensors
+        distance, weight, bias, pair_weight, lifted = ctx.saved_tensors
         cuts = chunk_cuts(len(distance))
         sums = [[torch.zeros_like(each) for each in (weight, bias, pair_weight)] for _ in cuts[1:]]
-        inputs = arrays(distance, lifted, slope)
 
         def part(first, last, to_weight, to_bias, to_pair_weight):
             with torch.no_grad():
                 for start, stop in chunks(first, last):
-                    rows = grad[start:stop]
+                    rows, of_chunk = grad[start:stop], distance[start:stop]
                     to_pair_weight.addmm_(rows.T, lifted[start:stop])
-                    back = torch.mm(rows, pair_weight)
-                    _loops().lift_gradient(start, stop, *inputs, *arrays(back, to_weight, to_bias))
+                    back, hidden = torch.mm(rows, pair_weight), _lines(of_chunk, weight, bias)
+                    _loops().normalize_gradient(0, len(back), *arrays(hidden, back, ctx.relu, back))
+                    to_bias += back.sum(dim=0)
+                    to_weight.addmm_(back.T, of_chunk[:, None])
 
         in_threads(part, cuts, sums)
         return None, *total(sums), None
+
+
+def _lines(distance, weight, bias):
+    """distance weight + bias, (n, width)."""
+    return torch.addcmul(bias, distance[:, None], weight[:, 0])
 
 
 class _Attend(torch.autograd.Function):

@@ -29,7 +29,6 @@ from .row_formulas import (
     longest_row,
     moments,
     normalize_row,
-    rows_and_numbers,
     scale_or_add,
     total,
 )
@@ -79,7 +78,7 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, relu, log_
     """
     heads, wide = weight.shape
     width, longest = centre.shape[1], longest_row(first, last, offsets)
-    hidden, numbers = rows_and_numbers(longest, width)
+    hidden = np.empty((longest, width), np.float32)
     shift, scale = np.empty(longest, np.float32), np.empty(longest, np.float32)
     total_weight = np.empty(heads, np.float32)
     for h in range(heads):
@@ -89,7 +88,8 @@ def attend(first, last, centre, near, far, offsets, neighbour, which, relu, log_
         for r in range(length):
             p = start + r
             add_terms(centre[i], near[neighbour[p]], far[which[p]], hidden[r])
-        activate(numbers[: length * width], relu, numbers[: length * width])
+        for r in range(length):
+            activate(hidden[r], relu, hidden[r])
         for r in range(length):
             p, row = start + r, hidden[r]
             mean, inverse = moments(row[:wide])
@@ -134,17 +134,17 @@ def attend_gradient(
     """Gradient of :func:`attend`: adds to ``to_*``, given that of ``summed``."""
     heads, wide = weight.shape
     width, longest = centre.shape[1], longest_row(first, last, offsets)
-    value, values = rows_and_numbers(longest, width)
-    slope, slopes = rows_and_numbers(longest, width)
+    value = np.empty((longest, width), np.float32)
+    slope = np.empty((longest, width), np.float32)
     stats = np.empty((longest, 4), np.float32)  # mean and scale of the logits' part, and of the values'
     score, to_hidden = np.empty((longest, heads), np.float32), np.empty(width, np.float32)
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
-        n = length * width
         for r in range(length):
             p = start + r
             add_terms(centre[i], near[neighbour[p]], far[which[p]], value[r])
-        activate_and_slope(values[:n], relu, values[:n], slopes[:n])
+        for r in range(length):
+            activate_and_slope(value[r], relu, value[r], slope[r])
         for r in range(length):
             stats[r, 0], stats[r, 1] = moments(value[r, :wide])
             stats[r, 2], stats[r, 3] = moments(value[r, wide:])
@@ -178,13 +178,12 @@ def attend_gradient(
 @compiled
 def pair_hidden(first, last, centre, near, far, offsets, neighbour, which, relu, out):
     """Normalized hidden layer of each pair: fills ``out`` (P, W)."""
-    width = centre.shape[1]
     for i in range(first, last):
         start, stop = offsets[i], offsets[i + 1]
         for p in range(start, stop):
             add_terms(centre[i], near[neighbour[p]], far[which[p]], out[p])
-        numbers = out[start:stop].reshape((stop - start) * width)
-        activate(numbers, relu, numbers)
+        for p in range(start, stop):
+            activate(out[p], relu, out[p])
         for p in range(start, stop):
             mean, scale = moments(out[p])
             normalize_row(out[p], mean, scale)
@@ -196,16 +195,16 @@ def pair_hidden_gradient(
 ):
     """Gradient of :func:`pair_hidden`: adds to ``to_*``, given that of its output."""
     width, longest = centre.shape[1], longest_row(first, last, offsets)
-    value, values = rows_and_numbers(longest, width)
-    slope, slopes = rows_and_numbers(longest, width)
+    value = np.empty((longest, width), np.float32)
+    slope = np.empty((longest, width), np.float32)
     to_hidden = np.empty(width, np.float32)
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
-        n = length * width
         for r in range(length):
             p = start + r
             add_terms(centre[i], near[neighbour[p]], far[which[p]], value[r])
-        activate_and_slope(values[:n], relu, values[:n], slopes[:n])
+        for r in range(length):
+            activate_and_slope(value[r], relu, value[r], slope[r])
         for r in range(length):
             p = start + r
             mean, scale = moments(value[r])
@@ -222,13 +221,14 @@ def scores(first, last, near, step, distance, offsets, neighbour, relu, normaliz
     Fills ``out`` (n, P).
     """
     n, _, width = queries.shape
-    hidden, numbers = rows_and_numbers(longest_row(first, last, offsets), width)
+    hidden = np.empty((longest_row(first, last, offsets), width), np.float32)
     total_query = np.empty(n, np.float32)
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
         for r in range(length):
             add_line(near[neighbour[start + r]], step, distance[start + r], hidden[r])
-        activate(numbers[: length * width], relu, numbers[: length * width])
+        for r in range(length):
+            activate(hidden[r], relu, hidden[r])
         for q in range(n):
             total_query[q] = total(queries[q, i])
         for r in range(length):
@@ -246,15 +246,15 @@ def scores_gradient(
     """Gradient of :func:`scores`: adds to ``to_*``, given that of its output."""
     n, _, width = queries.shape
     longest = longest_row(first, last, offsets)
-    value, values = rows_and_numbers(longest, width)
-    slope, slopes = rows_and_numbers(longest, width)
+    value = np.empty((longest, width), np.float32)
+    slope = np.empty((longest, width), np.float32)
     to_hidden = np.empty(width, np.float32)
     for i in range(first, last):
         start, length = offsets[i], offsets[i + 1] - offsets[i]
-        m = length * width
         for r in range(length):
             add_line(near[neighbour[start + r]], step, distance[start + r], value[r])
-        activate_and_slope(values[:m], relu, values[:m], slopes[:m])
+        for r in range(length):
+            activate_and_slope(value[r], relu, value[r], slope[r])
         for r in range(length):
             p, v = start + r, value[r]
             mean, scale = F(0.0), F(1.0)

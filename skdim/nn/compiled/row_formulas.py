@@ -60,7 +60,7 @@ def mish_and_slope(x):
 
 # A loop either stores or accumulates. One that did both would accumulate in another order when its rows are close
 # together in memory, and the last bit of a fit would depend on addresses.
-# ``relu`` selects max(x, 0) instead of Mish; it is tested once a block of rows, outside the loops that vectorize.
+# ``relu`` selects max(x, 0) instead of Mish; it is tested once a row, outside the loops that vectorize.
 
 
 @numba.njit(inline="always")
@@ -84,13 +84,6 @@ def activate_and_slope(x, relu, value, slope):
     else:
         for k in range(len(value)):
             value[k], slope[k] = mish_and_slope(x[k])
-
-
-@numba.njit(inline="always")
-def rows_and_numbers(n, width):
-    """An empty array of n rows, and the same numbers in one row: a loop over all of them has no end of rows."""
-    numbers = np.empty(n * width, np.float32)
-    return numbers.reshape(n, width), numbers
 
 
 @numba.njit(inline="always")
