@@ -29,8 +29,8 @@ def _loops():
         import numba  # noqa: F401
     except (ImportError, OSError) as error:  # OSError: its library cannot be loaded
         warnings.warn(
-            f"numba cannot be imported ({error}), and skdim computes with torch alone: on one core, pre-training is "
-            f"about half as fast, embedding a third. Install numba, or set {_OFF}=1 to silence this warning.",
+            f"numba cannot be imported ({error}), and skdim computes with torch alone: on one core, about "
+            f"half as fast. Install numba, or set {_OFF}=1 to silence this warning.",
             stacklevel=2,
         )
         return None
