@@ -11,6 +11,7 @@ from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._training.batches import make_batch
 from skdim.datasets import make_crystals
 from skdim.nn.choices import NEGATIVES
+from skdim.nn.compiled.autograd import threads
 from skdim.nn.encoder import Gaussian
 from skdim.nn.losses import info_nce, kl_gaussian, kl_reference
 from skdim.nn.sampling.draws import draw_all
@@ -52,6 +53,38 @@ def test_the_two_blocks_train_disjoint_weights(objective, descriptor_weight, bat
     assert learns("loss") == every
     if descriptor_weight:
         assert learns("descriptors") == {name for name in every if name.startswith(("encoder.", "descriptors."))}
+
+
+@pytest.mark.parametrize("pairing", ["crystals", "sites"])
+@pytest.mark.parametrize("objective", ["jsd", "infonce", None])
+def test_losses_and_gradients_of_two_threads(objective, pairing, batch):
+    """To the bit those of one thread, and up to rounding those of one loss."""
+    others = {"descriptor_weight": 2.0, "prior_weight": 0.1, "composition_weight": 0.1, "radial_weight": 0.5}
+    model = make_model(objective, pairing=pairing, kl_weight=0.3, **others)
+
+    def results(compute):
+        model.zero_grad(set_to_none=True)
+        losses = compute()
+        return losses, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+    def one_loss():
+        losses = model(batch, generator())
+        losses["loss"].backward()
+        return losses
+
+    expected, gradients = results(one_loss)
+    assert {"kl", "descriptors", "prior", "composition", "radial"} <= set(expected)
+    one, two = [], []
+    for n_threads, result in ((1, one), (2, two)):
+        with threads(n_threads):
+            result += results(lambda: model.differentiate(model.prepare(batch), generator()))
+    for values, reference in zip(one, (expected, gradients), strict=True):
+        assert list(values) == list(reference)
+        for name, value in values.items():
+            assert not value.requires_grad
+            torch.testing.assert_close(value, reference[name].detach(), rtol=1e-4, atol=1e-6, msg=name)
+    for values, reference in zip(two, one, strict=True):
+        assert all(torch.equal(value, reference[name]) for name, value in values.items())
 
 
 @pytest.mark.parametrize("zeroed", ["crystal", "site"])

@@ -11,6 +11,7 @@ import contextlib
 import os
 import threading
 from collections import deque
+from concurrent.futures import wait
 
 import torch
 from torch import Tensor
@@ -91,11 +92,14 @@ def in_threads(function, cuts, arguments):
 
     n_helpers = min(n_threads(), len(calls)) - 1
     pending = [helpers(os.getpid(), n_threads() - 1).submit(run) for _ in range(n_helpers)]
-    run()
-    for job in pending:
+    try:
+        run()
+    finally:
         # Helpers that are busy with something else are not waited for.
-        if not job.cancel():
-            job.result()
+        taken = [job for job in pending if not job.cancel()]
+        wait(taken)
+    for job in taken:
+        job.result()
 
 
 def chunk_cuts(n):
