@@ -139,9 +139,9 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
         A torch device. "auto" is CUDA if available, else the CPU. "accelerate" is the device assigned by
         ``accelerate launch`` or ``torchrun``; the launched processes share every batch (docs/scaling.md).
     n_jobs : int, default=None
-        Number of CPU threads; None means 1 and -1 all cores. With a second thread, embedding and pre-training are about
-        1.5 times as fast (docs/speed.md). Results do not depend on it; without numba, where torch computes in threads,
-        their last digits do.
+        Number of CPU threads; -1 means all cores, and None those that other workers of joblib, Dask or Ray do not
+        use, at most 4. With a second thread, embedding and pre-training are about 1.5 times as fast (docs/speed.md).
+        Results do not depend on it; without numba, where torch computes in threads, their last digits do.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of the crystals, and the random negative samples and noise.
     warm_start : bool, default=False

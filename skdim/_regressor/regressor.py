@@ -83,9 +83,9 @@ class SiteNetRegressor(RegressorMixin, SupervisedSiteNet):
     device : str, default="auto"
         A torch device. "auto" is CUDA if available, else the CPU.
     n_jobs : int, default=None
-        Number of CPU threads; None means 1 and -1 all cores. A second thread speeds up predictions, but hardly
-        training, whose steps are small. Results do not depend on it; without numba, where torch computes in threads,
-        their last digits do.
+        Number of CPU threads; -1 means all cores. None means 1 for training, whose steps are too small for more, and
+        for predictions the cores that other workers of joblib, Dask or Ray do not use, at most 4. Results do not depend
+        on it; without numba, where torch computes in threads, their last digits do.
     n_estimators : int, default=1
         From 2 on, as many further networks are trained, each without one fold of the formulas. Predictions are the mean
         of all networks, and have standard deviations (``predict(X, return_std=True)``): the errors of these networks

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
+import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache, partial
@@ -14,6 +16,9 @@ from joblib import cpu_count
 from ..nn.compiled import autograd as fused
 from ..nn.compiled.helper_threads import Task, tasks
 from .precision import single_precision
+
+#: Default number of threads on machines with more cores: threads also wait for each other.
+_DEFAULT_THREADS = 4
 
 
 @contextlib.contextmanager
@@ -72,7 +77,25 @@ def _pool(pid, n_threads):
 
 
 def resolve_threads(n_jobs):
-    """Number of threads for ``n_jobs``: None is 1, -1 all cores, -2 all but one."""
+    """Number of threads for ``n_jobs``: -1 all cores, -2 all but one; None the available ones, at most four.
+
+    None is 1 without the compiled loops: results would depend on the number of torch's threads.
+    """
     if n_jobs is None:
-        return 1
+        compiled = fused.supports(torch.zeros(0, dtype=torch.float32))
+        return min(_DEFAULT_THREADS, available_cores()) if compiled else 1
     return int(n_jobs) if n_jobs > 0 else max(1, cpu_count() + 1 + int(n_jobs))
+
+
+def available_cores():
+    """Number of cores that this call can use without taking them from other workers of a parallel computation.
+
+    ``OMP_NUM_THREADS`` limits it, which joblib, dask and ray set for their worker processes. Otherwise it is 1 in
+    child processes and outside the main thread, as others work at the same time.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return 1
+    limit = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if limit.isdecimal():
+        return max(1, min(cpu_count(), int(limit)))
+    return cpu_count() if multiprocessing.parent_process() is None else 1

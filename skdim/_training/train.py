@@ -137,7 +137,9 @@ def train(estimator, description, make_net, train_set, valid_set, loss_parts=(),
     device = estimator.net_.device if starts_warm(estimator) else resolve_device(estimator.device)
     # Processes that train together must not wait for each other's turns on a GPU.
     turn = device_turn(device) if ranks is None else nullcontext(device)
-    with torch_threads(resolve_threads(settings["threads"])), turn as device_of_turn:
+    # By default on one thread if supervised: its steps are too small for two.
+    one = settings["threads"] is None and train_set.targets is not None
+    with torch_threads(1 if one else resolve_threads(settings["threads"])), turn as device_of_turn:
         net = _net_to_train(estimator, make_net, loss_parts, {**settings, "device": device_of_turn})
         try:
             _run_epochs(net, train_set, valid_set, checkpoint)

@@ -212,7 +212,7 @@ def test_processes_do_not_change_scores(kind, X, y):
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize(("n_jobs", "threads"), [(None, 1), (2, 2), (-1, joblib.cpu_count())])
+@pytest.mark.parametrize(("n_jobs", "threads"), [(1, 1), (2, 2), (-1, joblib.cpu_count())])
 def test_n_jobs_are_threads(kind, X, y, n_jobs, threads):
     n_threads = []
     kind(**SMALL, max_epochs=1, n_jobs=n_jobs, callbacks=[RecordThreads(n_threads)]).fit(X, y)

@@ -4,12 +4,13 @@ import os
 import threading
 import time
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from skdim._training.batches import inference_sites, split_by_sites
-from skdim._training.threads import map_ahead, map_in_threads, resolve_threads
+from skdim._training.threads import available_cores, map_ahead, map_in_threads, resolve_threads
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
@@ -126,6 +127,20 @@ def test_an_error_of_the_next_item_is_raised_in_its_turn():
         next(squares)
 
 
-def test_n_jobs_are_numbers_of_threads_as_in_joblib(monkeypatch):
+def test_n_jobs_of_none_uses_the_cores_that_no_other_worker_has(monkeypatch):
     monkeypatch.setattr("skdim._training.threads.cpu_count", lambda: 8)
-    assert [resolve_threads(n) for n in (None, 1, 3, -1, -2, -20)] == [1, 1, 3, 8, 7, 1]
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert resolve_threads(None) == 4, "more would wait for each other"
+    assert (resolve_threads(3), resolve_threads(-1), resolve_threads(-2)) == (3, 8, 7)
+    for limit, expected in (("2", 2), ("2,1", 2), ("1", 1), ("16", 8), ("", 8), ("many", 8)):
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        assert available_cores() == expected, limit
+    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
+    assert resolve_threads(None) == 1, "results depend on the number of torch's threads"
+
+
+def test_workers_of_joblib_take_no_core_of_another(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    calls = [joblib.delayed(available_cores)() for _ in range(2)]
+    assert joblib.Parallel(n_jobs=2, backend="threading")(calls) == [1, 1]
+    assert joblib.Parallel(n_jobs=2)(calls) == [max(1, joblib.cpu_count() // 2)] * 2
