@@ -100,9 +100,7 @@ def measure(quick=False):
         ]
         if n_cores > 1:
             bound = (">=", 1.7) if n_cores == 2 else None
-            results.append(
-                Result(f"{step}, default to n_jobs=1", ratio("skdim", "skdim, n_jobs=1"), "times", bound)
-            )
+            results.append(Result(f"{step}, default to n_jobs=1", ratio("skdim", "skdim, n_jobs=1"), "times", bound))
         share = 100 * operations[step] / n_crystals * median(rates[step, "skdim"]) / peak / 1e9
         results.append(Result(f"{step}, skdim, share of the matrix rate", share, "%", (">=", 30)))
     return results
