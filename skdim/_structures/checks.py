@@ -22,14 +22,14 @@ def ordered_structure(structure, disordered, oxidation_states):
 
     Parameters
     ----------
-    structure : Structure
+    structure : Structure or CrystalSites
     disordered, oxidation_states
         As for :func:`skdim._structures.read.read_structure`.
 
     Returns
     -------
-    Structure
-        The same object if it is ordered.
+    Structure or CrystalSites
+        The same object if it is ordered, else a Structure.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def ordered_structure(structure, disordered, oxidation_states):
     """
     from pymatgen.core import DummySpecies, Structure
 
-    sites, lattice = structure.sites, structure.lattice
+    sites, lattice = structure.species_and_occu, structure.lattice
     if not sites:
         raise ReadError("it has no sites")
     if not np.isfinite(lattice.matrix).all():
@@ -62,24 +62,29 @@ def ordered_structure(structure, disordered, oxidation_states):
         raise ReadError(f"site {odd} is more than a million cells away from the origin; check its coordinates")
 
     ordered, changed = [], False
-    for index, site in enumerate(sites):
-        shares = site.species
+    checked: dict = {}  # images of an atom have the same object
+    for index, shares in enumerate(sites):
+        if (known := checked.get(id(shares))) is not None:
+            ordered.append(known)
+            continue
+        occupancy = shares.num_atoms
         for species in shares:
             if isinstance(species, DummySpecies):
                 raise ReadError(f"site {index} is {species.symbol!r}, which is not an element")
             if species.Z > _MAX_Z:
                 raise ReadError(f"site {index} is {species} (Z = {species.Z}); elements are known up to Z = {_MAX_Z}")
-        if len(shares) != 1 or shares.num_atoms != 1:
+        if len(shares) != 1 or occupancy != 1:
             changed = True
-            if not shares.num_atoms > 0:
+            if not occupancy > 0:
                 raise ReadError(f"site {index} is empty, or its occupancy is not a number")
             if len(shares) > 1 and not oxidation_states:
                 shares = _by_element(shares)
-            if disordered == "raise" and (len(shares) > 1 or abs(site.species.num_atoms - 1) > OCCUPANCY_TOL):
+            if disordered == "raise" and (len(shares) > 1 or abs(occupancy - 1) > OCCUPANCY_TOL):
                 text = ", ".join(f"{species} {share:.4g}" for species, share in shares.items())
                 raise ReadError(f"site {index} is disordered or partly vacant ({text}); pass disordered='majority'")
             shares = [min(shares, key=lambda s: (-shares[s], s.Z, getattr(s, "oxi_state", None) or 0))]
-        ordered.append(next(iter(shares)))
+        one = checked[id(sites[index])] = next(iter(shares))
+        ordered.append(one)
     return Structure(lattice, ordered, structure.frac_coords) if changed else structure
 
 

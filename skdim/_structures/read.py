@@ -14,6 +14,7 @@ from .atoms import structure_of_atoms
 from .build import check_n_sites
 from .checks import ordered_structure
 from .containers import ROWS
+from .crystal_sites import as_structure
 from .dicts import structure_of_dict, structures_in
 from .errors import ReadError, StructureError, describe
 from .files import read_file, written_name
@@ -58,22 +59,27 @@ def read_structure(raw, row, *, disordered="raise", oxidation_states=False, stri
     StructureError
         If it cannot be read or used.
     """
+    warned: list = [] if warning_list is None else warning_list
+    crystal = read_crystal(raw, row, disordered, oxidation_states, strict_cif, warned)
+    for warning in warned if warning_list is None else ():
+        warnings.warn(str(StructureError(*warning)), stacklevel=2)
+    return as_structure(crystal)
+
+
+def read_crystal(raw, row, disordered, oxidation_states, strict_cif, warning_list):
+    """As :func:`read_structure`, but return the CrystalSites of a CIF, which are faster than a Structure."""
     if disordered not in ("raise", "majority"):
         raise ValueError(f"disordered must be 'raise' or 'majority', got {disordered!r}")
     content, name = raw, name_of(raw)
     try:
         content, notes = _load(raw, name)
         content, more = _to_structure(content, name, strict_cif)
-        structure = ordered_structure(content, disordered, oxidation_states)
+        crystal = ordered_structure(content, disordered, oxidation_states)
     except ReadError as error:
         raise StructureError(row, formula_of(content), str(error), name) from error.__cause__
     if notes := notes + more:
-        reason = "; ".join(notes)
-        if warning_list is None:
-            warnings.warn(str(StructureError(row, formula_of(structure), reason, name)), stacklevel=2)
-        else:
-            warning_list.append((row, formula_of(structure), reason, name))
-    return structure
+        warning_list.append((row, formula_of(crystal), "; ".join(notes), name))
+    return crystal
 
 
 def name_of(raw):
@@ -104,8 +110,8 @@ def formula_of(raw):
 
 
 def site_numbers(structure):
-    """Return the atomic numbers of an ordered structure's sites: uint8 of shape (n_sites,)."""
-    return np.array([next(iter(site.species)).Z for site in structure.sites], dtype=np.uint8)
+    """Return the atomic numbers of the sites of an ordered Structure or CrystalSites: uint8 of shape (n_sites,)."""
+    return np.array([next(iter(species)).Z for species in structure.species_and_occu], dtype=np.uint8)
 
 
 def _load(raw, name):
@@ -120,7 +126,7 @@ def _load(raw, name):
 
 
 def _to_structure(raw, name, strict_cif):
-    """Convert a row by its type; return the Structure, and warnings on how it was read."""
+    """Convert a row by its type; return the Structure, or CrystalSites, and warnings on how it was read."""
     from pymatgen.core import IMolecule, IStructure, Site, Structure
 
     if isinstance(raw, IStructure):

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._chemistry.elements import ALL_SITE_FEATURES, PAPER_SITE_FEATURES, element_table, site_inputs
+from skdim._structures.errors import StructureError
 from tests.helpers.assertions import assert_same_crystals
 
 
@@ -117,6 +118,15 @@ def test_n_jobs_of_the_joblib_context_is_used(structures, monkeypatch, capsys):
 
 
 # ---- estimator API ----
+
+
+def test_the_first_row_that_fails_is_reported():
+    """Several rows are read before they are featurized."""
+    close = Structure(Lattice.cubic(5), ["Na", "Cl"], [[0, 0, 0], [0.01, 0, 0]])
+    with pytest.raises(StructureError, match=r"row 1 .*apart"):
+        SiteNetFeaturizer().transform([rock_salt(), close, "no structure\n", rock_salt()])
+    with pytest.raises(StructureError, match="row 1: the text is in none of the formats"):
+        SiteNetFeaturizer().transform([rock_salt(), "no structure\n", close])
 
 
 def test_transform_does_not_depend_on_fit(structures):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from skdim import SiteNetFeaturizer
+from skdim._structures.cif import read_cif
 from skdim._structures.errors import StructureError
 from skdim._structures.read import read_structure
+from tests.helpers.assertions import assert_same_crystals
 
 CIFS = Path(__file__).parent / "cifs"
 
@@ -71,6 +73,17 @@ def test_cases(name):
             assert warned == ""
         else:
             assert re.search(rf"row 3[ ,].*{match}", warned), warned
+
+
+@pytest.mark.parametrize("oxidation_states", [None, "species"])
+def test_crystals_of_a_cif_are_those_of_its_structure(oxidation_states):
+    """The featurizer makes no pymatgen Structure of a CIF."""
+    featurizer = SiteNetFeaturizer(disordered="majority", oxidation_states=oxidation_states)
+    texts = [(CIFS / f"{name}.cif").read_text() for name, (expected, _) in CASES.items() if expected is not None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        structures = [read_cif(text, "the CIF text")[0] for text in texts]
+        assert_same_crystals(featurizer.transform(texts), featurizer.transform(structures))
 
 
 def test_the_symbol_gives_what_its_operations_give():

@@ -6,7 +6,7 @@ atom rows. ``operations`` checks lists of symmetry operations, ``settings`` know
 density and so on of the file, and ``reader`` runs all steps. gemmi parses the CIF syntax and knows the space groups.
 """
 
-from .reader import read_cif, split_cif
+from .reader import read_cif, read_cif_sites, split_cif
 from .text import looks_like_cif
 
-__all__ = ["looks_like_cif", "read_cif", "split_cif"]
+__all__ = ["looks_like_cif", "read_cif", "read_cif_sites", "split_cif"]

@@ -1,4 +1,4 @@
-"""One data block of a CIF -> a pymatgen Structure, and warnings about how it was read."""
+"""One data block of a CIF -> the sites of a crystal, and warnings about how it was read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gemmi
 import numpy as np
 
+from ..crystal_sites import CrystalSites
 from ..errors import ReadError, join_names
 from .atoms import read_atoms
 from .claims import compare, mass_of, read_claims
@@ -59,16 +60,22 @@ def read_cif(text, name, *, strict=False):
     ReadError
         If it contains no crystal, or one that cannot be read with certainty.
     """
+    sites, warnings = read_cif_sites(text, name, strict=strict)
+    return sites.to_structure(), warnings
+
+
+def read_cif_sites(text, name, *, strict=False):
+    """As :func:`read_cif`, but return CrystalSites."""
     try:
         blocks = crystal_blocks(text)
-        structure, warnings = _read_block(blocks[0], strict)
+        sites, warnings = _read_block(blocks[0], strict)
     except ReadError as error:
         message = str(error)  # which may quote a value of any length
         message = message if len(message) < _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} ..."
         raise ReadError(f"cannot read {name}: {message}") from error.__cause__
     if len(blocks) > 1:
         warnings.append(f"it holds {len(blocks)} structures, of which the first is used")
-    return structure, warnings
+    return sites, warnings
 
 
 def split_cif(text, name):
@@ -110,7 +117,7 @@ def _read_block(block, strict):
         )
     if contradictions and strict:
         raise ReadError(f"it contradicts itself: {'; '.join(contradictions)}: correct it, or do without strict_cif")
-    return _structure(atoms, crystal.cell, lattice), warnings + contradictions
+    return _sites(atoms, crystal.cell, lattice), warnings + contradictions
 
 
 def _lattice(tags):
@@ -274,16 +281,14 @@ def _oxidation_numbers(tags):
     return {symbol: state.value for symbol, state in read.items() if state is not None}
 
 
-def _structure(atoms, cell, lattice):
-    from pymatgen.core import Structure
-
+def _sites(atoms, cell, lattice):
     species = {}
     for rows in cell.rows:
         key = tuple(rows)
         if key not in species:
             species[key] = _composition(tuple((atoms[row].kind, atoms[row].occupancy) for row in rows))
     labels = [atoms[rows[0]].name for rows in cell.rows]
-    return Structure(lattice, [species[tuple(rows)] for rows in cell.rows], cell.coords, labels=labels)
+    return CrystalSites(lattice, [species[tuple(rows)] for rows in cell.rows], cell.coords, labels)
 
 
 @lru_cache(maxsize=2048)

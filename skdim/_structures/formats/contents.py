@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..cif import read_cif
+from ..cif import read_cif_sites
 from ..errors import ReadError, describe
 from ..files import decode
 from ..limits import MAX_SIZE
@@ -24,7 +24,7 @@ def read_text(text, name, *, strict_cif=False):
 
     Returns
     -------
-    structure : Structure
+    crystal : Structure or CrystalSites
     notes : list of str
         Warnings on how it was read.
 
@@ -41,8 +41,8 @@ def read_text(text, name, *, strict_cif=False):
         raise ReadError(f"{name} is in none of the formats that are read: {NAMES}{hint}")
     if kind is CIF:
         label = "the CIF text" if name == "the text" else name
-        structure, notes = read_cif(text, label, strict=strict_cif)
-        return structure, [f"reading {label}: {'; '.join(notes)}"] if notes else []
+        crystal, notes = read_cif_sites(text, label, strict=strict_cif)
+        return crystal, [f"reading {label}: {'; '.join(notes)}"] if notes else []
     try:
         texts = iter(kind.split(text))
         first = next(texts, text)
