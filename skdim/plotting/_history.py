@@ -73,7 +73,7 @@ class PretrainingHistoryDisplay:
     >>> from skdim.plotting import PretrainingHistoryDisplay
     >>> display = PretrainingHistoryDisplay.from_estimator(DeepInfoMaxEmbedder.from_pretrained())
     >>> list(display.lines_)
-    ['loss', 'local', 'global', 'descriptors']
+    ['loss', 'descriptors', 'radial']
     """
 
     def __init__(self, history) -> None:

@@ -49,6 +49,8 @@ def ray():
     with pytest.MonkeyPatch.context() as environment:
         # By default its workers get only what other processes leave, which is next to nothing on a busy machine.
         environment.setenv("RAY_worker_niceness", "0")
+        # Otherwise ray replaces the built-in print, and nothing that refers to it can be pickled.
+        environment.setenv("RAY_TQDM_PATCH_PRINT", "0")
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         register_ray()
         yield "ray"

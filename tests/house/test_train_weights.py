@@ -178,7 +178,7 @@ def test_ctrl_c_keeps_what_is_done(moment, epoch, sources, tmp_path, monkeypatch
 
     with monkeypatch.context() as patch:
         if moment == "training":
-            patch.setattr(DeepInfoMax, "forward", interrupting(DeepInfoMax.forward, 6))
+            patch.setattr(DeepInfoMax, "losses", interrupting(DeepInfoMax.losses, 6))
         else:
             patch.setattr(os, "replace", interrupting(os.replace, 1))
         with pytest.raises(SystemExit, match=f"interrupted in epoch {epoch}; the same command resumes it"):

@@ -75,7 +75,8 @@ def test_history_of_shipped_weights():
     assert_draws(display, embedder.history_)
     assert len(display.ax_.lines[0].get_xdata()) == embedder.n_iter_
     assert display.best_epoch_ is None
-    assert [text.get_text() for text in display.axes_[1].get_legend().get_texts()] == ["training"]
+    (legend,) = filter(None, (ax.get_legend() for ax in display.axes_))
+    assert [text.get_text() for text in legend.get_texts()] == ["training"]
 
 
 def test_a_regressor_has_one_panel(crystals):
