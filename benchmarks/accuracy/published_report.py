@@ -49,7 +49,7 @@ def section(frame, about):
     for arm in BEST:
         if arm in relative.index:
             ratio = relative.loc[arm] / printed
-            rows[f"*{arm} / best printed*"] = [*(f"{value:.2f}" for value in ratio), ""]
+            rows[f"*{arm} / best printed*"] = [*(f"{value:.2f}" if value == value else "-" for value in ratio), ""]
     unit = f" ({about['scale']})" if about["scale"] else ""
     return "\n\n".join(
         [
@@ -71,7 +71,7 @@ def write(path, files):
         ratios = pd.concat(
             [some.loc[arm] / some.loc[list(PRINTED.values())].min() for some in cells if arm in some.index]
             or [pd.Series(dtype=float)]
-        )
+        ).dropna()  # sizes that were not measured
         if len(ratios):
             lines.append(f"*{arm}* is below the best printed error in {(ratios < 1).sum()} of {len(ratios)} cells.")
     text = [
