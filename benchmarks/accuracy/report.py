@@ -38,19 +38,23 @@ COMPARISONS = (
     ("representation, MLP", "paper: representation, MLP"),
     ("transfer", "paper: transfer"),
 )
-#: Models in the figure; the table has all.
-SHOWN = (
-    "composition, trees",
-    "Magpie, forest",
-    "statistics",
-    "statistics + MLIP",
-    "statistics + structures",
-    "statistics + properties",
-    "statistics + density + MLIP",
-    "transfer",
-    "best",
-    "best with MLIP",
-)
+#: Models in the figure, in this order, with fill and hatch; the table has all. A model looks the same in every figure.
+#: The colours of Okabe and Ito (2008), one for each source; hatches differ where two are equally light.
+SHOWN = {
+    "composition, trees": ("#CCCCCC", ""),
+    "Magpie, forest": ("#999999", "---"),
+    "statistics": ("#0072B2", ""),
+    "statistics + structures": ("#56B4E9", "..."),
+    "statistics + properties": ("#D55E00", "\\\\\\"),
+    "statistics + other properties": ("#F3B391", "\\\\"),
+    "statistics + MLIP": ("#009E73", "///"),
+    "statistics + density + properties": ("#D55E00", "xxx"),
+    "statistics + density + MLIP": ("#009E73", "++"),
+    "transfer": ("#F0E442", "|||"),
+    "best": ("#CC79A7", ""),
+    "best with MLIP": ("#FFFFFF", ""),
+}
+_STAR = " *"
 
 
 def error_table(frame, about):
@@ -101,6 +105,20 @@ def fewer_draws(frame):
     return [f"Models with fewer draws: {'; '.join(numbers)}."] if len(fewer) else []
 
 
+def figure(frame, about):
+    """Box plots of the models of ``SHOWN``; a star marks those that have learned the property from other data."""
+    names = _names(frame, about)
+    # Pass only the models in the figure: styles are those of the models of the results.
+    results = frame[frame["arm"].isin(names)]
+    styles = [SHOWN[arm] for arm in pd.unique(results["arm"])]
+    display = LabelEfficiencyDisplay.from_results(
+        results.assign(arm=results["arm"].map(names)), arms=list(names.values()), styles=styles
+    )
+    unit = f" ({about['scale']})" if about["scale"] else ""
+    display.ax_.set_ylabel(f"{about['title'].split(':')[0]}, test MAE{unit}")
+    return display.figure_
+
+
 def write(path):
     """Write the page and the figure of a file of results."""
     frame, about = in_order(pd.read_csv(path)), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -115,6 +133,12 @@ def write(path):
         f"{about['n_train']} crystals. The mean absolute deviation of the test labels is "
         f"{about['mean_absolute_deviation']:.3f}."
         + (f" {left_out} crystals of more than 50 sites are left out." if left_out else ""),
+        f"![Box plots of the test error against the number of labels]({path.stem}.png)",
+        *(
+            ["\\*: has learned this property from other data."]
+            if _STAR in "".join(_names(frame, about).values())
+            else []
+        ),
         error_table(frame, about),
         *fewer_draws(frame),
     ]
@@ -126,11 +150,7 @@ def write(path):
         ]
     text.append("\n".join(weights_lines(about)))
     path.with_suffix(".md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-    shown = [arm for arm in SHOWN if arm in set(frame["arm"])]
-    # Pass only the models in the figure: styles would repeat over all models of the results.
-    results = frame[frame["arm"].isin(shown)]
-    display = LabelEfficiencyDisplay.from_results(results, units=about["scale"] or None, arms=shown)
-    display.figure_.savefig(path.with_suffix(".png"), dpi=150)
+    figure(frame, about).savefig(path.with_suffix(".png"), dpi=150)
     print(f"{path.with_suffix('.md')} and .png")
 
 
@@ -148,6 +168,11 @@ def main(argv=None):
         write(path)
     if published:
         published_report.write(folder / "published.md", published)
+
+
+def _names(frame, about):
+    """Names in the figure by model."""
+    return {arm: arm + _STAR * (knowledge(arm, about) == "yes") for arm in SHOWN if arm in set(frame["arm"])}
 
 
 def _number(value, digits):

@@ -14,7 +14,8 @@ from ..model_selection._summaries import check_frame
 from ._style import pyplot
 
 #: Fills that differ in colour, lightness and hatch, to be distinct in greyscale and for colour-blind readers: the
-#: palette of Okabe and Ito (2008), with light grey instead of black, so that the median is visible.
+#: palette of Okabe and Ito (2008), with light grey instead of black, so that the median is visible. No hatch
+#: has circles, as the draws are circles.
 STYLES = (
     ("#0072B2", ""),
     ("#E69F00", "///"),
@@ -22,7 +23,7 @@ STYLES = (
     ("#D55E00", "\\\\\\"),
     ("#009E73", "xxx"),
     ("#F0E442", "|||"),
-    ("#CC79A7", "oo"),
+    ("#CC79A7", ""),
     ("#CCCCCC", ""),
     ("#FFFFFF", "---"),
     ("#999999", "++"),
@@ -274,7 +275,9 @@ class LabelEfficiencyDisplay:
 
 
 def _fits(arms, columns, ax):
-    """Whether a legend with this many columns is at most about as wide as the axes."""
+    """Whether a legend with this many columns is about as wide as the axes at most."""
     # matplotlib fills a legend column by column.
     inches = sum(0.5 + 0.075 * max(map(len, part)) for part in np.array_split(np.array(arms, dtype=object), columns))
-    return inches <= ax.figure.get_figwidth() * ax.get_position().width * 1.1
+    # A layout engine widens the axes when the figure is drawn.
+    widening = 1.1 if ax.figure.get_layout_engine() is None else 1.2
+    return inches <= ax.figure.get_figwidth() * ax.get_position().width * widening

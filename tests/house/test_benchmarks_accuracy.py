@@ -261,6 +261,28 @@ def test_block_gaussian_processes_on_all_combinations_of_sources(folder):
     assert known["statistics + properties"] == "yes"
     assert known["statistics + MLIP + structures"] == "no"
     assert any("3 crystals with formulas of keep_out.txt were left out" in line for line in lines)
+    assert f"![Box plots of the test error against the number of labels]({name}.png)" in lines
+    assert "\\*: has learned this property from other data." in lines
+
+    (axes,) = report.figure(frame, about).axes
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == [arm + " *" * ("properties" in arm) for arm in report.SHOWN if arm in known]
+    assert axes.get_ylabel() == "Band gap, test MAE (eV)"
+
+
+def test_a_model_looks_the_same_in_every_figure():
+    about = {"title": "Band gap: A", "scale": "eV", "weights": {}, "mlip": None, "best": []}
+    looks = []
+    for some in (list(report.SHOWN), list(report.SHOWN)[::3]):
+        rows = [(0, arm, 50, k, 1.0 + k) for arm in some[::-1] for k in range(3)]
+        results = pd.DataFrame(rows, columns=["seed", "arm", "n_labels", "repeat", "mae"])
+        legend = report.figure(results, about).axes[0].get_legend()
+        names = [text.get_text() for text in legend.get_texts()]
+        assert names == some
+        looks.append({n: (p.get_facecolor(), p.get_hatch()) for n, p in zip(names, legend.get_patches(), strict=True)})
+    every, part = looks
+    assert part == {name: every[name] for name in part}
+    assert len(set(every.values())) == len(every)
 
 
 def test_validation_holds_out_what_no_weights_have_seen(folder, tmp_path, monkeypatch, capsys):
