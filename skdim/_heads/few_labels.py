@@ -147,44 +147,28 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         self : FewLabelsRegressor
         """
         self._validate_params()
-        inputs = X
+        table = X
         if self.features is not None:
             self.features_ = clone(self.features)
-            X = self.features_.fit_transform(X)
-        table, X, y = validate_table(self, X, y)
-        inputs = table if self.features is None else inputs
+            table = self.features_.fit_transform(X)
+        table, values, y = validate_table(self, table, y)
+        if self.features is None:
+            X = table
         random = check_random_state(self.random_state)
-        candidates = default_candidates(y) if self.estimators is None else dict(self.estimators)
-        networks = dict(self.networks)
-        if both := candidates.keys() & networks.keys():
-            raise ValueError(f"estimators and networks have the same name: {', '.join(sorted(both))}")
-        candidates = {name: seeded(candidate, random) for name, candidate in candidates.items()}
-        networks = {name: seeded(network, random) for name, network in networks.items()}
+        candidates, networks = self._seeded_candidates(y, random)
         with_std = [name for name, candidate in candidates.items() if has_std(candidate)]
         if not with_std:
             raise ValueError(f"at least one of the estimators must have return_std; got {', '.join(candidates)}")
-        folds = self._folds(X, random)
-        choices = _choices(candidates, networks if folds else {}, with_std, self.selection)
-        self.cv_errors_, self.std_factor_, self.networks_ = {}, 1.0, {}
-        chosen = choices[0]
-        if folds:
+        self.cv_errors_: dict[str, float] = {}
+        self.std_factor_ = 1.0
+        if folds := self._folds(values, random):
             held_out = self._predict_held_out(candidates, table, y, folds)
-            held_out |= self._predict_held_out(networks, inputs, y, folds)
-            averages = {choice: _average([held_out[name] for name in choice]) for choice in choices}
-            errors = {choice: float(np.abs(mean - y).mean()) for choice, (mean, _) in averages.items()}
-            chosen = min(errors, key=lambda choice: errors[choice])
-            self.cv_errors_ = {
-                describe(choice): errors[choice] for choice in sorted(errors, key=lambda choice: errors[choice])
-            }
-            mean, std = averages[chosen]
-            usable = std > 0
-            if usable.any():
-                self.std_factor_ = float(np.quantile(np.abs(mean - y)[usable] / std[usable], _COVERED)) / _DEVIATIONS
-        for name in set(chosen) & networks.keys():
-            network = networks[name]
-            members = [network, *(seeded(network, random) for _ in range(self.n_networks - 1))]
-            self.networks_[name] = Parallel(n_jobs=self.n_jobs)(delayed(_fit)(member, inputs, y) for member in members)
+            held_out |= self._predict_held_out(networks, X, y, folds)
+            chosen = self._choose(_choices(candidates, networks, with_std, self.selection), held_out, y)
+        else:
+            chosen = _choices(candidates, {}, with_std, self.selection)[0]
         self.choice_ = describe(chosen)
+        self.networks_ = {name: self._fit_network(networks[name], X, y, random) for name in chosen if name in networks}
         self.estimators_ = {name: _fit(candidates[name], table, y) for name in chosen if name in candidates}
         return self
 
@@ -215,6 +199,14 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         mean, std = _average(predictions)
         return (mean, std * self.std_factor_) if return_std else mean
 
+    def _seeded_candidates(self, y, random):
+        """Candidates on the table, and networks, by name."""
+        candidates = default_candidates(y) if self.estimators is None else dict(self.estimators)
+        networks = dict(self.networks)
+        if both := candidates.keys() & networks.keys():
+            raise ValueError(f"estimators and networks have the same name: {', '.join(sorted(both))}")
+        return [{name: seeded(each, random) for name, each in group.items()} for group in (candidates, networks)]
+
     def _folds(self, X, random):
         """Training and test rows of each fold; empty if there are fewer than two groups."""
         blocks = find_blocks(None, X.shape[1], getattr(self, "feature_names_in_", None))
@@ -240,6 +232,23 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
             for _, test in folds:
                 mean[test], std[test] = next(results)
         return held_out
+
+    def _choose(self, choices, held_out, y):
+        """Names of the choice with the smallest error, whose standard deviations are scaled to the residuals."""
+        averages = {choice: _average([held_out[name] for name in choice]) for choice in choices}
+        errors = {choice: float(np.abs(mean - y).mean()) for choice, (mean, _) in averages.items()}
+        best_first = sorted(errors, key=lambda choice: errors[choice])
+        self.cv_errors_ = {describe(choice): errors[choice] for choice in best_first}
+        mean, std = averages[best_first[0]]
+        usable = std > 0
+        if usable.any():
+            self.std_factor_ = float(np.quantile(np.abs(mean - y)[usable] / std[usable], _COVERED)) / _DEVIATIONS
+        return best_first[0]
+
+    def _fit_network(self, network, X, y, random):
+        """The network fitted several times, with other random states."""
+        members = [network, *(seeded(network, random) for _ in range(self.n_networks - 1))]
+        return Parallel(n_jobs=self.n_jobs)(delayed(_fit)(member, X, y) for member in members)
 
 
 def _choices(candidates, networks, with_std, selection):
