@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import BayesianRidge
 
 from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetRegressor
 from skdim._shared.arms import ARMS, COMBINED, HEADS, NETWORKS, PRETRAINED
-from skdim.model_selection import label_efficiency, make_arm
+from skdim.model_selection import label_draws, label_efficiency, make_arm
 from skdim.model_selection._arms import untrained_copy
 from tests.helpers.small_estimators import SMALL
 
@@ -127,12 +128,27 @@ def test_average_is_that_of_gaussian_process_and_trees(embedder, X, y):
     ]
 
 
-def test_best_is_seeded_for_each_draw(embedder, X, y):
+def test_best_is_seeded_for_each_draw_and_computes_features_once(embedder, X, y, monkeypatch):
+    calls, transform = [], DeepInfoMaxEmbedder.transform
+    monkeypatch.setattr(DeepInfoMaxEmbedder, "transform", lambda self, X: calls.append(len(X)) or transform(self, X))
     arms = {name: make_arm(name, embedder, max_epochs=2) for name in ("best", "average")}
     tables = [
         label_efficiency(arms, X, y, test_size=0.5, train_sizes=[12], n_repeats=2, random_state=0) for _ in range(2)
     ]
     assert_array_equal(tables[0]["mae"], tables[1]["mae"])
+    assert len(calls) == 2 * 2, "once for the training and once for the test rows of a comparison"
+
+
+@pytest.mark.parametrize("name", COMBINED)
+def test_shared_features_do_not_change_the_errors(name, embedder, X, y):
+    arm = make_arm(name, embedder, random_state=0, max_epochs=2)
+    X_train, y_train, X_test, y_test = X[:28], y[:28], X[28:], y[28:]
+    table = label_efficiency({name: arm}, X_train, y_train, X_test=X_test, y_test=y_test, train_sizes=[12], n_repeats=2)
+    models = [
+        clone(arm).fit(X_train[draw.rows], y_train[draw.rows])
+        for draw in label_draws(28, train_sizes=[12], n_repeats=2, random_state=0)
+    ]
+    assert_allclose(table["mae"], [np.abs(model.predict(X_test) - y_test).mean() for model in models], rtol=1e-5)
 
 
 def test_network_of_best_is_averaged(embedder, X, y):

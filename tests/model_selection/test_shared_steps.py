@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin
 from sklearn.datasets import make_regression
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skdim import CompositionStatistics, DeepInfoMaxEmbedder, SiteNetFeaturizer
-from skdim.model_selection import label_efficiency
+from skdim import CompositionStatistics, DeepInfoMaxEmbedder, FewLabelsRegressor, SiteNetFeaturizer
+from skdim.model_selection import label_draws, label_efficiency
 from tests.helpers.small_estimators import SMALL
 
 SIZES = {"train_sizes": [10, 20], "n_repeats": 3}
@@ -117,6 +117,53 @@ def test_only_drawn_rows_are_embedded(table):
     label_efficiency({"a": arm}, X, y, train_sizes=[3], n_repeats=2, test_size=10)
     assert Counter.rows[0] <= 6
     assert Counter.rows[1] == 10
+
+
+class FirstColumn(RegressorMixin, BaseEstimator):
+    """Predicts the labels by row number, and requires rows as they are without features."""
+
+    def fit(self, X, y):
+        assert X.shape[1] == 5
+        self.line_ = np.polyfit(X[:, 0], y, 1)
+        return self
+
+    def predict(self, X):
+        assert X.shape[1] == 5
+        return np.polyval(self.line_, X[:, 0])
+
+
+def few_labels(features):
+    return FewLabelsRegressor(
+        [("bayes", BayesianRidge())],
+        features=features,
+        networks=[("network", FirstColumn())],
+        selection="all",
+        cv=2,
+        random_state=0,
+    )
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_features_of_few_labels_are_computed_once_and_networks_get_the_rows(table, in_pipeline):
+    X, y = table
+    columns = FunctionTransformer(lambda X: X[:, :3])
+    model = few_labels(make_pipeline(Add(1), columns))
+    arms = {"few": make_pipeline(Add(0), model) if in_pipeline else model, "ridge": make_pipeline(Add(1), Ridge())}
+    options = {"X_test": X[80:], "y_test": y[80:], "train_sizes": [10, 20], "n_repeats": 3}
+    errors = label_efficiency(arms, X[:80], y[:80], **options)
+    first = [each for each in Add.log if each[0] == 1]
+    assert len(first) == (4 if in_pipeline else 2), "once for the training and once for the test rows"
+    few = errors[errors["arm"] == "few"].set_index(["n_labels", "repeat"])["mae"]
+    for draw in label_draws(80, train_sizes=[10, 20], n_repeats=3, random_state=0):
+        alone = few_labels(make_pipeline(Add(1), columns)).fit(X[draw.rows], y[draw.rows])
+        assert_allclose(few[draw.n_labels, draw.repeat], np.abs(alone.predict(X[80:]) - y[80:]).mean())
+
+
+def test_features_that_learn_are_computed_in_each_draw(table):
+    X, y = table
+    model = few_labels(make_pipeline(Add(1), StandardScaler()))
+    label_efficiency({"few": model}, X, y, train_sizes=[10], n_repeats=3)
+    assert Add.log == [(1, 10), (1, 20)] * 3
 
 
 # -- shared between models ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Leading pipeline steps that learn nothing from the labelled rows, applied once for all draws and models."""
+"""FixedRows: rows after steps that learn nothing, each step applied once for all draws and models."""
 
 from __future__ import annotations
 
@@ -9,30 +9,11 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.utils import get_tags
 
-from .._shared.fingerprint import fingerprint
-from .._version import __version__
-
-
-def split_steps(estimator):
-    """Split an estimator into leading steps that learn nothing, and the rest."""
-    if not isinstance(estimator, Pipeline):
-        return [], estimator
-    first = 0
-    while first < len(estimator.steps) - 1 and _learns_nothing(estimator.steps[first][1]):
-        first += 1
-    return [step for _, step in estimator.steps[:first]], estimator[first:]
-
-
-def _learns_nothing(step):
-    if step in (None, "passthrough", "drop") or isinstance(step, FrozenEstimator):
-        return True
-    if isinstance(step, FeatureUnion):
-        return all(_learns_nothing(part) for _, part in step.transformer_list)
-    if isinstance(step, Pipeline):
-        return all(_learns_nothing(part) for _, part in step.steps)
-    return not get_tags(step).requires_fit
+from ..._shared.fingerprint import fingerprint
+from ..._version import __version__
+from .rows_with_features import AddFeatures, RowsWithFeatures
+from .split import learns_nothing
 
 
 class FixedRows:
@@ -80,6 +61,8 @@ class FixedRows:
         if isinstance(step, FeatureUnion):
             # Its parts are kept; concatenating them costs nothing.
             return FixedRows(partial(_join_parts, step, self), self._memory, below)
+        if isinstance(step, AddFeatures):
+            return FixedRows(partial(_add_features, step, self), self._memory, below)
         return FixedRows(partial(_transformed, step, self), self._memory, below, stored=True)
 
     def _key_of(self, step):
@@ -102,12 +85,16 @@ def _flat(steps):
             yield from _flat([FrozenEstimator(part) if frozen else part for _, part in inner.steps])
         elif inner not in (None, "passthrough"):
             # Freezing does not change a stateless transformer.
-            yield inner if frozen and not isinstance(inner, FeatureUnion) and _learns_nothing(inner) else step
+            yield inner if frozen and not isinstance(inner, FeatureUnion) and learns_nothing(inner) else step
 
 
 def _transformed(step, rows):
     # Fitting a stateless transformer only checks its input. A FrozenEstimator requires y and ignores it.
     return clone(step).fit(rows.value, None).transform(rows.value)
+
+
+def _add_features(step, rows):
+    return RowsWithFeatures(rows.value, rows.after(step.features).value)
 
 
 def _computed(key, compute):

@@ -1,0 +1,1 @@
+"""What models compute without learning from the labelled rows, computed once for all draws and models."""
