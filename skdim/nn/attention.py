@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from . import operations
 from .batch import Batch
-from .layers import BondLinear, Dense, Gain
+from .layers import BondLinear, Dense, Gain, Linear
 from .operations.functional import segment_softmax, segment_sum
 
 
@@ -81,7 +81,7 @@ class AttentionBlock(nn.Module):
         self.logit = nn.Linear(attention_hidden, n_heads, bias=idle_weights)
         self.value: Any = None
         if value_network == "linear":
-            self.value = nn.Linear(value_hidden, value_width)
+            self.value = Linear(value_hidden, value_width)
         elif value_network == "dense":
             self.value = Dense(value_hidden, value_width, activation, gains=gains)
         self.site = Dense(site_width, site_width, activation, gains=gains) if site_network else None
@@ -148,4 +148,4 @@ class AttentionBlock(nn.Module):
         if self.shared_values or self.n_heads == 1:
             return [self.value(one) for one in summed]
         shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), summed, strict=True)
-        return [functional.linear(one, weight, bias) for weight, bias, one in shares]
+        return [operations.linear(one, weight, bias) for weight, bias, one in shares]

@@ -13,7 +13,7 @@ from torch.nn import functional
 from . import operations
 from .batch import Batch
 from .choices import GEOMETRY
-from .layers import LinearReadout
+from .layers import Linear, LinearReadout
 from .operations.functional import segment_sum, segment_total
 
 #: Neighbours have the weight d^-6, like the attraction of induced dipoles: first neighbours, without a cutoff.
@@ -123,8 +123,8 @@ class Descriptors(nn.Module):
         super().__init__()
         width = 3 * n_site_inputs + len(GEOMETRY)
         self.site_target, self.crystal_target = Standardised(width), Standardised(2 * width)
-        self.site = nn.Linear(local_dim, width)
-        self.crystal = nn.Linear(n_components, 2 * width)
+        self.site = Linear(local_dim, width)
+        self.crystal = Linear(n_components, 2 * width)
 
     def standardise(self, batches) -> None:
         """Set the scale of the targets to that of some batches; once, before the first step."""

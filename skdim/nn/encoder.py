@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from . import operations
 from .attention import AttentionBlock, PairTerm
 from .batch import Batch
-from .layers import Dense, ElementEmbedding, Gain, InputScale, dense_stack
+from .layers import Dense, ElementEmbedding, Gain, InputScale, Linear, dense_stack
 from .operations.functional import segment_max
 
 #: Log-variances stay within plus and minus this: standard deviations of 0.007 to 150.
@@ -167,7 +167,7 @@ class SiteNetEncoder(nn.Module):
         factor = 2 if spread else 1
         width = n_blocks * site_width
         self.local_dim = local_dim or width
-        self.bottleneck = nn.Linear(width, factor * local_dim) if local_dim else None
+        self.bottleneck = Linear(width, factor * local_dim) if local_dim else None
         self.pre_pool = dense_stack(self.local_dim, pre_pool, gains=gains)
         pooled = pre_pool[-1] if pre_pool else self.local_dim
         self.n_components = n_components

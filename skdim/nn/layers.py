@@ -11,6 +11,13 @@ from . import operations
 from .operations.plain import ACTIVATIONS
 
 
+class Linear(nn.Linear):
+    """Linear layer of rows (n, n_in)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return operations.linear(x, self.weight, self.bias)
+
+
 class Gain(nn.Module):
     """Gain and offset of each column, as in an affine layer normalization."""
 
@@ -38,7 +45,7 @@ class Dense(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, activation="mish", norm=True, gains=False):
         super().__init__()
-        self.linear = nn.Linear(n_in, n_out)
+        self.linear = Linear(n_in, n_out)
         self.activation = activation
         self.normalized = norm
         self.norm = Gain(n_out) if gains else None
@@ -73,7 +80,7 @@ def dense_stack(n_in: int, widths, n_out: int | None = None, **options) -> Dense
         layers.append(Dense(n_in, width, **options))
         n_in = width
     if n_out is not None:
-        layers.append(nn.Linear(n_in, n_out))
+        layers.append(Linear(n_in, n_out))
     return DenseStack(*layers)
 
 
@@ -86,9 +93,9 @@ class BondLinear(nn.Module):
 
     def __init__(self, site_width: int, pair_width: int, n_out: int):
         super().__init__()
-        self.centre = nn.Linear(site_width, n_out)
-        self.neighbour = nn.Linear(site_width, n_out, bias=False)
-        self.pair = nn.Linear(pair_width, n_out, bias=False)
+        self.centre = Linear(site_width, n_out)
+        self.neighbour = Linear(site_width, n_out, bias=False)
+        self.pair = Linear(pair_width, n_out, bias=False)
         # Initialized as one layer with 2 * site_width + pair_width inputs.
         bound = 1 / math.sqrt(2 * site_width + pair_width)
         with torch.no_grad():
@@ -165,7 +172,7 @@ class LinearReadout(nn.Module):
         # that are fixed before the first step.
         self.register_buffer("vector_mean", torch.zeros(width))
         self.register_buffer("vector_scale", torch.ones(width))
-        self.linear = nn.Linear(width, n_outputs)
+        self.linear = Linear(width, n_outputs)
 
     def standardize_vectors(self, vectors: Tensor) -> None:
         """Fix the standardization of the vectors to that of these ones (n, width)."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from . import operations
 from .batch import Batch
-from .layers import InputScale, dense_stack
+from .layers import InputScale, Linear, dense_stack
 from .operations.plain import ACTIVATIONS
 
 
@@ -43,9 +42,9 @@ class NeighbourScore(nn.Module):
         self.activation = activation
         self.normalized = norm
         self.query = dense_stack(local_dim, (hidden,), width, activation=activation, norm=norm)
-        self.site = nn.Linear(n_site_inputs, hidden)
+        self.site = Linear(n_site_inputs, hidden)
         self.distance = nn.Linear(1, hidden, bias=False)
-        self.key = nn.Linear(hidden, width)
+        self.key = Linear(hidden, width)
         self.input_scale = input_scale
 
     def queries(self, local: Tensor) -> Tensor:
@@ -57,8 +56,9 @@ class NeighbourScore(nn.Module):
 
         ``site_inputs`` are those that neighbours index, by default the batch's.
         """
-        stacked = torch.stack(queries)
-        folded, offset = stacked @ self.key.weight, stacked @ self.key.bias
+        rows = torch.cat(queries)
+        folded = operations.linear(rows, self.key.weight.T).view(len(queries), -1, self.key.in_features)
+        offset = (rows @ self.key.bias).view(len(queries), -1)
         near = self._site_terms(batch.site_inputs if site_inputs is None else site_inputs)
         options = self.activation, self.normalized
         scores = operations.pair_scores(near, self.distance.weight[:, 0], folded, batch, *options)
@@ -73,7 +73,7 @@ class NeighbourScore(nn.Module):
         return self.key(ACTIVATIONS[self.activation](hidden))
 
     def _site_terms(self, site_inputs):
-        return functional.linear(self.input_scale(site_inputs), self.site.weight, self.site.bias)
+        return self.site(self.input_scale(site_inputs))
 
 
 class CrystalScore(nn.Module):

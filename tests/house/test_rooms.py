@@ -200,7 +200,7 @@ def test_rooms_of_data_import_no_networks(name):
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "nn"])
 def test_networks_know_only_torch(name):
-    assert outer(name) <= ({"numba", "numpy", "torch"} if name.startswith("nn.compiled") else {"torch"})
+    assert outer(name) <= ({"llvmlite", "numba", "numpy", "torch"} if name.startswith("nn.compiled") else {"torch"})
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) != "plotting"])

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from .parallel import CHUNK, arrays, chunk_cuts, chunks, in_threads, on_crystals, on_rows, total
+from .parallel import arrays, on_crystals, on_row_parts, on_rows
 from .parallel import n_threads as n_threads
 from .parallel import threads as threads
 
@@ -55,7 +55,11 @@ def normalize(x: Tensor, activation: str = "mish") -> Tensor:
 
 
 def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> Tensor:
-    return _Dense.apply(x, activation == "relu", n_activated, *parameters)
+    return _Dense.apply(x, activation == "relu", n_activated, torch.is_grad_enabled(), *parameters)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return dense(x, (weight, weight.new_zeros(len(weight)) if bias is None else bias), 0)
 
 
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:
@@ -111,82 +115,64 @@ class _Normalize(torch.autograd.Function):
 
 class _Dense(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, relu, n_activated, *parameters):
+    def forward(ctx, x, relu, n_activated, keep, *parameters):
+        weights, biases = [each.contiguous() for each in parameters[::2]], parameters[1::2]
         inputs, hidden_layers = [], []
-        for k, (weight, bias) in enumerate(zip(parameters[::2], parameters[1::2], strict=True)):
+        for k, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            x, out = x.contiguous(), x.new_empty(len(x), len(weight))
+            activated = k < n_activated
+            hidden = x.new_empty(len(x) if activated and keep else 0, len(weight))
+            on_rows(_loops().dense, len(x), x, weight, bias, activated, relu, hidden, out)
             inputs.append(x)
-            x = torch.addmm(bias, x, weight.T)
-            if k < n_activated:
-                hidden_layers.append(x)
-                x = torch.empty_like(x)
-                on_rows(_loops().normalize, len(x), hidden_layers[-1], relu, x)
-        ctx.save_for_backward(*parameters[::2], *inputs, *hidden_layers)
-        ctx.relu = relu
+            hidden_layers.append(hidden)
+            x = out
+        ctx.save_for_backward(*weights, *inputs, *hidden_layers)
+        ctx.options = relu, n_activated
         return x
 
     @staticmethod
     def backward(ctx, grad):
-        n = (len(ctx.needs_input_grad) - 3) // 2
-        weights, inputs, hidden_layers = ctx.saved_tensors[:n], ctx.saved_tensors[n : 2 * n], ctx.saved_tensors[2 * n :]
-        to_x, _, _, *to_parameters = ctx.needs_input_grad
+        n = len(ctx.saved_tensors) // 3
+        weights, inputs, hidden_layers = (ctx.saved_tensors[k * n : (k + 1) * n] for k in range(3))
+        relu, n_activated = ctx.options
+        needed_x, _, _, _, *needed = ctx.needs_input_grad
         gradients = []
         for k in reversed(range(n)):
-            if k < len(hidden_layers):
-                back = torch.empty_like(grad, memory_format=torch.contiguous_format)
-                hidden = hidden_layers[k]
-                on_rows(_loops().normalize_gradient, len(grad), hidden, grad.contiguous(), ctx.relu, back)
-                grad = back
-            gradients.append(grad.sum(dim=0) if to_parameters[2 * k + 1] else None)
-            gradients.append(torch.mm(grad.T, inputs[k]) if to_parameters[2 * k] else None)
-            grad = torch.mm(grad, weights[k]) if k or to_x else None
-        return grad, None, None, *reversed(gradients)
+            x, weight, grad = inputs[k], weights[k], grad.contiguous()
+            to_x = x.new_empty(len(x) if k or needed_x else 0, x.shape[1])
+            shared = (weight if needed[2 * k] else weight[:0], weight[: len(weight) * needed[2 * k + 1], 0])
+            to_weight, to_bias = on_row_parts(
+                _loops().dense_gradient,
+                len(x),
+                *(x, weight, hidden_layers[k], k < n_activated, relu, grad, to_x),
+                shared=shared,
+            )
+            gradients += [to_bias if needed[2 * k + 1] else None, to_weight if needed[2 * k] else None]
+            grad = to_x
+        return grad if needed_x else None, None, None, None, *reversed(gradients)
 
 
 class _DistanceTerm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, distance, weight, bias, pair_weight, relu):
-        keep = any(ctx.needs_input_grad)
+        weight, pair_weight = weight[:, 0].contiguous(), pair_weight.contiguous()
         out = distance.new_empty(len(distance), len(pair_weight))
-        lifted = distance.new_empty(len(distance) if keep else 0, len(weight))
-
-        def part(first, last):
-            buffer = lifted if keep else distance.new_empty(CHUNK, len(weight))
-            with torch.no_grad():  # which threads do not inherit
-                for start, stop in chunks(first, last):
-                    hidden = _lines(distance[start:stop], weight, bias)
-                    rows = buffer[start:stop] if keep else buffer[: stop - start]
-                    _loops().normalize(0, stop - start, *arrays(hidden, relu, rows))
-                    torch.mm(rows, pair_weight.T, out=out[start:stop])
-
-        cuts = chunk_cuts(len(distance))
-        in_threads(part, cuts, [()] * (len(cuts) - 1))
-        ctx.save_for_backward(distance, weight, bias, pair_weight, lifted)
+        inputs = distance, weight, bias, pair_weight
+        on_rows(_loops().distance_term, len(distance), *inputs, relu, out)
+        ctx.save_for_backward(*inputs)
         ctx.relu = relu
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        distance, weight, bias, pair_weight, lifted = ctx.saved_tensors
-        cuts = chunk_cuts(len(distance))
-        sums = [[torch.zeros_like(each) for each in (weight, bias, pair_weight)] for _ in cuts[1:]]
-
-        def part(first, last, to_weight, to_bias, to_pair_weight):
-            with torch.no_grad():
-                for start, stop in chunks(first, last):
-                    rows, of_chunk = grad[start:stop], distance[start:stop]
-                    to_pair_weight.addmm_(rows.T, lifted[start:stop])
-                    back, hidden = torch.mm(rows, pair_weight), _lines(of_chunk, weight, bias)
-                    _loops().normalize_gradient(0, len(back), *arrays(hidden, back, ctx.relu, back))
-                    to_bias += back.sum(dim=0)
-                    to_weight.addmm_(back.T, of_chunk[:, None])
-
-        in_threads(part, cuts, sums)
-        return None, *total(sums), None
-
-
-def _lines(distance, weight, bias):
-    """distance weight + bias, (n, width)."""
-    return torch.addcmul(bias, distance[:, None], weight[:, 0])
+        distance, *shared = ctx.saved_tensors
+        to_weight, to_bias, to_pair_weight = on_row_parts(
+            _loops().distance_term_gradient,
+            len(distance),
+            *(distance, *shared, ctx.relu, grad.contiguous()),
+            shared=shared,
+        )
+        return None, to_weight[:, None], to_bias, to_pair_weight, None
 
 
 class _Attend(torch.autograd.Function):

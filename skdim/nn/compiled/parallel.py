@@ -18,8 +18,6 @@ from torch import Tensor
 
 from .helper_threads import helpers
 
-#: Rows of the distance term processed at a time, so that they stay in the cache.
-CHUNK = 1024
 #: Sums over a batch have at most this many parts, each of at least so many rows: a part costs as much as some rows.
 _MAX_PARTS, _PART = 4, 1000
 _local = threading.local()
@@ -50,6 +48,15 @@ def on_rows(loop, n, *arguments):
     """Run a loop over n independent rows."""
     cuts = _cuts(n, _threads_for(n))
     in_threads(loop, cuts, [arrays(*arguments)] * (len(cuts) - 1))
+
+
+def on_row_parts(loop, n, *arguments, shared):
+    """Run a loop over n rows, all of which contribute to the gradients of ``shared``; these are returned."""
+    cuts = _cuts(n, _parts_for(n))
+    arguments = arrays(*arguments)
+    sums = [[torch.zeros_like(tensor) for tensor in shared] for _ in cuts[1:]]
+    in_threads(loop, cuts, [[*arguments, *arrays(*part)] for part in sums])
+    return total(sums)
 
 
 def on_crystals(loop, batch, *arguments, shared=()):
@@ -100,16 +107,6 @@ def in_threads(function, cuts, arguments):
         wait(taken)
     for job in taken:
         job.result()
-
-
-def chunk_cuts(n):
-    """Where n rows are cut into parts of whole chunks: the rounding of a product depends on its number of rows."""
-    return [min(CHUNK * cut, n) for cut in _cuts(-(-n // CHUNK), _parts_for(n))]
-
-
-def chunks(first, last):
-    """First and last row of each chunk."""
-    return ((start, min(start + CHUNK, last)) for start in range(first, last, CHUNK))
 
 
 def _threads_for(n):

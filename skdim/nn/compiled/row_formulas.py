@@ -200,3 +200,15 @@ def backpropagate(grad, value, slope, mean, scale):
     along /= F(width)
     for k in range(width):
         grad[k] = (grad[k] - along - (value[k] - mean) * scale * onto) * scale * slope[k]
+
+
+@numba.njit(inline="always")
+def transposed(matrix):
+    """The transposed matrix, contiguous."""
+    height, width = matrix.shape
+    out = np.empty((width, height), np.float32)
+    for start in range(0, height, 16):  # as many numbers as a cache line has
+        for k in range(width):
+            for i in range(start, min(start + 16, height)):
+                out[k, i] = matrix[i, k]
+    return out

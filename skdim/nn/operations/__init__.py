@@ -38,6 +38,11 @@ def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> 
     return implementation(x).dense(x, parameters, n_activated, activation)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Linear layer of rows (n, n_in), with weights (n_out, n_in) and biases (n_out,), (n, n_out)."""
+    return implementation(x).linear(x, weight, bias)
+
+
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:
     """Distances of each crystal without repetition (U,), and the index of each pair's distance among them (P,)."""
     return implementation(batch.distance).distinct_distances(batch)

@@ -27,6 +27,10 @@ def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> 
     return x
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    return functional.linear(x, weight, bias)
+
+
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:
     # One sort for all crystals; double precision holds both numbers.
     apart = 2 ** torch.ceil(torch.log2(batch.distance.max().to(torch.float64) + 1))  # more than any distance

@@ -55,6 +55,7 @@ CALLS = {
     "dense": lambda module, inputs, _, n_activated, activation: module.dense(
         inputs[0], inputs[1:], n_activated, activation
     ),
+    "linear": lambda module, inputs, _: module.linear(*inputs),
     "crystal_mean": lambda module, inputs, batch: module.crystal_mean(*inputs, batch),
     "crystal_moments": lambda module, inputs, batch: module.crystal_moments(*inputs, batch),
     "distance_term": lambda module, inputs, _, distances, activation: module.distance_term(
@@ -115,14 +116,24 @@ def test_dense_layers_leave_out_gradients_that_nobody_needs():
         assert [k for k, each in enumerate(tensors) if each.grad is not None] == needed
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_layer(bias, batch, threads):
+    assert_same("linear", [random(2100, 9), random(5, 9, seed=1), *([random(5, seed=2)] if bias else [])], batch)
+
+
+def test_linear_layer_of_a_transposed_matrix(batch):
+    x, weight = random(30, 9).float(), random(9, 5, seed=1).float()
+    torch.testing.assert_close(autograd.linear(x.T.contiguous().T, weight.T), x @ weight)
+
+
 @activations
 def test_distance_term(activation, batch, threads):
     distances = batch.distinct_distances[0]
     assert_same("distance_term", [random(12, 1), random(12), random(20, 12)], batch, distances, activation)
 
 
-@pytest.mark.parametrize("n", [1, 1024, 1025, 7000])
-def test_distance_term_of_many_chunks(n, batch, threads):
+@pytest.mark.parametrize("n", [1, 64, 65, 7000])
+def test_distance_term_of_many_distances(n, batch, threads):
     distances = 10 * random(n).abs()
     assert_same("distance_term", [random(16, 1), random(16, seed=1), random(6, 16, seed=2)], batch, distances, "mish")
     weights = [x.float() for x in (random(16, 1), random(16, seed=1), random(6, 16, seed=2))]
