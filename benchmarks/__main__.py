@@ -29,11 +29,13 @@ def main(arguments=None):
     """Run the benchmarks of the command line, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure speed and memory of skdim on the bundled formation energies.",
-        epilog="Ratios compare alternating runs, so they are valid on a slow machine; rates need an idle one. "
-        "Benchmarks: " + "; ".join(f"{name}: {title}" for name, (title, _) in BENCHMARKS.items()) + ".",
+        description="Measure speed and memory of skdim on the bundled formation energies.\n\n"
+        "Ratios compare alternating runs, so they are valid on a slow machine; rates need an idle one.\n"
+        "For errors of predictions see `python -m benchmarks.accuracy --help`.",
+        epilog="\n".join(["benchmarks:", *(f"  {name:12} {title}" for name, (title, _) in BENCHMARKS.items())]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="name", help=f"benchmarks to run: {', '.join(BENCHMARKS)} (all)")
+    parser.add_argument("names", nargs="*", metavar="name", help="benchmarks to run, see below (all)")
     parser.add_argument("--quick", action="store_true", help="use few crystals, to test that everything runs")
     parser.add_argument("--json", metavar="PATH", help="also write the results to this file")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a requirement is not met")

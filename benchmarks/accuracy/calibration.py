@@ -1,11 +1,9 @@
-"""Measure how well standard deviations are calibrated, on the targets of targets.py.
+"""Measure how well standard deviations are calibrated, for the properties in benchmarks/accuracy/targets.py.
 
 The models predict the test rows from the first label draws of the first seed. Writes calibration.csv (one row per fit)
 and calibration.md (medians) to the output folder; targets of earlier calls are kept. Each takes minutes; a killed run
 starts its target again.
 """
-
-import argparse
 
 import pandas as pd
 
@@ -15,7 +13,7 @@ from skdim.model_selection import label_draws
 from . import arms, data
 from .comparison import Comparison
 from .markdown import table
-from .options import add_options, weights_of
+from .options import add_choices, add_controls, add_data, add_output, add_weights, make_parser, weights_of
 from .sources import as_frame, take
 from .targets import TARGETS
 
@@ -25,15 +23,15 @@ SIZES = (50, 100, 250)
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.accuracy.calibration",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser)
-    parser.add_argument("--targets", nargs="+", default=list(TARGETS), choices=list(TARGETS), help="which (all)")
-    parser.add_argument("--repeats", type=int, default=3, help="label draws of each size (%(default)s)")
-    parser.add_argument("--n-test", type=int, default=2000, help="most test rows (%(default)s)")
+    parser = make_parser(".calibration", __doc__)
+    add_data(parser)
+    add_weights(parser)
+    add_controls(parser)
+    add_output(parser)
+    add_choices(parser, "--targets", TARGETS, "properties to predict")
+    parser.add_argument("--repeats", type=int, default=3, help="number of label draws of each size (%(default)s)")
+    parser.add_argument("--n-test", type=int, default=2000, help="maximum number of test rows (%(default)s)")
+    parser.set_defaults(seeds=1, mlip_features=None)
     return parser.parse_args(argv)
 
 
@@ -85,7 +83,6 @@ Of the {n_best} fits of `best`, {len(inside)} have 90 % intervals that cover 85 
 
 def main(argv=None):
     args = parse(argv)
-    args.seeds = 1
     args.repeats_1000 = args.repeats
     weights = weights_of(args)
     names = [each.name for each in weights if each.name not in args.controls]

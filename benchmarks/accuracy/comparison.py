@@ -108,7 +108,7 @@ class Comparison:
         return self.args.work / "fits" / f"{self.target.name}-{seed}-{name}-{digest}"
 
     def simple(self, seed):
-        """Baselines on Crystals."""
+        """The mean, and baselines on statistics of composition and structure."""
         yield "simple", arms.simple(), self.table.X
 
     def features(self, seed):
@@ -120,7 +120,7 @@ class Comparison:
             yield name, {f"{name}, forest": arms.forest()}, matrix
 
     def blocks(self, seed):
-        """Gaussian processes with a block for each source."""
+        """Gaussian processes with a kernel for each source of features: statistics, weights, CHGNet."""
         names = [each.name for each in self.weights]
         for combination in arms.combinations(names, self.args.controls, self.mlip is not None, self.vectors_alone):
             if joined := self.sources.join(combination, seed):
@@ -129,11 +129,11 @@ class Comparison:
                 yield name, {name: arms.block_gp(blocks)}, matrix
 
     def best(self, seed):
-        """What make_arm recommends, with all sets of weights that are no controls."""
+        """make_arm("best") with all sets of weights that are not controls."""
         yield from self._chosen_by_labels(seed, {"best": ()})
 
     def best_mlip(self, seed):
-        """The same with MLIP features, and with these instead of vectors."""
+        """The same with features of CHGNet, in addition to the weights and instead of them."""
         if self.mlip is not None:
             yield from self._chosen_by_labels(seed, {"best with MLIP": ("MLIP",), "best with MLIP, no vectors": None})
 
@@ -155,7 +155,7 @@ class Comparison:
             yield "networks", arms.networks(embedder, other, self.target.activation), self.table.X
 
     def paper(self, seed):
-        """The paper's recipe on its eight site features, from the weights of ``--paper-weights``."""
+        """The paper's recipe on its eight site features, from the weights of --paper-weights."""
         folders = self.args.paper_weights
         if self.target.paper and seed < len(folders):
             pretrained = DeepInfoMaxEmbedder.from_pretrained(folders[seed])

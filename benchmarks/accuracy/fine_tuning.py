@@ -1,27 +1,30 @@
 """Compare recipes of fine-tuning a network on few labels, without any test row.
 
 Labels are drawn from the training formulas of a table that the weights may have seen; errors are measured on the
-training formulas that no weights have seen (those of keep_out.txt, and of no table that weights were trained on). Each
+training formulas that no weights have seen (those of --keep-out, and of no table that weights were trained on). Each
 target takes the first set of weights that does not know its property. All errors are divided by those of the Gaussian
 process on statistics and frozen vectors, with the same labels. Finished fits are kept in the work folder, and the same
 command resumes an interrupted run. Writes fine_tuning.csv (one row per recipe and label draw; recipes of earlier calls
 are kept) and prints tables of the ratios.
+
+    python -m benchmarks.accuracy.fine_tuning data --weights properties p0 --recipes default statistics
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from skdim._shared.fingerprint import fingerprint
+from skdim.model_selection import label_draws
+
 from . import data
 from .fine_tuning_recipes import RECIPES, REFERENCE
 from .markdown import table as markdown_table
+from .options import add_choices, add_data, add_numbers, add_output, add_weights, make_parser, weights_of
 from .sources import Sources
 from .targets import TARGETS
-from .validation import seen_formulas, split
-from .weights import parse_weights
+from .validation import add_seen, seen_formulas, split
 
 #: Targets for weights without their property.
 NAMES = (
@@ -38,34 +41,25 @@ _KEYS = ["target", "seed", "n_labels", "repeat", "recipe"]
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.accuracy.fine_tuning",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, help="folder of the Parquet tables and of keep_out.txt")
+    parser = make_parser(".fine_tuning", __doc__)
+    add_data(parser)
+    add_weights(parser)
+    add_seen(parser)
+    add_output(parser)
+    add_choices(parser, "--targets", NAMES, "properties to predict")
+    add_choices(parser, "--recipes", RECIPES, "recipes to compare")
+    add_numbers(parser, "--sizes", [50, 100, 250], "numbers of labels")
+    add_numbers(parser, "--repeats", [8, 8, 5], "number of label draws for each of --sizes")
     parser.add_argument(
-        "--weights",
-        nargs="+",
-        action="append",
-        required=True,
-        metavar=("NAME", "FOLDER"),
-        help="a set of weights: its name and a folder of save_pretrained per seed. Can be repeated",
+        "--networks", type=int, default=1, help="number of networks to average in each recipe (%(default)s)"
     )
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds of the weights (%(default)s)")
     parser.add_argument(
-        "--seen", nargs="*", default=["mp_megnet", "properties"], help="tables that weights saw (%(default)s)"
+        "--n-held-out", type=int, default=400, help="maximum number of rows to measure errors on (%(default)s)"
     )
-    parser.add_argument("--targets", nargs="+", default=list(NAMES), choices=list(NAMES), help="which (all)")
-    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES), help="which (all)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[50, 100, 250], help="numbers of labels (%(default)s)")
-    parser.add_argument("--repeats", type=int, nargs="+", default=[8, 8, 5], help="draws per size (%(default)s)")
-    parser.add_argument("--networks", type=int, default=1, help="networks of each recipe to average (%(default)s)")
-    parser.add_argument("--seeds", type=int, default=1, help="seeds of the weights (%(default)s)")
-    parser.add_argument("--n-held-out", type=int, default=400, help="most rows to measure errors on (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes that featurize (%(default)s)")
-    parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder of finished fits and features")
-    parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the results")
     args = parser.parse_args(argv)
+    if not args.weights:
+        parser.error("--weights is required")
     if len(args.repeats) != len(args.sizes):
         parser.error("--repeats needs one number for each of --sizes")
     return args
@@ -92,18 +86,19 @@ class Task:
         sources = Sources(table, None, weights, None, None, args.work, args.jobs)
         self.matrix, self.blocks = sources.join(("statistics", self.weights.name), seed) or (None, None)
         self.folder = args.work / "fine_tuning"
-
-    def draw(self, n_labels, repeat):
-        """Rows of a label draw, the same for all recipes and weights."""
-        return np.random.default_rng([repeat, n_labels]).choice(self.labelled, n_labels, replace=False)
+        draws = label_draws(len(self.labelled), train_sizes=args.sizes, n_repeats=max(args.repeats), random_state=0)
+        #: Rows of each label draw, the same for all recipes and weights.
+        self.draws = {(draw.n_labels, draw.repeat): self.labelled[draw.rows] for draw in draws}
 
     def predictions(self, recipe, n_labels, repeat, member=0):
         """Predictions of the held-out rows and CPU seconds of a fit, from the work folder or computed."""
-        key = f"{self.name}-{self.weights.digests[self.seed]}-{n_labels}-{repeat}-{recipe}-{member}"
+        draw = self.draws[n_labels, repeat]
+        rows = fingerprint([draw, self.held_out])[:8]
+        key = f"{self.name}-{self.weights.digests[self.seed]}-{n_labels}-{repeat}-{rows}-{recipe}-{member}"
         path = self.folder / f"{key.replace(' ', '_')}.npz"
         if not path.exists():
             start = time.process_time()
-            values = RECIPES[recipe](self, self.draw(n_labels, repeat), member)
+            values = RECIPES[recipe](self, draw, member)
             path.parent.mkdir(parents=True, exist_ok=True)
             half = path.with_suffix(".part.npz")
             np.savez(half, predictions=values, seconds=time.process_time() - start)
@@ -152,8 +147,8 @@ def table_of(frame, column):
 
 def main(argv=None):
     args = parse(argv)
-    weights = parse_weights(args.weights, args.data / "keep_out.txt", False)
-    seen = seen_formulas(args.data, args.seen, args.data / "keep_out.txt")
+    weights = weights_of(args)
+    seen = seen_formulas(args.data, args.seen, args.keep_out)
     tables, rows = {}, []
     path = args.output / "fine_tuning.csv"
     for name in args.targets:

@@ -3,33 +3,34 @@
 The crystals are rows with split "test", whose formulas the weights were not trained on.
 """
 
-import argparse
 from pathlib import Path
-
-import joblib
 
 from skdim import DeepInfoMaxEmbedder
 from skdim.plotting import EmbeddingDisplay
 
 from . import data
+from .options import add_data, add_output, make_parser
 from .targets import TARGETS
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.accuracy.map",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, help="folder of the Parquet tables")
+    parser = make_parser(".map", __doc__)
+    add_data(parser)
     parser.add_argument("table", help="name of the table, without .parquet")
-    parser.add_argument("targets", nargs="+", help="columns to colour by")
-    parser.add_argument("--weights", type=Path, help="folder of save_pretrained (default: those of the package)")
-    parser.add_argument("--method", default="tsne", choices=["tsne", "umap", "pca"])
-    parser.add_argument("--n-crystals", type=int, default=4000)
-    parser.add_argument("--jobs", type=int, default=joblib.cpu_count(), help="processes that featurize")
-    parser.add_argument("--work", type=Path, default=Path("accuracy_work"), help="folder of the featurized crystals")
-    parser.add_argument("--output", type=Path, default=Path("docs/accuracy"), help="folder of the figure")
+    parser.add_argument("targets", nargs="+", metavar="target", help="columns of the table to colour by")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="FOLDER",
+        help="folder that save_pretrained has written (default: the weights that skdim includes)",
+    )
+    parser.add_argument(
+        "--method", default="tsne", choices=["tsne", "umap", "pca"], help="projection to two dimensions (%(default)s)"
+    )
+    parser.add_argument(
+        "--n-crystals", type=int, default=4000, metavar="N", help="maximum number of crystals to show (%(default)s)"
+    )
+    add_output(parser, "figure")
     args = parser.parse_args(argv)
     table = data.load(args.data, args.table, args.work, args.jobs, n_test=args.n_crystals)
     units = {target.column: target.unit for target in TARGETS.values()}

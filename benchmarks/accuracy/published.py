@@ -6,7 +6,6 @@ validated on are labels too) and printed.csv, its errors. All cells are used, al
 are in the units of the table. The same command resumes an interrupted run. Writes published-PROPERTY.csv and .json.
 """
 
-import argparse
 from dataclasses import dataclass
 
 import joblib
@@ -16,13 +15,13 @@ from joblib import Parallel, delayed
 
 from skdim.model_selection import label_efficiency
 
-from . import data
+from . import comparison, data
 from .comparison import Comparison
-from .options import add_options, mlip_of, weights_of
+from .options import add_choices, add_comparison, add_numbers, describe_groups, make_parser, mlip_of, weights_of
 from .sources import take
 from .targets import BAND_GAP, SHEAR_MODULUS, Target
 
-GROUPS = ("simple", "features", "blocks", "best", "best_mlip")
+GROUPS = {name: comparison.GROUPS[name] for name in ("simple", "features", "blocks", "best", "best_mlip")}
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,12 @@ class PublishedComparison(Comparison):
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.accuracy.published",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser)
-    parser.add_argument("--properties", nargs="+", default=list(TARGETS), choices=list(TARGETS), help="which (all)")
-    parser.add_argument("--groups", nargs="+", default=list(GROUPS), choices=list(GROUPS), help="which models (all)")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 800], help="numbers of labels (all)")
-    parser.add_argument("--trials", type=int, default=5, help="draws of each size (%(default)s)")
+    parser = make_parser(".published", __doc__, describe_groups(GROUPS))
+    add_comparison(parser)
+    add_choices(parser, "--properties", TARGETS, "tables of DATA/saimat")
+    add_choices(parser, "--groups", GROUPS, "groups of models")
+    add_numbers(parser, "--sizes", [100, 200, 500, 800], "numbers of labels")
+    parser.add_argument("--trials", type=int, default=5, help="number of published draws of each size (%(default)s)")
     return parser.parse_args(argv)
 
 

@@ -5,7 +5,6 @@ between selected models) and a figure TABLE-COLUMN.png (box plots of the main mo
 from all published-PROPERTY.csv one page published.md.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from skdim.plotting import LabelEfficiencyDisplay
 
 from . import published_report
 from .markdown import in_order, knowledge, table, weights_lines
+from .options import make_parser
 
 #: Pairs of models whose difference answers a question: what each source adds to the statistics, and to these with an
 #: interatomic potential; what the pre-training on structures adds to the one on properties; what the head adds; what
@@ -155,16 +155,14 @@ def write(path):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.accuracy.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = make_parser(".report", __doc__)
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path("docs/accuracy"), help="folder of the csv files (%(default)s)"
     )
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("docs/accuracy"), help="of the csv files")
     folder = parser.parse_args(argv).folder
     published = sorted(folder.glob("published-*.csv"))
-    calibration = folder / "calibration.csv"  # its command writes its page
-    for path in sorted(set(folder.glob("*.csv")) - {*published, calibration}):
+    others = {folder / "calibration.csv", folder / "fine_tuning.csv"}  # their commands write their tables
+    for path in sorted(set(folder.glob("*.csv")) - {*published, *others}):
         write(path)
     if published:
         published_report.write(folder / "published.md", published)

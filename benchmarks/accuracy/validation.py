@@ -1,13 +1,11 @@
 """Compare sources of features without test rows: the protocol of docs/recipe.md.
 
 Labels are drawn from training rows whose formulas the weights have seen, and errors are measured on training rows whose
-formulas they have not (those of the list of formulas to leave out). Each combination of sources is a Gaussian process
+formulas they have not (those of --keep-out). Each combination of sources is a Gaussian process
 with a block for each, on labels whose transformation the labels choose. Prints Markdown.
 
     python -m benchmarks.accuracy.validation data --weights properties p0 --sources "statistics + density + properties"
 """
-
-import argparse
 
 import numpy as np
 import pandas as pd
@@ -17,7 +15,7 @@ from skdim.model_selection import label_draws
 
 from . import arms, data
 from .markdown import table
-from .options import add_options, weights_of
+from .options import add_choices, add_data, add_weights, make_parser, weights_of
 from .sources import Sources
 from .targets import TARGETS
 
@@ -37,8 +35,21 @@ def split(rows, y, seen):
     return train[is_seen], train[~is_seen]
 
 
+def add_seen(parser):
+    """Add the tables that :func:`seen_formulas` reads."""
+    parser.add_argument(
+        "--seen",
+        nargs="*",
+        default=["mp_megnet", "properties"],
+        metavar="TABLE",
+        help="tables that the weights were trained on: labels are drawn from their formulas (mp_megnet properties)",
+    )
+
+
 def seen_formulas(folder, names, keep_out):
     """Formulas of the training rows of these tables, without those that were left out."""
+    if keep_out is None:
+        raise SystemExit(f"{folder} has no keep_out.txt: pass --keep-out FILE, the formulas to measure errors on")
     frames = [pd.read_parquet(folder / f"{name}.parquet", columns=["formula", "split"]) for name in names]
     formulas = {formula for frame in frames for formula in frame.loc[frame["split"] == "train", "formula"]}
     return formulas - set(keep_out.read_text(encoding="utf-8").split())
@@ -82,16 +93,18 @@ def page(results):
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.accuracy.validation",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_options(parser)
-    parser.add_argument("--targets", nargs="+", default=DEFAULT_TARGETS, choices=list(TARGETS), help="which (six)")
-    parser.add_argument("--sources", nargs="+", default=DEFAULT_SOURCES, help='such as "statistics + density"')
+    parser = make_parser(".validation", __doc__)
+    add_data(parser)
+    add_weights(parser)
+    add_seen(parser)
+    add_choices(parser, "--targets", TARGETS, "properties to predict", DEFAULT_TARGETS)
     parser.add_argument(
-        "--seen", nargs="+", default=["mp_megnet", "properties"], metavar="TABLE", help="tables that weights learned"
+        "--sources",
+        nargs="+",
+        default=DEFAULT_SOURCES,
+        metavar="SOURCE",
+        help="combinations of composition, statistics, density, untrained and the names of --weights, such as "
+        '"statistics + density" (the default is this one and "statistics")',
     )
     return parser.parse_args(argv)
 

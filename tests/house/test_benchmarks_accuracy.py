@@ -134,7 +134,7 @@ def test_calibration(folder, monkeypatch):
     target = "mp_megnet-formation_energy_per_atom"
     calibration.main(
         [
-            *words(folder, "--targets", target, "--repeats", 2, "--jobs", 1, "--no-mlip"),
+            *words(folder, "--targets", target, "--repeats", 2, "--jobs", 1),
             *words(
                 "--weights", "structures", folder / "structures-0", "--weights", "properties", folder / "properties"
             ),
