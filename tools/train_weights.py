@@ -59,7 +59,7 @@ def main(argv=None):
             **({} if args.epochs is None else {"max_epochs": args.epochs}),
         },
         random_state=args.seed,
-        checkpoint=args.work / "training.pt",
+        checkpoint=args.work / f"{args.output.name}.pt",
         device=args.device,
         n_jobs=args.threads,
         verbose=1,

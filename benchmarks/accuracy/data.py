@@ -72,6 +72,13 @@ def labelled(table, y):
     return table.train[known[table.train]], table.test[known[table.test]]
 
 
+def rows_to_learn(table, keep_out):
+    """Training rows without the formulas of the file ``keep_out``, in a fixed random order."""
+    left_out = set(keep_out.read_text(encoding="utf-8").split())
+    rows = table.train[~table.frame["formula"].iloc[table.train].isin(left_out).to_numpy()]
+    return np.random.default_rng(0).permutation(rows)
+
+
 def _featurized(rows, store, max_sites, jobs):
     if not store.exists():
         featurizer = SiteNetFeaturizer(max_sites=max_sites, on_error="warn", n_jobs=jobs, verbose=1)

@@ -80,16 +80,23 @@ def medians(target, args, weights, seen):
     return result
 
 
-def page(results):
-    """Markdown table: a row for each combination of sources, a column for each target and for the mean ratio."""
+def page(results, head="sources"):
+    """Markdown table: a row for each combination of sources, a column for each target and for the mean ratio.
+
+    ``results`` is a dict of target to dict of sources to dict of size to float.
+    """
     names = list(next(iter(results.values())))
-    first = names[0]
     lines = {}
     for name in names:
         cells = [" / ".join(f"{errors[name][n]:.3f}" for n in DRAWS) for errors in results.values()]
-        ratios = [np.mean([errors[name][n] / errors[first][n] for errors in results.values()]) for n in DRAWS]
-        lines[name] = (*cells, " / ".join(f"{ratio:.2f}" for ratio in ratios))
-    return table(["sources", *(TARGETS[name].title for name in results), f"mean ratio to {first}"], lines)
+        lines[name] = (*cells, " / ".join(f"{ratio:.2f}" for ratio in ratios(results, name)))
+    return table([head, *(TARGETS[name].title for name in results), f"mean ratio to {names[0]}"], lines)
+
+
+def ratios(results, name):
+    """Errors of sources relative to the first ones, mean over the targets, ndarray for the sizes."""
+    first = next(iter(next(iter(results.values()))))
+    return np.mean([[errors[name][n] / errors[first][n] for n in DRAWS] for errors in results.values()], axis=0)
 
 
 def parse(argv=None):

@@ -144,7 +144,7 @@ def test_a_run_killed_three_times_gives_the_same_weights(sources, tmp_path, X):
         run_killed(run_and_die, what, n, broken)
         work = [path.name for path in (tmp_path / "broken" / "work").glob("[!.]*")]
         assert len(work) == kept
-        assert ("training.pt" in work) == (what == "checkpoint")
+        assert ("weights.pt" in work) == (what == "checkpoint")
         assert not (tmp_path / "broken" / "weights").exists()
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken" / "work").glob("[!.]*/header.json")}
     assert len(made) == 5
