@@ -131,6 +131,8 @@ html_theme_options = {
 }
 
 _THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}\b)")
+_SPACE = re.compile(" ")
+_ERROR = re.compile(r"[-+\d.,\N{EN DASH} ()\[\]]+")
 
 
 def _badges(app, docname, source):
@@ -140,14 +142,17 @@ def _badges(app, docname, source):
 
 
 class KeepNumbersTogether(SphinxTransform):
-    """A large number, 39 907, is not broken over two lines."""
+    """A large number, 39 907, and an error with its interval in a table are not broken over two lines."""
 
     default_priority = 900
 
     def apply(self, **_):
         for text in list(self.document.findall(nodes.Text)):
             if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.FixedTextElement):
-                text.parent.replace(text, nodes.Text(_THOUSANDS.sub("\N{NO-BREAK SPACE}", text)))
+                spaces = _THOUSANDS
+                if isinstance(text.parent.parent, nodes.entry) and _ERROR.fullmatch(text):
+                    spaces = _SPACE
+                text.parent.replace(text, nodes.Text(spaces.sub("\N{NO-BREAK SPACE}", text)))
 
 
 def setup(app):

@@ -65,7 +65,9 @@ print(f"mean absolute error {error:.2f} eV/atom; predicting the median: {spread:
 
 fig, ax = plt.subplots(figsize=(4.5, 4.5), layout="constrained")
 PredictionErrorDisplay.from_predictions(y, predicted, kind="actual_vs_predicted", ax=ax, scatter_kwargs={"s": 14})
-ax.set(xlabel="predicted, held out (eV/atom)", ylabel="formation energy (eV/atom)")
+ticks = np.arange(np.floor(y.min()), np.ceil(y.max()) + 1)
+ax.set(xticks=ticks, yticks=ticks)
+ax.set(xlabel="Predicted, held out (eV/atom)", ylabel="Formation energy (eV/atom)")
 plt.show()
 
 # %%

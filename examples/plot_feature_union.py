@@ -74,7 +74,7 @@ for k, (name, color) in enumerate(zip(heads, ("#0072B2", "#E69F00"), strict=True
     ax.plot(errors[:, k], labels, "o", color=color, markersize=8, label=name)
 ax.invert_yaxis()
 ax.grid(axis="x", alpha=0.3)
-ax.set(xlabel="test mean absolute error (eV/atom)")
+ax.set(xlabel="Test mean absolute error (eV/atom)")
 ax.legend(title="model on top", loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 

@@ -85,7 +85,7 @@ errors = [trial.value for trial in study.trials]
 fig, ax = plt.subplots(figsize=(6, 3.4), layout="constrained")
 ax.plot(errors, ".", color="0.6", label="trial")
 ax.plot(np.minimum.accumulate(errors), color="#D55E00", drawstyle="steps-post", label="best so far")
-ax.set(xlabel="trial", ylabel="cross-validated error (eV/atom)", ylim=(0.9 * min(errors), 2.2 * min(errors)))
+ax.set(xlabel="Trial", ylabel="Cross-validated error (eV/atom)", ylim=(0.9 * min(errors), 2.2 * min(errors)))
 ax.legend()
 plt.show()
 

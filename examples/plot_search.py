@@ -77,11 +77,11 @@ scores = {
 }
 fig, ax = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
 kept = np.arange(1, len(test) + 1)
-for name, score in scores.items():
-    ax.plot(100 * (1 - kept / len(test)), np.cumsum(error[np.argsort(score)]) / kept, label=name)
+for (name, score), color in zip(scores.items(), ("#0072B2", "#E69F00", "black"), strict=True):
+    ax.plot(100 * (1 - kept / len(test)), np.cumsum(error[np.argsort(score)]) / kept, color=color, label=name)
 ax.axhline(error.mean(), color="0.6", linestyle=":", label="in random order")
 ax.set(
-    xlabel="crystals left out (%)", ylabel="mean absolute error of the others (eV/atom)", xlim=(0, 90), ylim=(0, None)
+    xlabel="Crystals left out (%)", ylabel="Mean absolute error of the others (eV/atom)", xlim=(0, 90), ylim=(0, None)
 )
 ax.legend()
 plt.show()

@@ -62,7 +62,7 @@ for ax, values, label in [
 ]:
     points = ax.scatter(*position.T, c=values, s=12, cmap="viridis", vmax=np.quantile(values, 0.98))
     fig.colorbar(points, label=label)
-    ax.set(xlabel="first principal component", ylabel="second")
+    ax.set(xlabel="First principal component", ylabel="Second principal component")
 plt.show()
 
 # %%

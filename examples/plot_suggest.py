@@ -58,13 +58,13 @@ def simulate(strategy, n_batches=4):
 
 results = {name: simulate(name) for name in ("random", "variance", "expected_improvement")}
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.6), layout="constrained")
-for name, record in results.items():
-    axes[0].plot(record[:, 0], record[:, 1], "o-", label=name)
-    axes[1].plot(record[:, 0], record[:, 2], "o-", label=name)
-axes[1].axhline(y[pool].max(), color="0.6", linestyle=":")
-axes[0].set(xlabel="labels", ylabel="mean absolute error (eV)")
-axes[1].set(xlabel="labels", ylabel="largest gap measured so far (eV)")
-axes[0].legend()
+for (name, record), color, marker in zip(results.items(), ("0.6", "#0072B2", "#E69F00"), "so^", strict=True):
+    for ax, column in zip(axes, (1, 2), strict=True):
+        ax.plot(record[:, 0], record[:, column], marker=marker, color=color, label=name.replace("_", " "))
+axes[1].axhline(y[pool].max(), color="0.6", linestyle=":", label="largest of the pool")
+axes[0].set(xlabel="Number of labels", ylabel="Test mean absolute error (eV)")
+axes[1].set(xlabel="Number of labels", ylabel="Largest band gap measured so far (eV)")
+axes[1].legend(loc="center right")
 plt.show()
 
 # %%

@@ -62,7 +62,7 @@ missed = (y[order] < low) | (y[order] > high)
 ax.vlines(position, low, high, color="#0072B2", alpha=0.3, linewidth=3, label="interval of 90 %")
 ax.plot(position[~missed], y[order][~missed], ".", color="0.2", label="true value inside")
 ax.plot(position[missed], y[order][missed], "x", color="#D55E00", label="outside")
-ax.set(xlabel="crystals, by prediction", ylabel="formation energy (eV/atom)")
+ax.set(xlabel="Crystals, by prediction", ylabel="Formation energy (eV/atom)")
 ax.legend()
 plt.show()
 

@@ -60,25 +60,24 @@ def page(frame):
     """Markdown of the medians over draws."""
     columns = [f"coverage_{round(100 * level)}" for level in LEVELS]
     medians = frame.groupby(["title", "arm", "n_labels"], sort=False)[[*columns, "miscalibration_area", "nll"]].median()
-    rows = {}
-    for (title, arm, n_labels), row in medians.iterrows():
-        coverage = " / ".join(f"{row[name]:.2f}" for name in columns)
-        rows[f"{title}, {arm}, {n_labels} labels"] = (
-            coverage,
-            f"{row['miscalibration_area']:.3f}",
-            f"{row['nll']:.2f}",
-        )
     levels = " / ".join(f"{level:.0%}" for level in LEVELS)
+    sections = []
+    for title, part in medians.groupby(level="title", sort=False):
+        rows = {}
+        for (_, arm, n_labels), row in part.iterrows():
+            coverage = " / ".join(f"{row[name]:.2f}" for name in columns)
+            rows[f"{arm}, {n_labels} labels"] = coverage, f"{row['miscalibration_area']:.3f}", f"{row['nll']:.2f}"
+        head = ["", levels, "miscalibration area", "negative log-likelihood"]
+        sections.append(f"## {title}\n\n{table(head, rows)}\n")
     inside = frame[(frame["arm"] == "best") & frame["coverage_90"].between(0.85, 0.95)]
     n_best = int((frame["arm"] == "best").sum())
     return f"""# Calibration of standard deviations
 
 Fraction of the labels of test crystals, whose formulas are in no training row, in the central intervals of each level;
-miscalibration area (0 is best, 0.5 worst); negative log-likelihood of a label in natural units. Medians over draws.
-Of the {n_best} fits of `best`, {len(inside)} have 90 % intervals that cover 85 to 95 %.
+miscalibration area (0 is best, 0.5 worst); negative log-likelihood of a label in natural units (smaller is better).
+Medians over draws. Of the {n_best} fits of `best`, {len(inside)} have 90 % intervals that cover 85 to 95 %.
 
-{table(["", levels, "miscalibration area", "negative log-likelihood"], rows)}
-"""
+""" + "\n".join(sections)
 
 
 def main(argv=None):

@@ -45,7 +45,8 @@ def weights_lines(about):
     lines = []
     for name, each in about["weights"].items():
         seeds = len(each["sha256"])
-        properties = ", ".join(name.replace("_", " ") for name in each["known_properties"])
+        known = (name.replace("_", " ").replace(" optb88", " (OptB88vdW)") for name in each["known_properties"])
+        properties = ", ".join(known)
         text = f"- Weights *{name}*, {seeds} seed{'s' * (seeds > 1)}: "
         text += f"trained on {properties}. " if properties else "trained on structures only, without labels. "
         if each["n_left_out"] is None:

@@ -34,6 +34,10 @@ def relative_errors(frame, about):
     )
 
 
+def _three_digits(value):
+    return f"{value:#.3g}".rstrip(".")
+
+
 def section(frame, about):
     """Markdown of one property."""
     relative, absolute = relative_errors(frame, about)
@@ -42,7 +46,7 @@ def section(frame, about):
     for arm, row in relative.iterrows():
         bold = ["**" if value == smallest[n] else "" for n, value in row.items()]
         cells = [
-            f"{b}{v:.3f}{b} ({absolute.loc[arm, n]:.3g})" if v == v else "-"  # not measured
+            f"{b}{v:.3f}{b} ({_three_digits(absolute.loc[arm, n])})" if v == v else "-"  # not measured
             for b, (n, v) in zip(bold, row.items(), strict=True)
         ]
         rows[arm] = [*cells, "" if arm in PRINTED.values() else knowledge(arm, about)]
@@ -55,7 +59,6 @@ def section(frame, about):
         [
             f"## {about['title']}{unit}",
             table(["", *(f"{n} labels" for n in relative.columns), "property known"], rows),
-            "\n".join(weights_lines(about)),
         ]
     )
 
@@ -85,6 +88,16 @@ def write(path, files):
         "labels as they are; for the other models the labels choose a transformation.",
         *([" ".join(lines)] if lines else []),
         *(section(*result) for result in results),
+        "## Weights",
+        *_weights([about for _, about in results]),
     ]
     path.write_text("\n\n".join(text) + "\n", encoding="utf-8")
     print(path)
+
+
+def _weights(abouts):
+    """Markdown lists of what the weights were trained on: once if it is the same for all properties."""
+    lists = {about["title"]: "\n".join(weights_lines(about)) for about in abouts}
+    if len(set(lists.values())) == 1:
+        return [next(iter(lists.values()))]
+    return [f"{title}:\n\n{text}" for title, text in lists.items()]

@@ -54,14 +54,14 @@ SHOWN = {
     "best": ("#CC79A7", ""),
     "best with MLIP": ("#FFFFFF", ""),
 }
-_STAR = " *"
+_STAR, _TO = " *", "\N{EN DASH}"
 
 
 def error_table(frame, about):
     """Markdown: median (quartiles) for each model and size, the smallest median of each size in bold.
 
     Further columns have the medians over the mean absolute deviation of the test labels, the standard deviation of the
-    medians of the seeds, and whether the model has learned the property from other data.
+    medians of the seeds, the number of draws, and whether the model has learned the property from other data.
     """
     summary = summarize(frame)
     sizes = sorted(summary["n_labels"].unique())
@@ -74,11 +74,13 @@ def error_table(frame, about):
         cells = []
         for row in part.itertuples():
             bold = "**" if row.median == smallest[row.Index] else ""
-            cells.append(f"{bold}{row.median:.3f}{bold} ({row.q25:.3f} - {row.q75:.3f})" if row.median > 0 else "-")
+            cells.append(f"{bold}{row.median:.3f}{bold} ({row.q25:.3f}{_TO}{row.q75:.3f})" if row.median > 0 else "-")
         relative = " / ".join(_number(value / about["mean_absolute_deviation"], 2) for value in part["median"])
         seeds = " / ".join(_number(spread.loc[arm].get(size), 3) for size in sizes)
-        rows[arm] = [*cells, relative, seeds, knowledge(arm, about)]
-    head = [*(f"{n} labels" for n in sizes), "error / deviation", "std of seeds", "property known"]
+        draws = [str(int(n)) if n == n else "-" for n in part["n_repeats"]]
+        draws = draws[0] if len(set(draws)) == 1 else " / ".join(draws)
+        rows[arm] = [*cells, relative, seeds, draws, knowledge(arm, about)]
+    head = [*(f"{n} labels" for n in sizes), "error / deviation", "std of seeds", "draws", "property known"]
     return table(["", *head], rows)
 
 
@@ -95,14 +97,6 @@ def difference_table(frame):
             for r in difference.itertuples()
         ]
     return table(["", *(f"{n} labels" for n in sizes)], rows) if rows else None
-
-
-def fewer_draws(frame):
-    """A sentence on models that have fewer draws than others, in a list; empty if there are none."""
-    counts = frame.groupby(["arm", "n_labels"], sort=False).size().unstack()
-    fewer = counts[(counts < counts.max()).any(axis=1)]
-    numbers = (f"{arm} ({' / '.join(str(int(n)) for n in row.dropna())})" for arm, row in fewer.iterrows())
-    return [f"Models with fewer draws: {'; '.join(numbers)}."] if len(fewer) else []
 
 
 def figure(frame, about):
@@ -122,16 +116,13 @@ def figure(frame, about):
 def write(path):
     """Write the page and the figure of a file of results."""
     frame, about = in_order(pd.read_csv(path)), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    per_size = frame[["n_labels", "seed", "repeat"]].drop_duplicates().groupby("n_labels").size()
-    draws = ", ".join(f"{n} at {size}" for size, n in per_size.items())
     left_out = about["n_larger_cells_left_out"]
     scale = f" in {about['scale']}" if about["scale"] else ""
     text = [
         f"# {about['title']}",
         f"Mean absolute error{scale} of {about['n_test']} test crystals, whose formulas are in no training row: median "
-        f"(quartiles) over label draws ({draws} labels), of all seeds together. Labels are drawn from "
-        f"{about['n_train']} crystals. The mean absolute deviation of the test labels is "
-        f"{about['mean_absolute_deviation']:.3f}."
+        f"(quartiles) over label draws, of all seeds together. Labels are drawn from {about['n_train']} crystals. The "
+        f"mean absolute deviation of the test labels is {about['mean_absolute_deviation']:.3f}."
         + (f" {left_out} crystals of more than 50 sites are left out." if left_out else ""),
         f"![Box plots of the test error against the number of labels]({path.stem}.png)",
         *(
@@ -140,7 +131,6 @@ def write(path):
             else []
         ),
         error_table(frame, about),
-        *fewer_draws(frame),
     ]
     if differences := difference_table(frame):
         text += [

@@ -223,13 +223,14 @@ class LabelEfficiencyDisplay:
         ax.spines[["top", "right"]].set_visible(False)
         if legend:
             handles = [self.boxes_[arm]["boxes"][0] for arm in arms]
-            columns = next((n for n in (4, 3, 2) if len(arms) >= n and _fits(arms, n, ax)), 1)
+            most = next((n for n in (4, 3, 2) if len(arms) >= n and _fits(arms, n, ax)), 1)
+            n_rows = -(-len(arms) // most)
             ax.legend(
                 handles,
                 arms,
                 loc="lower left",
                 bbox_to_anchor=(0, 1.01, 1, 0.1),
-                ncols=columns,
+                ncols=-(-len(arms) // n_rows),
                 frameon=False,
                 handlelength=1.8,
                 handleheight=1.2,

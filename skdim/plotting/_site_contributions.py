@@ -212,9 +212,11 @@ class SiteContributionDisplay:
         formula = self.structure.reduced_formula
         if self.prediction is None or self.baseline is None:
             return formula
-        difference = self.prediction - self.baseline
-        sign = "+" if difference >= 0 else "-"
-        return f"{formula}: {self.prediction:.3g} = {self.baseline:.3g} {sign} {abs(difference):.3g}".replace("-", "−")
+        parts = np.array([self.prediction, self.baseline, self.prediction - self.baseline])
+        largest = np.abs(parts).max() or 1.0
+        decimals = int(np.clip(2 - np.floor(np.log10(largest)), 0, 6))  # three digits of the largest
+        prediction, baseline, sites = (f"{part:.{decimals}f}" for part in parts)
+        return f"{formula}: {prediction} (baseline {baseline}, sites {sites})".replace("-", "−")
 
 
 def _order(depth):

@@ -516,20 +516,23 @@ def test_published_draws(folder, tmp_path):
 
     report.main([str(tmp_path / "out")])
     text = (tmp_path / "out" / "published.md").read_text()
-    assert "| ALIGNN from random weights | **0.125** (5) |" in text
+    assert "| ALIGNN from random weights | **0.125** (5.00) |" in text
     deviation = np.abs(y[test] - y[test].mean()).mean()
     error = frame[frame["arm"] == "statistics"]["mae"].mean()
     assert f"{error / deviation:.3f}" in text
 
 
-def test_models_are_in_order_and_fewer_draws_are_stated():
+def test_models_are_in_order_with_their_numbers_of_draws():
     arms = ["best", "statistics + MLIP", "transfer", "mean", "composition, trees"]
     rows = [(arm, n, k, 1.0) for arm in arms for n in (50, 100) for k in range(1 if arm == "best" and n == 100 else 2)]
     frame = markdown.in_order(pd.DataFrame(rows, columns=["arm", "n_labels", "repeat", "mae"]))
     expected = ["mean", "composition, trees", "statistics + MLIP", "transfer", "best"]
     assert pd.unique(frame["arm"]).tolist() == expected
-    assert report.fewer_draws(frame) == ["Models with fewer draws: best (2 / 1)."]
-    assert report.fewer_draws(frame[frame["arm"] != "best"]) == []
+    lines = report.error_table(
+        frame.assign(seed=0), {"mean_absolute_deviation": 2.0, "weights": {}, "mlip": None, "best": []}
+    )
+    draws = {line.split(" | ")[0].strip("| "): line.split(" | ")[-2] for line in lines.splitlines()[2:]}
+    assert draws == dict.fromkeys(expected[:-1], "2") | {"best": "2 / 1"}
 
 
 def test_map_writes_a_figure(folder):

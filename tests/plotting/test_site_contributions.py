@@ -83,7 +83,9 @@ def test_limits_labels_and_axes_can_be_chosen():
     assert display.ax_ is ax
     assert not ax.texts
     assert display.colorbar_.mappable.get_clim() == (-2, 2)
-    assert ax.get_title() == "CsCl: 1.5 = 2 − 0.5"
+    assert ax.get_title() == "CsCl: 1.50 (baseline 2.00, sites −0.50)"
+    large = SiteContributionDisplay.from_contributions(CAESIUM_CHLORIDE, [0, 0], prediction=-1234.5, baseline=0.125)
+    assert large.ax_.get_title() == "CsCl: −1234 (baseline 0, sites −1235)"
     zero = SiteContributionDisplay.from_contributions(CAESIUM_CHLORIDE, [0, 0])
     assert zero.colorbar_.mappable.get_clim() == (-1, 1)
 
