@@ -33,3 +33,24 @@ def take_rows(offsets, rows):
         return slice(int(offsets[rows[0]]), int(offsets[rows[-1] + 1])), new_offsets
     elements = np.arange(new_offsets[-1]) + np.repeat(starts - new_offsets[:-1], lengths)
     return elements, new_offsets
+
+
+def reduce_rows(ufunc, values, offsets):
+    """Reduce the elements of each row, such as ``np.add`` to their sum.
+
+    Parameters
+    ----------
+    ufunc : numpy.ufunc
+    values : ndarray of float of shape (n_elements, n_columns)
+    offsets : ndarray of int of shape (n + 1,)
+
+    Returns
+    -------
+    ndarray of shape (n, n_columns)
+        NaN for empty rows.
+    """
+    # Empty rows are excluded: for them, reduceat would return the next element.
+    filled = np.diff(offsets) > 0
+    result = np.full((len(filled), values.shape[1]), np.nan)
+    result[filled] = ufunc.reduceat(values, offsets[:-1][filled])
+    return result

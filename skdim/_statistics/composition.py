@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 
 from .._chemistry.elements import check_features, element_table
 from .._crystals.checks import check_crystals
+from .._shared.ragged import reduce_rows
 from .._shared.stateless import StatelessTransformer
 
 #: All statistics, in the default order.
@@ -96,29 +97,22 @@ class CompositionStatistics(StatelessTransformer, BaseEstimator):
         """
         names, statistics = self._checked_parameters()
         X = check_crystals(X, "CompositionStatistics")
-        result = np.full((len(X), len(statistics), len(names)), np.nan)
-        # Rows without sites are excluded: for an empty segment, reduceat returns the next element.
-        has_sites = np.diff(X.class_offsets) > 0
-        if has_sites.any():
-            starts, lengths = X.class_offsets[:-1][has_sites], np.diff(X.class_offsets)[has_sites]
-            values = element_table(names, scaled=False)[X.numbers]
-            weights = X.multiplicity.astype(np.float64)[:, None]
-            n_sites = np.add.reduceat(weights, starts)
-            mean = np.add.reduceat(weights * values, starts) / n_sites
+        values = element_table(names, scaled=False)[X.numbers]
+        weights = X.multiplicity.astype(np.float64)[:, None]
+        n_sites = reduce_rows(np.add, weights, X.class_offsets)
+        mean = reduce_rows(np.add, weights * values, X.class_offsets) / n_sites
 
-            def std():
-                squares = (values - np.repeat(mean, lengths, axis=0)) ** 2
-                return np.sqrt(np.add.reduceat(weights * squares, starts) / n_sites)
+        def std():
+            squares = (values - np.repeat(mean, np.diff(X.class_offsets), axis=0)) ** 2
+            return np.sqrt(reduce_rows(np.add, weights * squares, X.class_offsets) / n_sites)
 
-            compute = {
-                "mean": lambda: mean,
-                "std": std,
-                "min": lambda: np.minimum.reduceat(values, starts),
-                "max": lambda: np.maximum.reduceat(values, starts),
-            }
-            for k, statistic in enumerate(statistics):
-                result[has_sites, k] = compute[statistic]()
-        return result.reshape(len(X), -1)
+        compute = {
+            "mean": lambda: mean,
+            "std": std,
+            "min": lambda: reduce_rows(np.minimum, values, X.class_offsets),
+            "max": lambda: reduce_rows(np.maximum, values, X.class_offsets),
+        }
+        return np.hstack([compute[statistic]() for statistic in statistics])
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 
 from .._chemistry.elements import element_table
 from .._crystals.checks import check_crystals
+from .._shared.ragged import reduce_rows
 from .._shared.stateless import StatelessTransformer
 
 #: g/cm3 for one unified atomic mass unit in a cubic angstrom; cubic angstrom of a cm3/mol.
@@ -102,14 +103,9 @@ class DensityStatistics(StatelessTransformer, BaseEstimator):
         """
         columns = self._checked_columns()
         X = check_crystals(X, "DensityStatistics")
-        result = np.full((len(X), len(columns)), np.nan)
-        # Rows without sites are excluded: for an empty segment, reduceat returns the next element.
-        has_sites = np.diff(X.class_offsets) > 0
-        if has_sites.any():
-            values = _per_site(columns)[X.numbers] * X.multiplicity[:, None]
-            total = np.add.reduceat(values, X.class_offsets[:-1][has_sites])
-            result[has_sites] = np.log(total / X.volume[has_sites, None].astype(np.float64))
-        return result
+        values = _per_site(columns)[X.numbers] * X.multiplicity[:, None]
+        total = reduce_rows(np.add, values, X.class_offsets)
+        return np.log(total / X.volume[:, None].astype(np.float64))
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.

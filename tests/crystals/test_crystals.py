@@ -25,7 +25,7 @@ from sklearn.utils.validation import _num_samples
 from skdim import Crystals, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim._crystals.checks import check_crystals
 from skdim._crystals.columns import COLUMNS
-from skdim._shared.ragged import offsets_of, take_rows
+from skdim._shared.ragged import offsets_of, reduce_rows, take_rows
 from tests.helpers.assertions import assert_same_crystals
 
 
@@ -132,6 +132,14 @@ def test_take_rows_of_ragged_arrays():
     np.testing.assert_array_equal(elements, [2, 3, 4, 0, 1])
     np.testing.assert_array_equal(new, [0, 3, 5, 5])
     assert take_rows(offsets, np.array([1, 2]))[0] == slice(2, 5)
+
+
+def test_reduction_of_ragged_arrays_is_nan_for_empty_rows():
+    values = np.array([[1.0, 2], [3, 4], [5, 6], [7, 9], [8, 0]])
+    expected = [[np.nan] * 2, [4, 6], [np.nan] * 2, [20, 15], [np.nan] * 2]
+    np.testing.assert_array_equal(reduce_rows(np.add, values, offsets_of([0, 2, 0, 3, 0])), expected)
+    np.testing.assert_array_equal(reduce_rows(np.maximum, values, offsets_of([4, 1])), [[7, 9], [8, 0]])
+    assert np.isnan(reduce_rows(np.add, values[:0], offsets_of([0, 0]))).all()
 
 
 # ---- concatenation ----
