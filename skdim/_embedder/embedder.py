@@ -1,33 +1,30 @@
-"""DeepInfoMaxEmbedder: pre-trains the encoder without labels and embeds crystals."""
+"""DeepInfoMaxEmbedder: pre-trains the encoder without labels and embeds crystals.
+
+Here are its parameters and its training; ``embedding`` has the methods that compute vectors, ``persistence`` those that
+save and load.
+"""
 
 from __future__ import annotations
 
 from numbers import Real
 from os import PathLike
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
-import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._crystals.checks import check_crystals, usable_rows
-from .._shared.index import KeepIndexMixin
-from .._shared.progress import progress
 from .._training.attention import AttentionMixin
 from .._training.parameters import ENCODER_CONSTRAINTS, PUBLISHED_ENCODERS, TRAINING_CONSTRAINTS
 from ..nn.choices import LOCAL_NEGATIVES, NEGATIVES
-from .vectors_file import write_vectors
+from .embedding import EmbeddingMixin
+from .persistence import PersistenceMixin
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
-
-# torch takes seconds to import: modules that need it are imported by the methods that train or embed.
+# torch takes seconds to import: modules that need it are imported by the methods that train.
 
 
-class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, BaseEstimator):
+class DeepInfoMaxEmbedder(PersistenceMixin, AttentionMixin, EmbeddingMixin, BaseEstimator):
     """Learn a vector for each crystal from its structure alone, by Deep InfoMax on the Site-Net encoder.
 
     The encoder reads a crystal as sites and interatomic distances. Two score networks train it without labels: the
@@ -387,135 +384,6 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
 
         return pretrain(self, X, rows, y)
 
-    def transform(self, X) -> np.ndarray:
-        """Embed crystals.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_crystals, n_features_out)
-            ``n_components`` columns for the global vector, ``2 * local_dim`` for mean and standard deviation of the
-            local vectors, or both. NaN for rows that failed to featurize.
-        """
-        from ..nn.sitenet import embedding_width
-
-        check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
-        width = embedding_width(self.net_.module_.encoder, self.representation)
-        vectors = np.full((len(X), width), np.nan, dtype=np.float32)
-        for rows, part in self._embed(X):
-            vectors[rows] = part
-        return vectors
-
-    def predict_properties(self, X) -> pd.DataFrame:
-        """Predict the properties that were known during training, also of crystals without any.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-
-        Returns
-        -------
-        DataFrame of float32 of shape (n_crystals, n_properties)
-            In the units of the training data, with the columns ``known_properties_`` and the index of ``X`` if it has
-            one. NaN for rows that failed to featurize.
-
-        Raises
-        ------
-        ValueError
-            If the embedder was trained without properties.
-        """
-        import pandas as pd
-
-        from ..nn.sitenet import embed
-
-        check_is_fitted(self)
-        if not self.known_properties_:
-            raise ValueError(
-                "this DeepInfoMaxEmbedder was trained without known properties: fit(X, Y) with property_weight=1.0"
-            )
-        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
-        values = np.full((len(X), len(self.known_properties_)), np.nan, dtype=np.float32)
-        usable = np.flatnonzero(~X.failed)
-        if len(usable):
-            parts = self.net_.map_batches(lambda m, b: m.properties.in_units(embed(m.encoder, b, "both")), X, usable)
-            values[usable] = np.concatenate(list(parts))
-        return pd.DataFrame(values, columns=list(self.known_properties_), index=X.index)
-
-    def transform_to_disk(self, X, path, *, ids=None) -> Path:
-        """Embed crystals into a file, in constant memory.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-            With a memory-mapped store (``Crystals.load(path, mmap_mode="r")``), pages that were read are released, so
-            that the memory in use does not depend on the number of crystals.
-        path : str or Path
-            New file, written atomically. Its suffix selects the format: ".npy" (opened by ``numpy.load(path,
-            mmap_mode="r")``), ".parquet" (one column for each of :meth:`get_feature_names_out`; needs ``pip install
-            "skdim-crystals[parquet]"``) or ".csv" (the same as text).
-        ids : sequence of str of shape (n_crystals,), default=None
-            Row names, written as the first column "id" of a table.
-
-        Returns
-        -------
-        Path
-            The file, which contains what :meth:`transform` returns.
-
-        Raises
-        ------
-        FileExistsError
-            If ``path`` exists.
-        ValueError
-            If the suffix is unknown, or the number of ids is not the number of crystals.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> import numpy as np
-        >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
-        >>> from skdim.datasets import make_crystals
-        >>> structures, y = make_crystals(20, random_state=0)
-        >>> X = SiteNetFeaturizer().fit_transform(structures)
-        >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     np.load(embedder.transform_to_disk(X, f"{folder}/vectors.npy")).shape
-        (20, 192)
-        """
-        check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
-        with progress(verbose=self.verbose, total=int((~X.failed).sum()), desc="embed", unit="crystal") as bar:
-            return write_vectors(path, self._embed(X, bar), len(X), self.get_feature_names_out(), ids)
-
-    def transform_sites(self, X) -> tuple[np.ndarray, np.ndarray]:
-        """Embed every site of every input structure.
-
-        Parameters
-        ----------
-        X : Crystals of shape (n_crystals,)
-
-        Returns
-        -------
-        vectors : ndarray of float32 of shape (n_sites_total, local_dim)
-            Local vectors, crystal by crystal, in the order of the sites of each input structure. Vectors of
-            symmetry-equivalent sites can differ slightly where the supercell is less symmetric than the crystal.
-        rows : ndarray of int64 of shape (n_sites_total,)
-            Row of X that each vector belongs to. Rows that failed to featurize have no sites.
-        """
-        check_is_fitted(self)
-        X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
-        rows = np.repeat(np.arange(len(X)), np.diff(X.site_offsets))
-        local = np.zeros((0, self.net_.module_.encoder.local_dim), dtype=np.float32)
-        usable = np.flatnonzero(~X.failed)
-        if len(usable):
-            parts = self.net_.map_batches(lambda module, batch: module.encoder(batch)[0], X, usable)
-            local = np.concatenate(list(parts))
-        # Failed rows have no site classes, so that classes are counted alike with and without them.
-        return local[X.class_offsets[rows] + X.site_class], rows
-
     def score(self, X, y=None) -> float:
         """Negative loss on held-out crystals, without that of known properties; higher is better.
 
@@ -546,157 +414,3 @@ class DeepInfoMaxEmbedder(AttentionMixin, KeepIndexMixin, TransformerMixin, Base
             )
         X = check_crystals(X, "DeepInfoMaxEmbedder", like=self, min_crystals=2)
         return -self.net_.evaluate_loss(X, usable_rows(X, "DeepInfoMaxEmbedder.score", least=2))
-
-    def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Names of the columns of :meth:`transform`.
-
-        Parameters
-        ----------
-        input_features : object, default=None
-            Ignored.
-
-        Returns
-        -------
-        ndarray of str of shape (n_features_out,)
-            "global0", ..., "local_mean0", ..., "local_std0", ...
-        """
-        check_is_fitted(self)
-        encoder = self.net_.module_.encoder
-        names = []
-        if self.representation in ("global", "both"):
-            names += [f"global{k}" for k in range(encoder.n_components)]
-        if self.representation in ("local", "both"):
-            names += [f"local_{statistic}{k}" for statistic in ("mean", "std") for k in range(encoder.local_dim)]
-        return np.asarray(names, dtype=object)
-
-    def save_pretrained(self, path, *, metadata=None) -> None:
-        """Write weights and parameters to a folder that can be loaded without running code.
-
-        ``config.json`` contains the parameters, the site features and a hash of their values, the featurizer's
-        settings, the training history and the versions; ``weights.safetensors`` contains the weights, and ``README.md``
-        is their model card. The optimiser and the parameters ``callbacks``, ``checkpoint``, ``device``, ``n_jobs``,
-        ``verbose`` and ``warm_start`` are not saved. The folder is written atomically.
-
-        Parameters
-        ----------
-        path : str or Path
-            Must not exist.
-        metadata : dict, default=None
-            Further information in JSON types, for the model card: "data", "licence", "n_held_out", "held_out" (how
-            they were chosen), "held_out_loss", and any other entries. None keeps the metadata of the weights that this
-            embedder was loaded from.
-
-        Raises
-        ------
-        FileExistsError
-            If ``path`` exists.
-        TypeError, ValueError
-            If the metadata cannot be written as JSON.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
-        >>> from skdim.datasets import make_crystals
-        >>> X = SiteNetFeaturizer().fit_transform(make_crystals(20, random_state=0)[0])
-        >>> embedder = DeepInfoMaxEmbedder(max_epochs=1, random_state=0).fit(X)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     embedder.save_pretrained(f"{folder}/weights", metadata={"licence": "CC BY 4.0"})
-        ...     loaded = DeepInfoMaxEmbedder.from_pretrained(f"{folder}/weights")
-        >>> bool((loaded.transform(X) == embedder.transform(X)).all())
-        True
-        """
-        check_is_fitted(self)
-        from .weights_folder import write_weights
-
-        write_weights(self, path, metadata)
-
-    def push_to_hub(
-        self, repo_id, *, metadata=None, private=None, token=None, message="Upload weights of skdim"
-    ) -> str:
-        """Upload what :meth:`save_pretrained` writes to a repository of the Hugging Face hub.
-
-        Needs ``pip install "skdim-crystals[hub]"``, and a login or a token that may write. The environment variable
-        ``HF_ENDPOINT`` selects another server.
-
-        Parameters
-        ----------
-        repo_id : str
-            "organisation/name". The repository is created unless it exists; its files of these names are replaced.
-        metadata : dict, default=None
-            As in :meth:`save_pretrained`.
-        private : bool, default=None
-            Whether a new repository is private; None is the organisation's default.
-        token : str, default=None
-            None uses the login of this machine.
-        message : str, default="Upload weights of skdim"
-            Commit message.
-
-        Returns
-        -------
-        str
-            The address for :meth:`from_pretrained`, with the commit and the checksum of ``config.json``.
-
-        Raises
-        ------
-        ImportError
-            If huggingface_hub is not installed.
-        OSError
-            If the upload fails.
-        """
-        check_is_fitted(self)
-        from .hub import push
-        from .weights_folder import write_weights
-
-        options = {"private": private, "token": token, "message": message}
-        return push(lambda path: write_weights(self, path, metadata), repo_id, **options)
-
-    @classmethod
-    def from_pretrained(cls, path=None, **params) -> Self:
-        """Load a fitted embedder: weights of the package, of a folder, or of the Hugging Face hub.
-
-        Loading runs no code: ``config.json`` is JSON, ``weights.safetensors`` holds tensors, and nothing else is read.
-
-        Its vectors are bitwise identical to those of the saved embedder. With ``warm_start=True``, ``fit`` continues
-        from its weights.
-
-        Parameters
-        ----------
-        path : {"structures", "properties"}, str or Path, default=None
-            Name of weights of the package, or the folder. "structures", the default, learned from structures alone;
-            "properties" learned computed properties as well (``known_properties_``), from the same start. A folder of
-            that name is "./structures". "hf://organisation/name" is a repository of the hub (extra ``[hub]``);
-            "hf://organisation/name@revision#sha256=digest", as :meth:`push_to_hub` returns it, is always the same
-            weights: any other ``config.json``, which holds the checksum of the weights, is refused.
-        **params
-            Override parameters that do not change the network, such as ``representation`` or ``device``.
-
-        Returns
-        -------
-        DeepInfoMaxEmbedder
-            Fitted; ``pretrained_info_`` has the content of ``config.json``.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder does not exist.
-        OSError
-            If the download fails.
-        ValueError
-            If the folder is damaged, has another checksum or another schema version, was made with other values of the
-            elemental properties, or does not match the parameters.
-        """
-        from .weights_folder import load_weights
-
-        return load_weights(cls, path, params)
-
-    def _embed(self, X, bar=None):
-        """Yield row numbers and vectors batch by batch, in order, without rows that failed to featurize."""
-        from ..nn.sitenet import embed
-
-        usable, done = np.flatnonzero(~X.failed), 0
-        for part in self.net_.map_batches(lambda m, batch: embed(m.encoder, batch, self.representation), X, usable):
-            yield usable[done : done + len(part)], part
-            done += len(part)
-            if bar is not None:
-                bar.update(len(part))
