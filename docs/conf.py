@@ -131,7 +131,6 @@ html_theme_options = {
 }
 
 _THOUSANDS = re.compile(r"(?<=\d) (?=\d{3}\b)")
-_SPACE = re.compile(" ")
 _ERROR = re.compile(r"[-+\d.,\N{EN DASH} ()\[\]]+")
 
 
@@ -149,10 +148,10 @@ class KeepNumbersTogether(SphinxTransform):
     def apply(self, **_):
         for text in list(self.document.findall(nodes.Text)):
             if not isinstance(text.parent, nodes.literal | nodes.literal_block | nodes.FixedTextElement):
-                spaces = _THOUSANDS
+                kept = _THOUSANDS.sub("\N{NO-BREAK SPACE}", text)
                 if isinstance(text.parent.parent, nodes.entry) and _ERROR.fullmatch(text):
-                    spaces = _SPACE
-                text.parent.replace(text, nodes.Text(spaces.sub("\N{NO-BREAK SPACE}", text)))
+                    kept = text.replace(" ", "\N{NO-BREAK SPACE}").replace("\N{EN DASH}", "\N{EN DASH}\N{WORD JOINER}")
+                text.parent.replace(text, nodes.Text(kept))
 
 
 def setup(app):

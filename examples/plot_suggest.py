@@ -64,7 +64,7 @@ for (name, record), color, marker in zip(results.items(), ("0.6", "#0072B2", "#E
 axes[1].axhline(y[pool].max(), color="0.6", linestyle=":", label="largest of the pool")
 axes[0].set(xlabel="Number of labels", ylabel="Test mean absolute error (eV)")
 axes[1].set(xlabel="Number of labels", ylabel="Largest band gap measured so far (eV)")
-axes[1].legend(loc="center right")
+fig.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
 plt.show()
 
 # %%
