@@ -266,7 +266,9 @@ def build():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the table of elemental properties that skdim ships.")
     table = Path(__file__).parents[1] / "skdim" / "_chemistry" / "elements.csv"
-    parser.add_argument("--output", type=Path, default=table, help="where it goes (skdim/elements.csv)")
+    parser.add_argument(
+        "--output", type=Path, default=table, metavar="FILE", help="table to write (skdim/_chemistry/elements.csv)"
+    )
     path = parser.parse_args().output
     path.write_text(build(), encoding="utf-8", newline="\n")
     print(f"wrote {path.name}")

@@ -6,9 +6,9 @@ Run once per release. Never write the files of a release again: the tests would 
 read.
 """
 
+import argparse
 import json
 import shutil
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -70,8 +70,10 @@ def _callback(function):
     return OnBatchBegin()
 
 
-def main(folder):
-    folder = Path(folder)
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="new folder, named after the release")
+    folder = parser.parse_args(argv).folder
     folder.mkdir(parents=True)
     structures, y = make_crystals(6, random_state=0)
     texts = [structure.to(fmt="cif") for structure in structures]
@@ -119,4 +121,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -36,10 +36,18 @@ LIMIT, MEMORY = 60, 16 << 30
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["properties", "fuzz"])
-    parser.add_argument("--n", type=int, default=100_000, help="structures, or inputs of each reader")
-    parser.add_argument("--state", type=Path, help="default: long_run_WHAT.json")
-    parser.add_argument("--readers", nargs="*", help="readers to fuzz; default: all")
+    parser.add_argument(
+        "what", choices=["properties", "fuzz"], help="property tests, or fuzzing of the readers of files"
+    )
+    parser.add_argument(
+        "--n",
+        type=int,
+        default=100_000,
+        metavar="N",
+        help="number of structures, or of inputs of each reader (default: %(default)s)",
+    )
+    parser.add_argument("--state", type=Path, metavar="FILE", help="state and report (default: long_run_WHAT.json)")
+    parser.add_argument("--readers", nargs="*", metavar="NAME", help="readers to fuzz (default: all)")
     args = parser.parse_args(argv)
     state = State(args.state or Path(f"long_run_{args.what}.json"))
     for name, run in (properties() if args.what == "properties" else fuzzing(args.readers)).items():

@@ -105,11 +105,17 @@ def check_install(package, version, constraints):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "dist", metavar="FOLDER", help="new files (dist)")
     parser.add_argument(
-        "--constraints", type=Path, default=ROOT / "constraints.txt", metavar="FILE", help="for pip (constraints.txt)"
+        "--output", type=Path, default=ROOT / "dist", metavar="FOLDER", help="folder of the built files (dist)"
     )
-    parser.add_argument("--no-install", action="store_true", help="do not install the files")
+    parser.add_argument(
+        "--constraints",
+        type=Path,
+        default=ROOT / "constraints.txt",
+        metavar="FILE",
+        help="versions that pip installs (constraints.txt)",
+    )
+    parser.add_argument("--no-install", action="store_true", help="build and check the files, but do not install them")
     args = parser.parse_args()
 
     version = check_versions()

@@ -15,7 +15,7 @@ import warnings
 
 from .._version import __version__
 from . import embed, evaluate, featurize, figure_s1, fit, info, predict, pretrain
-from ._terminal import DONE, FAILED, INTERRUPTED, HelpFormatter, Interrupted, UnbreakableStream, say
+from ._terminal import DONE, FAILED, INTERRUPTED, CommandsFormatter, HelpFormatter, Interrupted, UnbreakableStream, say
 from .explore import duplicates, search, suggest
 
 _COMMANDS = (embed, featurize, pretrain, fit, predict, evaluate, search, duplicates, suggest, figure_s1, info)
@@ -96,7 +96,9 @@ def main(argv=None):
 
 
 def _parser():
-    parser = argparse.ArgumentParser("skdim", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=HelpFormatter)
+    parser = argparse.ArgumentParser(
+        "skdim", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=CommandsFormatter
+    )
     parser.add_argument("--version", action="version", version=f"skdim {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
     for command in _COMMANDS:

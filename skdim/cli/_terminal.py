@@ -26,6 +26,14 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         )
 
 
+class CommandsFormatter(HelpFormatter):
+    """Keeps each command and its description on one line."""
+
+    def __init__(self, prog, **options):
+        super().__init__(prog, **{"max_help_position": 16, **options})
+        self._action_max_length = 14  # argparse does not count the indentation of commands
+
+
 class Interrupted(Exception):
     """Ctrl-C that a library has caught and turned into a warning or another error."""
 

@@ -44,9 +44,9 @@ examples:
   skdim evaluate m.csv --target is_metal --task classification -o scores.csv
 
 The table on the screen shows the median and the quartiles of the mean absolute error, or of the score, over all folds;
-OUTPUT has a row for each model and fold. Every fit is saved when it is done: to resume an interrupted or killed run,
-run the same command. Folds share training crystals, so the quartiles describe the spread of the errors and are not
-confidence intervals.
+OUTPUT has a row for each model and fold. By default each model is fitted 15 times. Every fit is saved when it is done:
+to resume an interrupted or killed run, run the same command. Folds share training crystals, so the quartiles describe
+the spread of the errors and are not confidence intervals.
 """
 )
 
@@ -91,7 +91,10 @@ def add(commands):
     )
     add_weights(parser)
     parser.add_argument(
-        "--epochs", type=number(int, 1), metavar="N", help="epochs of supervised and transfer (default: 50)"
+        "--epochs",
+        type=number(int, 1),
+        metavar="N",
+        help="epochs of the networks: supervised, transfer, and that of best (default: 50)",
     )
     add_seed(parser, "models and draws")
     add_device(parser)

@@ -39,7 +39,12 @@ def add(commands):
     parser.add_argument("model", type=Path, metavar="MODEL", help="file written by `skdim fit`")
     add_sources(parser)
     parser.add_argument(
-        "-n", "--number", type=number(int, 1), default=10, metavar="N", help="crystals to choose (default: %(default)s)"
+        "-n",
+        "--number",
+        type=number(int, 1),
+        default=10,
+        metavar="N",
+        help="number of crystals to choose (default: %(default)s)",
     )
     parser.add_argument(
         "--strategy",
