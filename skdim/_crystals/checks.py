@@ -53,19 +53,32 @@ def check_crystals(X, caller, *, like=None, min_crystals=1):
     if like is None:
         return X
     if tuple(like.site_features_) != X.site_features:
+        difference = _difference(like.site_features_, X.site_features)
         raise ValueError(
-            f"{caller} was fitted on the site features {list(like.site_features_)}, but X has {list(X.site_features)}: "
-            "featurize with the same site_features and oxidation_states"
+            f"{caller} was fitted on the site features of other crystals: X {difference}. Featurize with the same "
+            "site_features and oxidation_states"
         )
-    pairs = {name: (X.settings.get(name), like.featurizer_settings_.get(name)) for name in _CELL_SETTINGS}
+    warn_of_other_cells(X, caller, like.featurizer_settings_, stacklevel=4)
+    return X
+
+
+def warn_of_other_cells(X, caller, settings, stacklevel=3):
+    """Warn if Crystals were featurized with other supercells than ``settings``, those of the fit."""
+    pairs = {name: (X.settings.get(name), settings.get(name)) for name in _CELL_SETTINGS}
     different = [f"{name}={here!r} (fit: {fitted!r})" for name, (here, fitted) in pairs.items() if here != fitted]
     if different:
         warnings.warn(
             f"X was featurized with {' and '.join(different)}, unlike the crystals that {caller} was fitted on, which "
             "changes the results. Featurize with the same settings",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
-    return X
+
+
+def _difference(fitted, here):
+    """How the site features of X differ from those of the fit, in words."""
+    missing, further = ([name for name in a if name not in b] for a, b in ((fitted, here), (here, fitted)))
+    parts = [f"has no {', '.join(missing)}"] * bool(missing) + [f"has also {', '.join(further)}"] * bool(further)
+    return " and ".join(parts) or "has them in another order"
 
 
 def usable_rows(crystals, caller, least):

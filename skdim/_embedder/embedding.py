@@ -153,7 +153,8 @@ class EmbeddingMixin(KeepIndexMixin, TransformerMixin):
         check_is_fitted(self)
         if not self.known_properties_:
             raise ValueError(
-                "this DeepInfoMaxEmbedder was trained without known properties: fit(X, Y) with property_weight=1.0"
+                "this DeepInfoMaxEmbedder was trained without known properties: take from_pretrained('properties'), or "
+                "fit(X, Y) with property_weight=1.0"
             )
         X = check_crystals(X, "DeepInfoMaxEmbedder", like=self)
         values = np.full((len(X), len(self.known_properties_)), np.nan, dtype=np.float32)

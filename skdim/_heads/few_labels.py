@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .blocks import find_blocks, validate_table
 from .candidates import default_candidates, describe, seeded
-from .equal_rows import group_equal_rows
+from .rows import check_labels, group_equal_rows
 from .standard_deviation import has_std
 
 #: Fraction of the out-of-fold residuals that intervals of 1.645 standard deviations shall cover.
@@ -145,10 +145,16 @@ class FewLabelsRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         self : FewLabelsRegressor
+
+        Raises
+        ------
+        ValueError
+            If a label is not a finite number, or a row of X failed to featurize.
         """
         self._validate_params()
         table = X
         if self.features is not None:
+            y = check_labels(y, X)
             self.features_ = clone(self.features)
             table = self.features_.fit_transform(X)
         table, values, y = validate_table(self, table, y)

@@ -16,7 +16,7 @@ def check_y(crystals, y):
     """
     if y is None:
         raise ValueError("SiteNetRegressor requires y to be passed, but the target y is None")
-    y = check_array(y, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y")
+    y = check_array(_numbers(crystals, y), dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     check_consistent_length(crystals, y)
@@ -35,12 +35,27 @@ def check_y(crystals, y):
     return y
 
 
+def _numbers(crystals, y):
+    """Targets in which words are an error that names the row."""
+    words = np.asarray(y)
+    if words.dtype.kind in "OSU" and words.ndim == 1 and len(words) == len(crystals):
+        for row, label in enumerate(words.tolist()):
+            try:
+                float(label)
+            except (TypeError, ValueError):
+                name = row_names(crystals, np.array([row]))
+                raise ValueError(
+                    f"y must be numbers, but {name} has {label!r}. For classes: SiteNetClassifier"
+                ) from None
+    return y
+
+
 def check_featurized(crystals):
     """Raise ValueError if a labelled crystal failed to featurize."""
     if crystals.errors_:
         rows = np.flatnonzero(crystals.failed)
         raise ValueError(
-            f"{len(rows)} of {len(crystals)} labelled crystals could not be featurized; the first is row {rows[0]}: "
+            f"{len(rows)} of {len(crystals)} labelled crystals could not be featurized. The first: "
             f"{crystals.errors_[int(rows[0])]}. Remove them: keep = ~X.failed; fit(X[keep], y[keep])"
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._chemistry.elements import check_features
-from .._crystals.checks import check_crystals
+from .._crystals.checks import check_crystals, warn_of_other_cells
 from .._shared.stateless import StatelessTransformer
 from ..nn.choices import GEOMETRY
 
@@ -22,14 +22,19 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
     The descriptors of a site are its elemental properties, their mean difference from those of its neighbours, and the
     distance, density and number of the neighbours. The result has the mean and the standard deviation of each over the
     sites of the primitive cell. Neighbours at distance d have the weight d^-6. It is a baseline for learned
-    representations, and a useful addition to them in a ``FeatureUnion``. The transformer is stateless: ``fit`` only
-    checks its input.
+    representations, and a useful addition to them in a ``FeatureUnion``. The transformer learns nothing: ``fit`` only
+    remembers how the crystals were featurized, and ``transform`` warns of others.
 
     Parameters
     ----------
     site_features : sequence of str, default=None
         Elemental properties, as for :class:`SiteNetFeaturizer`; None takes all. They need not be the features of the
         Crystals.
+
+    Attributes
+    ----------
+    featurizer_settings_ : dict
+        ``settings`` of the Crystals of the fit, if any.
 
     See Also
     --------
@@ -61,7 +66,7 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         self.site_features = site_features
 
     def fit(self, X, y=None) -> Self:
-        """Check the parameters and the type of X.
+        """Check the parameters and X, and remember how X was featurized.
 
         Parameters
         ----------
@@ -75,7 +80,7 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
         """
         self._validate_params()
         check_features(self.site_features)
-        check_crystals(X, "StructureStatistics")
+        self.featurizer_settings_ = check_crystals(X, "StructureStatistics").settings
         return self
 
     def transform(self, X) -> np.ndarray:
@@ -96,10 +101,16 @@ class StructureStatistics(StatelessTransformer, BaseEstimator):
             If X is not Crystals.
         ValueError
             If a property is unknown or duplicate.
+
+        Warns
+        -----
+        UserWarning
+            If X was featurized with other supercells than the Crystals of the fit.
         """
         self._validate_params()
         names = check_features(self.site_features)
         X = check_crystals(X, "StructureStatistics")
+        warn_of_other_cells(X, "StructureStatistics", getattr(self, "featurizer_settings_", X.settings))
         result = np.full((len(X), 4 * len(names) + 2 * len(GEOMETRY)), np.nan, dtype=np.float32)
         usable = np.flatnonzero(~X.failed)
         if len(usable):

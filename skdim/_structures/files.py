@@ -55,7 +55,16 @@ def read_file(path):
         with open(path, "rb") as file:
             return decompressed(file).read(MAX_SIZE + 1)
     except READ_ERRORS as error:
-        raise ReadError(f"cannot open the file ({describe(error)})") from error
+        raise ReadError(f"cannot open the file ({describe(error)}){_hint(path, error)}") from error
+
+
+def _hint(path, error):
+    """What a user may have meant, or ""."""
+    if isinstance(error, IsADirectoryError):
+        return ": for the files of a folder, pass sorted(Path(folder).glob('*.cif'))"
+    if isinstance(error, FileNotFoundError) and isinstance(path, str) and not os.path.splitext(path)[1]:
+        return ": a string must be the path or the text of a structure file, as a formula alone has no structure"
+    return ""
 
 
 def decode(content):

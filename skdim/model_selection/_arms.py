@@ -120,7 +120,9 @@ def make_arm(
         raise ValueError(f"unknown task {task!r}; available: {', '.join(TASKS)}")
     is_class = task == "classification"
     if embedder is None and name in PRETRAINED and name not in COMBINED:
-        raise ValueError(f"model {name!r} needs a pre-trained embedder")
+        raise ValueError(
+            f"model {name!r} needs a pre-trained embedder: make_arm({name!r}, DeepInfoMaxEmbedder.from_pretrained())"
+        )
     if head is not None and name in ("mean", *COMBINED, *NETWORKS):
         raise ValueError(f"model {name!r} has no head to choose; got head={head!r}")
     options = {"random_state": random_state, "device": device, "verbose": verbose}

@@ -10,7 +10,7 @@ from .._crystals.checks import check_crystals
 from ._compared_rows import all_classifiers, checked_labels
 from ._formula_split import FormulaKFold
 from ._label_draws import checked_sizes
-from ._label_efficiency import label_efficiency
+from ._label_efficiency import check_arms, label_efficiency
 
 
 def cross_validate_arms(
@@ -89,6 +89,7 @@ def cross_validate_arms(
     0       mean        30          8
     1  structure        30          8
     """
+    check_arms(estimators)
     X = check_crystals(X, "cross_validate_arms")
     y, tables = checked_labels(X, y, "X", "y", all_classifiers(estimators)), []
     if n_draws < 1:

@@ -153,7 +153,7 @@ def label_efficiency(
     2  ridge        20          4     9.1
     3  ridge        80          4     2.1
     """
-    _check_arms(estimators)
+    check_arms(estimators)
     if results_file is not None and random_state is None:
         raise ValueError("results_file needs a seed, as random_state=None draws other rows at each call: pass an int")
     entropy = entropy_of(random_state)
@@ -281,7 +281,7 @@ def _seeded(estimator, draw, entropy):
     return estimator.set_params(**unset)
 
 
-def _check_arms(estimators):
+def check_arms(estimators):
     if not isinstance(estimators, Mapping) or not all(isinstance(arm, str) for arm in estimators):
         raise TypeError(f"estimators must be a dict of str to estimator; got {estimators!r}")
     if not estimators:

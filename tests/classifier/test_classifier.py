@@ -212,7 +212,7 @@ def test_failed_rows_have_no_class(structures, two):
     with pytest.warns(UserWarning, match="1 of 40 structures could not be featurized"):
         X = SiteNetFeaturizer(on_error="warn").transform([*structures[:2], None, *structures[3:]])
     model = SiteNetClassifier(**SMALL, max_epochs=1)
-    with pytest.raises(ValueError, match="1 of 40 labelled crystals could not be featurized; the first is row 2"):
+    with pytest.raises(ValueError, match=r"1 of 40 labelled crystals could not be featurized\. The first: row 2"):
         model.fit(X, two)
     good = ~X.failed
     model.fit(X[good], two[good])

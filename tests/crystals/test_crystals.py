@@ -221,8 +221,15 @@ def test_check_crystals_names_the_caller_and_the_difference(crystals):
         check_crystals([1], "Caller")
     with pytest.raises(ValueError, match="minimum of 2 is required by Caller"):
         check_crystals(crystals[:1], "Caller", min_crystals=2)
-    with pytest.raises(ValueError, match="was fitted on the site features"):
-        check_crystals(crystals, "Caller", like=SimpleNamespace(site_features_=("row",)))
+    names = crystals.site_features
+    for other, match in (
+        (("ionic_mass", *names), "X has no ionic_mass. Featurize"),
+        (names[1:], f"X has also {names[0]}. Featurize"),
+        (("ionic_mass", *names[1:]), f"X has no ionic_mass and has also {names[0]}. Featurize"),
+        (names[::-1], "X has them in another order. Featurize"),
+    ):
+        with pytest.raises(ValueError, match=f"Caller was fitted on the site features of other crystals: {match}"):
+            check_crystals(crystals, "Caller", like=SimpleNamespace(site_features_=other))
     like = SimpleNamespace(site_features_=crystals.site_features, featurizer_settings_={"max_sites": 7})
     with pytest.warns(UserWarning, match=r"max_sites=.* \(fit: 7\), unlike the crystals that Caller was fitted on"):
         assert check_crystals(crystals, "Caller", like=like) is crystals

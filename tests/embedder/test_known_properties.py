@@ -51,7 +51,7 @@ def test_without_weight_properties_are_ignored(X, Y):
     given = DeepInfoMaxEmbedder(**SMALL, max_epochs=1).fit(X, Y)
     assert_array_equal(plain.transform(X), given.transform(X))
     assert given.known_properties_ == ()
-    with pytest.raises(ValueError, match="trained without known properties"):
+    with pytest.raises(ValueError, match=r"trained without known properties: take from_pretrained\('properties'\)"):
         given.predict_properties(X)
 
 

@@ -13,9 +13,9 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from skdim import BlockGaussianProcessRegressor, FewLabelsRegressor
+from skdim import BlockGaussianProcessRegressor, CompositionStatistics, FewLabelsRegressor, SiteNetFeaturizer
 from skdim._heads.candidates import default_candidates, describe
-from skdim._heads.equal_rows import group_equal_rows
+from skdim._heads.rows import group_equal_rows
 
 SMALL = {"estimators": [("ridge", BayesianRidge()), ("near", KNeighborsRegressor(3))], "cv": 2}
 
@@ -184,3 +184,42 @@ def test_checks_of_scikit_learn(estimator, check):
 
 def test_the_checks_are_many():
     assert len(list(estimator_checks_generator(FewLabelsRegressor(**SMALL)))) >= 45
+
+
+@pytest.mark.parametrize(
+    ("label", "match"),
+    [
+        (np.nan, r"Input y contains NaN: row 3 \(FORMULA\)\. Remove such rows: keep = np\.isfinite\(y\)"),
+        (np.inf, r"Input y contains infinity.*: row 3 \(FORMULA\)"),
+        ("high", r"y must be numbers, but row 3 \(FORMULA\) has 'high'\. For classes, use a classifier"),
+        (None, r"y must be numbers, but row 3 \(FORMULA\) has None"),
+    ],
+)
+def test_labels_that_are_no_numbers_are_named_before_features_are_computed(X, y, label, match):
+    def no_features(X):
+        raise AssertionError
+
+    labels = y.astype(object)
+    labels[3] = label
+    if label != label or label == np.inf:
+        labels = labels.astype(float)
+    match = match.replace("FORMULA", X.formulas[3])
+    with pytest.raises(ValueError, match=match):
+        FewLabelsRegressor(features=FunctionTransformer(no_features), **SMALL).fit(X, labels)
+
+
+def test_numbers_as_text_are_labels(X, y):
+    fitted = [
+        FewLabelsRegressor(features=CompositionStatistics(), **SMALL).fit(X, labels) for labels in (y, y.astype(str))
+    ]
+    assert_allclose(*(model.predict(X) for model in fitted))
+
+
+def test_failed_crystals_are_named(structures, y):
+    with pytest.warns(UserWarning, match="1 of 10"):
+        X = SiteNetFeaturizer(on_error="warn").fit_transform([*structures[:9], None])
+    match = (
+        r"1 of 10 labelled crystals could not be featurized\. The first: row 9: the structure is missing.* keep = ~X"
+    )
+    with pytest.raises(ValueError, match=match):
+        FewLabelsRegressor(features=CompositionStatistics(), **SMALL).fit(X, y[:10])

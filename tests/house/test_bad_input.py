@@ -165,7 +165,7 @@ def regressor():
 
 
 def test_regressor_refuses_failed_rows(with_failed):
-    with pytest.raises(ValueError, match="not be featurized; the first is row 2: row 2: the structure is missing"):
+    with pytest.raises(ValueError, match=r"not be featurized\. The first: row 2: the structure is missing"):
         regressor().fit(with_failed, np.arange(4.0))
     keep = ~with_failed.failed
     assert np.isfinite(regressor().fit(with_failed[keep], np.arange(4.0)[keep]).predict(with_failed[keep])).all()

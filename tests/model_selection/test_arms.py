@@ -71,7 +71,7 @@ def test_mean_ignores_the_crystal(X, y):
 
 @pytest.mark.parametrize("name", [name for name in PRETRAINED if name not in COMBINED])
 def test_models_of_an_encoder_need_one(name):
-    with pytest.raises(ValueError, match=f"model '{name}' needs a pre-trained embedder"):
+    with pytest.raises(ValueError, match=rf"model '{name}' needs a pre-trained embedder: make_arm\('{name}', Deep"):
         make_arm(name)
 
 

@@ -31,6 +31,8 @@ def test_labels_are_drawn_from_the_training_rows_of_each_fold(X, y):
 def test_bad_arguments_are_refused(X, y):
     with pytest.raises(ValueError, match="has 39 labels"):
         cross_validate_arms(MODELS, X, y, train_sizes=[39])
+    with pytest.raises(TypeError, match=r"estimators must be a dict of str to estimator; got \['best'\]"):
+        cross_validate_arms(["best"], X, y)
     bad = y.copy()
     bad[7] = np.nan
     with pytest.raises(ValueError, match=rf"y has 1 labels that are not finite, the first in row 7 \({X.formula(7)}\)"):

@@ -100,6 +100,9 @@ def test_crystals_without_a_known_target_are_refused(X, y, both):
     single = np.where(np.arange(40) == 5, np.nan, y)
     with pytest.raises(ValueError, match=r"Input y contains NaN: row 5 \(.*\).* keep = np\.isfinite\(y\)"):
         model.fit(X, single)
+    words = np.where(np.arange(40) == 5, "high", y.astype(str))
+    with pytest.raises(ValueError, match=r"y must be numbers, but row 5 \(.*\) has 'high'\. For classes: SiteNetClass"):
+        model.fit(X, words)
 
 
 def test_targets_without_a_known_value_and_infinite_values_are_refused(X, y, both):

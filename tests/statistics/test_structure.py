@@ -113,11 +113,11 @@ def test_feature_union_with_vectors_and_composition_in_a_gaussian_process(X, y):
     assert scores.mean() > 0.3
 
 
-def test_fit_sets_no_attributes(X):
+def test_fit_remembers_only_how_the_crystals_were_featurized(X):
     transformer = StructureStatistics(site_features=["row", "density"])
     before = transformer.transform(X)  # without fit
     copy = pickle.loads(pickle.dumps(clone(transformer).fit(X)))
-    assert vars(copy) == vars(transformer)
+    assert vars(copy) == vars(transformer) | {"featurizer_settings_": X.settings}
     assert_array_equal(copy.fit(X[:3]).transform(X), before)
 
 
@@ -148,3 +148,12 @@ def test_structures_are_refused_with_advice(structures):
     for method in ("fit", "transform"):
         with pytest.raises(TypeError, match=r"StructureStatistics.*add a SiteNetFeaturizer before it"):
             getattr(StructureStatistics(), method)(structures)
+
+
+def test_crystals_of_other_supercells_raise_a_warning(structures, X):
+    small = SiteNetFeaturizer(max_sites=20).fit_transform(structures[:5])
+    fitted = StructureStatistics().fit(X)
+    with pytest.warns(UserWarning, match=r"max_sites=20 \(fit: 50\), unlike the crystals that StructureStatistics"):
+        values = fitted.transform(small)
+    assert_array_equal(values, StructureStatistics().transform(small))
+    fitted.transform(X[:5])  # warnings are errors in tests

@@ -287,6 +287,7 @@ BAD = {
     "bytes": (b"data_", "row 7: cannot use a bytes"),
     "list": ([pair()], "row 7: cannot use a list"),
     "missing file": ("nowhere.cif", r"row 7, nowhere\.cif: cannot open the file \(No such file"),
+    "formula": ("NaCl", r"row 7, NaCl: cannot open .*: a string must be the path or the text of a structure file"),
     "empty name": ("", r"row 7: cannot open the file \(No such file"),
     "missing path": (Path("nowhere.cif"), r"row 7, nowhere\.cif: cannot open the file"),
     "null in name": ("a\0b", "row 7, a\0b: cannot open the file .*null"),
