@@ -60,9 +60,9 @@ def label_efficiency(
 
     Where a model is a Pipeline, leading steps that learn nothing from the labelled rows (a ``FrozenEstimator``, a
     stateless transformer such as :class:`skdim.SiteNetFeaturizer`, and unions or pipelines of these) are applied once
-    to all rows instead of once per draw, and so are such ``features`` of a :class:`skdim.FewLabelsRegressor`, which
-    "best" and "average" of :func:`make_arm` are. Models with equal leading steps, including parts of unions, share
-    their output. The errors are the same; ``fit_time`` and ``predict_time`` exclude these steps.
+    to all rows instead of once per draw. So are such ``features`` of a :class:`skdim.FewLabelsRegressor`, as in "best"
+    and "average" of :func:`make_arm`. Models with equal leading steps, including parts of unions, share
+    their output. The errors are the same up to rounding; ``fit_time`` and ``predict_time`` exclude these steps.
 
     Results can be cached across calls. ``memory`` keeps the output of those steps on disk. ``results_file`` keeps every
     fit on disk as soon as it is finished: calling again resumes an interrupted run, and a later call with more models,
