@@ -109,6 +109,9 @@ RECIPES = {
     },
     "two blocks": encoder(n_blocks=2),
     "two heads": encoder(n_heads=2),
+    "from random weights": (PROPERTIES,),
+    "from random weights, two blocks": (changed(PROPERTIES, n_blocks=2),),
+    "from random weights, two heads": (changed(PROPERTIES, n_heads=2),),
     **{
         f"teacher's {name} beside properties": from_structures(tables=("teacher",), properties=columns)
         for name, columns in _TEACHER.items()
