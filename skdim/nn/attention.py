@@ -117,35 +117,50 @@ class AttentionBlock(nn.Module):
             hidden = hidden_layer(slice(first, end))
             values = self.value(hidden if self.value_norm is None else self.value_norm(hidden))
             heads = values.chunk(self.n_heads, dim=1) if not self.shared_values else [values] * self.n_heads
-            heads = [
+            sums = [
                 segment_sum(head, weight, batch.pair_offsets, batch.row)
                 for head, weight in zip(heads, attention.unbind(dim=1), strict=True)
             ]
+            sites = self._join(sums)
         else:
             # A slice of all columns would cost its gradient a copy.
             used = (centre, near, far) if end == centre.shape[1] else terms(slice(end))
             summed, attention = operations.attend(*used, which, logit_weight, batch, log_count, activation)
-            heads = self._heads(summed if self.value_norm is None else self.value_norm(summed))
-        if len(heads) == 1:
-            sites = heads[0]
-        else:
-            sites = torch.stack(heads, dim=2).flatten(1) if self.shared_values else torch.cat(heads, dim=1)
-        if self.site is not None:
-            sites = self.site(sites)
+            sites = self._new_sites(summed if self.value_norm is None else self.value_norm(summed))
         new_pairs = None
         if self.has_pairs:
             new_pairs = hidden_layer(slice(end, None))
             new_pairs = new_pairs if self.pair_norm is None else self.pair_norm(new_pairs)
         return sites, new_pairs, attention
 
+    def _new_sites(self, summed):
+        """New sites from the weighted sums of the first layer of g^A (H, C, hidden)."""
+        # The weights of a row sum to 1, so a last layer of g^A that is linear can follow the sum.
+        if (
+            self.value_network == "linear"
+            and self.n_heads == 1
+            and self.site is not None
+            and self.site.is_one_operation
+        ):
+            layers = [p for layer in (self.value, self.site.linear) for p in (layer.weight, layer.bias)]
+            return operations.dense(summed[0], layers, (False, True), self.activation)
+        return self._join(self._heads(summed))
+
     def _heads(self, summed):
-        """Weighted sums of the values of each head, from those of the first layer of g^A (H, C, hidden)."""
+        """The weighted sums of the values of each head."""
         if self.value_network == "single":
             if self.shared_values:
                 return list(summed)
             return [one.chunk(self.n_heads, dim=1)[head] for head, one in enumerate(summed)]
-        # Linear, and the weights of a row sum to 1, so the last layer can follow the sum.
         if self.shared_values or self.n_heads == 1:
             return [self.value(one) for one in summed]
         shares = zip(self.value.weight.chunk(self.n_heads), self.value.bias.chunk(self.n_heads), summed, strict=True)
         return [operations.linear(one, weight, bias) for weight, bias, one in shares]
+
+    def _join(self, heads):
+        """New sites from the weighted sums of the values of each head."""
+        if len(heads) == 1:
+            sites = heads[0]
+        else:
+            sites = torch.stack(heads, dim=2).flatten(1) if self.shared_values else torch.cat(heads, dim=1)
+        return sites if self.site is None else self.site(sites)

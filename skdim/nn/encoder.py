@@ -184,7 +184,11 @@ class SiteNetEncoder(nn.Module):
         inputs = self.input_scale(batch.site_inputs)
         if self.element is not None:
             inputs = torch.cat([inputs, self.element(batch.numbers)], dim=1)
-        return self.blocks[0].site_terms(self.lift_site(inputs))
+        lift, bond = self.lift_site, self.blocks[0].bond
+        if not lift.is_one_operation:
+            return self.blocks[0].site_terms(lift(inputs))
+        lifting, centre = ((layer.weight, layer.bias) for layer in (lift.linear, bond.centre))
+        return operations.site_terms(inputs, lifting, centre, (bond.neighbour.weight,), self.local_activation)
 
     def pair_term(self, batch: Batch) -> PairTerm:
         """Contribution of the lifted pairs to the first block's bond layer.
@@ -244,12 +248,17 @@ class SiteNetEncoder(nn.Module):
 
     def pool(self, batch: Batch, local: Tensor) -> Gaussian:
         """Crystal vectors (K, n_components) from local vectors."""
-        sites = self.pre_pool(local)
-        if self.pooling == "max":
-            pooled = segment_max(sites, batch.crystal, len(batch))
+        stacks = self.pre_pool, self.post_pool
+        if self.pooling == "mean" and all(stack.is_one_operation for stack in stacks):
+            (before, activated), (after, activated_after) = (stack.parameters_and_activated() for stack in stacks)
+            vectors = self._gaussian(operations.pool(local, before, after, activated + activated_after, batch))
         else:
-            pooled = operations.crystal_mean(sites, batch)
-        vectors = self._gaussian(self.post_pool(pooled))
+            sites = self.pre_pool(local)
+            if self.pooling == "max":
+                pooled = segment_max(sites, batch.crystal, len(batch))
+            else:
+                pooled = operations.crystal_mean(sites, batch)
+            vectors = self._gaussian(self.post_pool(pooled))
         if self.output_layer == "linear":
             return vectors
         mean = operations.normalize(vectors.mean)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,9 +51,14 @@ class Dense(nn.Module):
         self.normalized = norm
         self.norm = Gain(n_out) if gains else None
 
+    @property
+    def is_one_operation(self) -> bool:
+        """Whether it is one operation of :mod:`skdim.nn.operations`."""
+        return self.normalized and self.norm is None
+
     def forward(self, x: Tensor) -> Tensor:
         if self.normalized:
-            x = operations.dense(x, (self.linear.weight, self.linear.bias), 1, self.activation)
+            x = operations.dense(x, (self.linear.weight, self.linear.bias), (True,), self.activation)
         else:
             x = ACTIVATIONS[self.activation](self.linear(x))
         return x if self.norm is None else self.norm(x)
@@ -62,15 +68,22 @@ class DenseStack(nn.Sequential):
     """Dense layers, all of the same options; the last may be linear."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not len(self):
-            return x
-        first = self[0]
-        if not isinstance(first, Dense) or not first.normalized or first.norm is not None:
+        if not self.is_one_operation:
             return super().forward(x)
-        # One operation of all layers.
-        linear = [layer.linear if isinstance(layer, Dense) else layer for layer in self]
-        parameters = [p for layer in linear for p in (layer.weight, layer.bias)]
-        return operations.dense(x, parameters, sum(isinstance(layer, Dense) for layer in self), first.activation)
+        first: Any = self[0]
+        return operations.dense(x, *self.parameters_and_activated(), first.activation)
+
+    @property
+    def is_one_operation(self) -> bool:
+        """Whether there are dense layers, and all layers together are one operation."""
+        dense = [layer for layer in self if isinstance(layer, Dense)]
+        return bool(dense) and all(layer.is_one_operation for layer in dense)
+
+    def parameters_and_activated(self) -> tuple[list[Tensor], tuple[bool, ...]]:
+        """Weights and biases of the layers, and whether each is a dense layer."""
+        linear: list[Any] = [layer.linear if isinstance(layer, Dense) else layer for layer in self]
+        activated = tuple(isinstance(layer, Dense) for layer in self)
+        return [p for layer in linear for p in (layer.weight, layer.bias)], activated
 
 
 def dense_stack(n_in: int, widths, n_out: int | None = None, **options) -> DenseStack:

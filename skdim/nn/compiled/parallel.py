@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from concurrent.futures import wait
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,9 +40,16 @@ def n_threads() -> int:
     return getattr(_local, "n", 1)
 
 
+def array(value):
+    """A tensor as the array that shares its memory; anything else as it is."""
+    if isinstance(value, Tensor):
+        return value.detach().numpy() if value.requires_grad else value.numpy()
+    return value
+
+
 def arrays(*arguments):
-    """Arguments of a loop: tensors as arrays, which share their memory; others as they are."""
-    return [each.detach().numpy() if isinstance(each, Tensor) else each for each in arguments]
+    """Arguments of a loop, with arrays instead of tensors."""
+    return [array(each) for each in arguments]
 
 
 def on_rows(loop, n, *arguments):
@@ -50,12 +58,12 @@ def on_rows(loop, n, *arguments):
     in_threads(loop, cuts, [arrays(*arguments)] * (len(cuts) - 1))
 
 
-def on_row_parts(loop, n, *arguments, shared):
-    """Run a loop over n rows, all of which contribute to the gradients of ``shared``; these are returned."""
+def on_row_parts(loop, n, *arguments, shapes):
+    """Run a loop over n rows, which adds to arrays of these shapes at the end of its arguments; these are returned."""
     cuts = _cuts(n, _parts_for(n))
     arguments = arrays(*arguments)
-    sums = [[torch.zeros_like(tensor) for tensor in shared] for _ in cuts[1:]]
-    in_threads(loop, cuts, [[*arguments, *arrays(*part)] for part in sums])
+    sums = [[np.zeros(shape, np.float32) for shape in shapes] for _ in cuts[1:]]
+    in_threads(loop, cuts, [[*arguments, *part] for part in sums])
     return total(sums)
 
 

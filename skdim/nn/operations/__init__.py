@@ -23,7 +23,7 @@ def normalize(x: Tensor, activation: str = "mish") -> Tensor:
     return implementation(x).normalize(x, activation)
 
 
-def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> Tensor:
+def dense(x: Tensor, parameters, activated: tuple[bool, ...], activation: str = "mish") -> Tensor:
     """Dense layers of rows (n, n_in), (n, n_out).
 
     Parameters
@@ -31,16 +31,32 @@ def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> 
     x : Tensor of shape (n, n_in)
     parameters : sequence of Tensor
         Weight and bias of each layer.
-    n_activated : int
-        Number of layers, from the first, that have an activation and a layer normalization.
+    activated : tuple of bool
+        Whether an activation and a layer normalization follow, for each layer.
     activation : {"mish", "relu"}
     """
-    return implementation(x).dense(x, parameters, n_activated, activation)
+    return implementation(x).dense(x, parameters, activated, activation)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Linear layer of rows (n, n_in), with weights (n_out, n_in) and biases (n_out,), (n, n_out)."""
     return implementation(x).linear(x, weight, bias)
+
+
+def site_terms(x: Tensor, lift, centre, near, activation: str = "mish") -> tuple[Tensor, Tensor]:
+    """Rows (C, n_in) lifted by a dense layer, through two linear layers: both outputs, (C, hidden) each.
+
+    ``lift`` and ``centre`` are weight and bias of a layer, ``near`` is a weight alone, in a tuple.
+    """
+    return implementation(x).site_terms(x, lift, centre, near, activation)
+
+
+def pool(x: Tensor, before, after, activated: tuple[bool, ...], batch, activation: str = "mish") -> Tensor:
+    """Dense layers of sites (C, n_in), their mean over each crystal, and dense layers of these, (K, n_out).
+
+    ``before`` and ``after`` are weights and biases of the layers; ``activated`` is as in :func:`dense`, of all layers.
+    """
+    return implementation(x).pool(x, before, after, activated, batch, activation)
 
 
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:

@@ -19,16 +19,27 @@ def normalize(x: Tensor, activation: str = "mish") -> Tensor:
     return functional.layer_norm(ACTIVATIONS[activation](x), x.shape[-1:])
 
 
-def dense(x: Tensor, parameters, n_activated: int, activation: str = "mish") -> Tensor:
-    for k in range(len(parameters) // 2):
+def dense(x: Tensor, parameters, activated: tuple[bool, ...], activation: str = "mish") -> Tensor:
+    for k, is_activated in enumerate(activated):
         x = functional.linear(x, *parameters[2 * k : 2 * k + 2])
-        if k < n_activated:
+        if is_activated:
             x = normalize(x, activation)
     return x
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return functional.linear(x, weight, bias)
+
+
+def site_terms(x: Tensor, lift, centre, near, activation: str = "mish") -> tuple[Tensor, Tensor]:
+    lifted = dense(x, lift, (True,), activation)
+    return functional.linear(lifted, *centre), functional.linear(lifted, *near)
+
+
+def pool(x: Tensor, before, after, activated: tuple[bool, ...], batch, activation: str = "mish") -> Tensor:
+    n_before = len(before) // 2
+    pooled = crystal_mean(dense(x, before, activated[:n_before], activation), batch)
+    return dense(pooled, after, activated[n_before:], activation)
 
 
 def distinct_distances(batch) -> tuple[Tensor, Tensor]:

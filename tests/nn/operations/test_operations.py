@@ -1,6 +1,7 @@
 """The compiled implementation gives the values and gradients of the plain one."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,6 +35,12 @@ def terms(batch, width):
     return [random(n, width, seed=k) for k, n in enumerate((len(batch.numbers),) * 2 + (n_distances,))], which
 
 
+def layers(*sizes):
+    """Weights and biases of linear layers between these sizes."""
+    shapes = [shape for n_in, n_out in pairwise(sizes) for shape in ((n_out, n_in), (n_out,))]
+    return [random(*shape, seed=k) for k, shape in enumerate(shapes)]
+
+
 def assert_same(name, tensors, *options):
     """Values, and gradients of a random linear function of them, of compiled float32 and of plain float64."""
     results = []
@@ -52,8 +59,14 @@ def assert_same(name, tensors, *options):
 
 CALLS = {
     "normalize": lambda module, inputs, _, activation: module.normalize(*inputs, activation),
-    "dense": lambda module, inputs, _, n_activated, activation: module.dense(
-        inputs[0], inputs[1:], n_activated, activation
+    "dense": lambda module, inputs, _, activated, activation: module.dense(
+        inputs[0], inputs[1:], activated, activation
+    ),
+    "site_terms": lambda module, inputs, _, activation: torch.cat(
+        module.site_terms(inputs[0], inputs[1:3], inputs[3:5], inputs[5:], activation), dim=1
+    ),
+    "pool": lambda module, inputs, batch, n_before, activated, activation: module.pool(
+        inputs[0], inputs[1 : 2 * n_before + 1], inputs[2 * n_before + 1 :], activated, batch, activation
     ),
     "linear": lambda module, inputs, _: module.linear(*inputs),
     "crystal_mean": lambda module, inputs, batch: module.crystal_mean(*inputs, batch),
@@ -101,18 +114,30 @@ def test_normalize(width, activation, batch, threads):
 
 
 @activations
-@pytest.mark.parametrize("n_activated", [1, 2, 3])
-def test_dense_layers(n_activated, activation, batch, threads):
-    """The last layers may be linear."""
-    parameters = [random(*shape, seed=k) for k, shape in enumerate([(12, 8), (12,), (20, 12), (20,), (5, 20), (5,)])]
-    assert_same("dense", [random(1100, 8, seed=8), *parameters], batch, n_activated, activation)
+@pytest.mark.parametrize("activated", [(1, 0, 0), (1, 1, 0), (1, 1, 1), (0, 1, 0)], ids=str)
+def test_dense_layers(activated, activation, batch, threads):
+    activated = tuple(map(bool, activated))
+    assert_same("dense", [random(1100, 8, seed=8), *layers(8, 12, 20, 5)], batch, activated, activation)
+
+
+@activations
+def test_site_terms(activation, batch, threads):
+    assert_same("site_terms", [random(2100, 9), *layers(9, 8, 6), random(6, 8, seed=7)], batch, activation)
+
+
+@activations
+@pytest.mark.parametrize("n_before", [0, 1, 2])
+def test_pool(n_before, activation, batch, threads):
+    sizes = (9, 7, 8, 6, 5)[2 - n_before :]
+    tensors = [random(len(batch.numbers), sizes[0], seed=8), *layers(*sizes)]
+    assert_same("pool", tensors, batch, n_before, (True,) * (n_before + 1) + (False,), activation)
 
 
 def test_dense_layers_leave_out_gradients_that_nobody_needs():
     x, weight, bias = random(30, 8).float(), random(5, 8).float(), random(5).float()
     for needed in ([0, 1, 2], [0], [1], [2]):
         tensors = [each.clone().requires_grad_(k in needed) for k, each in enumerate((x, weight, bias))]
-        autograd.dense(tensors[0], tensors[1:], 1).square().sum().backward()
+        autograd.dense(tensors[0], tensors[1:], (True,)).square().sum().backward()
         assert [k for k, each in enumerate(tensors) if each.grad is not None] == needed
 
 
@@ -124,6 +149,14 @@ def test_linear_layer(bias, batch, threads):
 def test_linear_layer_of_a_transposed_matrix(batch):
     x, weight = random(30, 9).float(), random(9, 5, seed=1).float()
     torch.testing.assert_close(autograd.linear(x.T.contiguous().T, weight.T), x @ weight)
+
+
+def test_second_derivatives_are_refused():
+    x, weight = random(30, 8).float().requires_grad_(), random(5, 8).float()
+    (gradient,) = torch.autograd.grad(plain.linear(x, weight).square().sum(), x, create_graph=True)
+    assert gradient.requires_grad
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(autograd.linear(x, weight).square().sum(), x, create_graph=True)
 
 
 @activations
