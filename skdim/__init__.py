@@ -8,8 +8,9 @@ further:
    vector for each crystal: the **representation** from which a small model learns with few labels.
 3. :class:`SiteNetRegressor` and :class:`SiteNetClassifier` are the supervised Site-Net; started from a pre-trained
    encoder they are **transfer**.
-4. :class:`CompositionStatistics`, :class:`DensityStatistics` and :class:`StructureStatistics` learn nothing: they
-   are baselines, and can be combined with the vectors in a ``FeatureUnion``.
+4. :class:`CompositionStatistics`, :class:`DensityStatistics`, :class:`OxidationStatistics` and
+   :class:`StructureStatistics` learn nothing: they are baselines, and can be combined with the vectors in a
+   ``FeatureUnion``.
 
 :mod:`skdim.datasets` provides crystals, :mod:`skdim.model_selection` compares models by the labels that they need, and
 :mod:`skdim.plotting` draws the results.
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # for type checkers and editors, which do not see __getattr__
     from ._similarity.nearest_crystals import NearestCrystals
     from ._statistics.composition import CompositionStatistics
     from ._statistics.density import DensityStatistics
+    from ._statistics.oxidation import OxidationStatistics
     from ._statistics.structure import StructureStatistics
     from ._suggest.suggest import suggest
     from ._trusted_types import trusted_types
@@ -51,6 +53,7 @@ _HOMES = {
     "DensityStatistics": "_statistics.density",
     "FewLabelsRegressor": "_heads.few_labels",
     "NearestCrystals": "_similarity.nearest_crystals",
+    "OxidationStatistics": "_statistics.oxidation",
     "PAPER_SITE_FEATURES": "_chemistry.elements",
     "SiteNetClassifier": "_classifier.classifier",
     "SiteNetFeaturizer": "_featurizer.featurizer",
@@ -73,6 +76,7 @@ __all__ = [
     "DensityStatistics",
     "FewLabelsRegressor",
     "NearestCrystals",
+    "OxidationStatistics",
     "SiteNetClassifier",
     "SiteNetFeaturizer",
     "SiteNetRegressor",

@@ -1,4 +1,4 @@
-"""Write ``skdim/elements.csv``, the table behind ``skdim._chemistry.elements``.
+"""Write the tables of elements that skdim ships: ``elements.csv`` and ``oxidation_states.csv``.
 
 Run ``python tools/build_elements.py`` after a change here or to take up new pymatgen data, then refresh the hashes
 pinned in ``tests/chemistry/test_elements.py``. It needs pymatgen and nothing else; what pymatgen lacks is below, each
@@ -263,12 +263,27 @@ def build():
     return out.getvalue()
 
 
+def build_oxidation_states():
+    """Return the text of the csv of oxidation states."""
+    out = io.StringIO()
+    out.write("# Oxidation states, Z = 1 to 103, written by tools/build_elements.py: do not edit by hand.\n")
+    out.write("#   common = pymatgen's common states; 0 for elements without any\n")
+    out.write("#   observed = these, and pymatgen's icsd_oxidation_states: at least 10 entries of the ICSD, and 1 %\n")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["symbol", "common", "observed"])
+    for z in range(1, MAX_Z + 1):
+        element = Element.from_Z(z)
+        common = element.common_oxidation_states or (0,)
+        observed = {*element.common_oxidation_states, *element.icsd_oxidation_states} or {0}
+        writer.writerow([element.symbol, *(" ".join(map(str, sorted(each))) for each in (common, observed))])
+    return out.getvalue()
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Build the table of elemental properties that skdim ships.")
-    table = Path(__file__).parents[1] / "skdim" / "_chemistry" / "elements.csv"
-    parser.add_argument(
-        "--output", type=Path, default=table, metavar="FILE", help="table to write (skdim/_chemistry/elements.csv)"
-    )
-    path = parser.parse_args().output
-    path.write_text(build(), encoding="utf-8", newline="\n")
-    print(f"wrote {path.name}")
+    parser = argparse.ArgumentParser(description="Build the tables of elements that skdim ships.")
+    folder = Path(__file__).parents[1] / "skdim" / "_chemistry"
+    parser.add_argument("--output", type=Path, default=folder, metavar="FOLDER", help="folder of the tables (skdim/_chemistry)")
+    folder = parser.parse_args().output
+    for name, text in {"elements.csv": build(), "oxidation_states.csv": build_oxidation_states()}.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        print(f"wrote {name}")

@@ -19,7 +19,7 @@ FEATURES = {
     "X-ray pattern": XRDPattern(),
 }
 #: Sources of make_arm("best") that learn nothing from data.
-UNLEARNT = ("statistics", "composition", "density")
+UNLEARNT = ("statistics", "composition", "density", "oxidation")
 #: Models that learn nothing from other data: what is available without pre-training.
 SIMPLE = ("composition, trees", *(f"{name}, forest" for name in FEATURES))
 
@@ -54,6 +54,8 @@ def combinations(weights, controls, mlip, alone=True):
         ("statistics", "density"),
         *(("statistics", "density", *more[1:]) for more in with_mlip),
         *(("statistics", "density", name) for name in vectors),
+        ("statistics", "density", "oxidation"),
+        *(("statistics", "density", "oxidation", name) for name in vectors),
     ]
 
 

@@ -11,7 +11,7 @@ from skdim.metrics import calibration_scores
 from skdim.model_selection import label_draws
 
 from . import arms, data
-from .comparison import Comparison
+from .comparison import Comparison, sources_of
 from .markdown import table
 from .options import add_choices, add_controls, add_data, add_output, add_weights, make_parser, weights_of
 from .sources import as_frame, take
@@ -37,12 +37,12 @@ def parse(argv=None):
 
 def scores_of(comparison, names, repeats):
     """Calibration of the models of one target on its test rows, DataFrame with a row per fit."""
-    embedders = [comparison.sources.weights[name].embedder(0) for name in names]
+    embedders = {name: comparison.sources.weights[name].embedder(0) for name in names}
     joined, blocks = comparison.sources.join(("statistics", *names), 0)
-    all_sources, all_blocks = comparison.sources.join((*arms.UNLEARNT, *names), 0)
+    all_sources, all_blocks = comparison.sources.join((*arms.UNLEARNT, *sources_of(embedders)), 0)
     models = {
         "Gaussian process": (arms.block_gp(blocks), joined),
-        "best": (arms.best(embedders, comparison.table.X), as_frame(all_sources, all_blocks)),
+        "best": (arms.best(list(embedders.values()), comparison.table.X), as_frame(all_sources, all_blocks)),
     }
     train, test, y = comparison.train, comparison.test, comparison.y
     rows = []

@@ -10,7 +10,7 @@ from skdim.model_selection import label_draws, label_efficiency
 from skdim.model_selection._arms import untrained_copy
 
 from . import arms, data, records
-from .sources import Sources, as_frame, take
+from .sources import PREDICTED, Sources, as_frame, take
 
 
 class Comparison:
@@ -143,7 +143,7 @@ class Comparison:
         if not embedders or None in embedders.values() or seed >= self.args.best_seeds:
             return
         for name, more in models.items():
-            others = ("MLIP",) if more is None else (*embedders, *more)
+            others = ("MLIP",) if more is None else (*sources_of(embedders), *more)
             matrix, blocks = self.sources.join((*arms.UNLEARNT, *others), seed)
             yield name, {name: arms.best(list(embedders.values()), self.table.X)}, as_frame(matrix, blocks)
 
@@ -183,6 +183,11 @@ class Comparison:
             joblib.dump(model, half)
             half.replace(path)
         return joblib.load(path)
+
+
+def sources_of(embedders):
+    """Sources of make_arm("best") that come from embedders, a dict by name: vectors, and properties that are known."""
+    return (*embedders, *(f"{name}{PREDICTED}" for name, each in embedders.items() if each.known_properties_))
 
 
 GROUPS = {

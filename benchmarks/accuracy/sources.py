@@ -3,19 +3,26 @@
 import numpy as np
 import pandas as pd
 
-from skdim import CompositionStatistics, DensityStatistics, StructureStatistics
+from skdim import CompositionStatistics, DensityStatistics, OxidationStatistics, StructureStatistics
 from skdim.model_selection._arms import untrained_copy
 
 from . import data
 
-STATISTICS = {"composition": CompositionStatistics, "density": DensityStatistics, "statistics": StructureStatistics}
+STATISTICS = {
+    "composition": CompositionStatistics,
+    "density": DensityStatistics,
+    "oxidation": OxidationStatistics,
+    "statistics": StructureStatistics,
+}
+#: Source of the properties that a set of weights knows: the name of the set with this ending.
+PREDICTED = ", predicted properties"
 
 
 class Sources:
     """Features of the rows of a table, by the name of their source.
 
-    Sources are "composition", "density", "statistics", "MLIP", "untrained" (the first set of weights before training)
-    and the names of the sets of weights.
+    Sources are "composition", "density", "oxidation", "statistics", "MLIP", "untrained" (the first set of weights before
+    training), the names of the sets of weights, and "NAME, predicted properties" for sets that know properties.
 
     Parameters
     ----------
@@ -39,7 +46,7 @@ class Sources:
 
     def matrix(self, name, seed):
         """Features of one source, or None if it has no weights for this seed."""
-        key = name, seed if name in (*self.weights, "untrained") else None
+        key = name, seed if name.removesuffix(PREDICTED) in (*self.weights, "untrained") else None
         if key not in self._matrices:
             self._matrices[key] = self._computed(name, seed)
         return self._matrices[key]
@@ -61,12 +68,16 @@ class Sources:
             return self._mlip()
         if name in STATISTICS:
             return self._cached(name, STATISTICS[name]().transform)
-        weights = next(iter(self.weights.values())) if name == "untrained" else self.weights[name]
+        weights = (
+            next(iter(self.weights.values())) if name == "untrained" else self.weights[name.removesuffix(PREDICTED)]
+        )
         embedder = weights.embedder(seed)
         if embedder is None:
             return None
         if name == "untrained":
             return self._cached(f"untrained-{seed}-{weights.digests[seed]}", untrained_copy(embedder, seed).transform)
+        if name.endswith(PREDICTED):
+            return self._cached(f"predicted-{weights.digests[seed]}", embedder.predict_properties)
         return self._cached(f"vectors-{weights.digests[seed]}", embedder.transform)
 
     def _cached(self, key, transform):

@@ -12,10 +12,12 @@ from .._embedder.embedder import DeepInfoMaxEmbedder
 from .._heads.candidates import average_candidates
 from .._heads.feature_blocks import FeatureBlocks
 from .._heads.few_labels import FewLabelsRegressor
+from .._heads.predicted_properties import PredictedProperties
 from .._heads.transformed_target import AutoTransformedTargetRegressor
 from .._regressor.regressor import SiteNetRegressor
 from .._statistics.composition import CompositionStatistics
 from .._statistics.density import DensityStatistics
+from .._statistics.oxidation import OxidationStatistics
 from .._statistics.structure import StructureStatistics
 from ._arm_heads import classifier_steps
 
@@ -53,9 +55,11 @@ def make_combined(name, embedder, features, options, is_class=False):
         ("structure", StructureStatistics()),
         ("composition", CompositionStatistics()),
         ("density", DensityStatistics()),
+        ("oxidation", OxidationStatistics()),
     ]
     frozen = {block: _frozen(each) for block, each in vectors.items()}
-    blocks = FeatureBlocks([*blocks, *frozen.items(), *features]).set_output(transform="pandas")
+    known = [(f"{block}_known", PredictedProperties(e)) for block, e in frozen.items() if e.known_properties_]
+    blocks = FeatureBlocks([*blocks, *frozen.items(), *known, *features]).set_output(transform="pandas")
     if is_class:
         heads = [
             (head, make_pipeline(*classifier_steps(head, options["random_state"]))) for head in ("logistic", "trees")

@@ -18,6 +18,7 @@ from skdim import (
     Crystals,
     DeepInfoMaxEmbedder,
     DensityStatistics,
+    OxidationStatistics,
     SiteNetFeaturizer,
     StructureStatistics,
 )
@@ -172,6 +173,7 @@ def test_an_index_is_restored_from_json(name):
 TRANSFORMERS = {
     "composition": CompositionStatistics(),
     "density": DensityStatistics(),
+    "oxidation": OxidationStatistics(),
     "structure": StructureStatistics(),
     "embedder": DeepInfoMaxEmbedder(max_epochs=0, random_state=0, device="cpu"),
 }

@@ -24,6 +24,7 @@ from skdim import (
     Crystals,
     DeepInfoMaxEmbedder,
     DensityStatistics,
+    OxidationStatistics,
     NearestCrystals,
     SiteNetClassifier,
     SiteNetFeaturizer,
@@ -109,6 +110,14 @@ class RowsEmbedder(OnRows, DeepInfoMaxEmbedder):
 
 
 class RowsComposition(OnRows, CompositionStatistics):
+    def fit(self, X, y=None):
+        return super().fit(self.crystals(X), y)
+
+    def transform(self, X):
+        return super().transform(self.crystals(X, reset=False))
+
+
+class RowsOxidation(OnRows, OxidationStatistics):
     def fit(self, X, y=None):
         return super().fit(self.crystals(X), y)
 
@@ -210,6 +219,7 @@ SIMPLE = [
     RowsFeaturizer(),
     RowsComposition(),
     RowsDensity(),
+    RowsOxidation(),
     RowsStructure(),
     RowsNearest(embedder=StructureStatistics()),
     RowsDomain(),
@@ -271,6 +281,7 @@ ESTIMATORS = [
     SiteNetFeaturizer,
     CompositionStatistics,
     DensityStatistics,
+    OxidationStatistics,
     StructureStatistics,
     DeepInfoMaxEmbedder,
     SiteNetRegressor,

@@ -88,7 +88,7 @@ def test_best_has_a_block_for_each_source(embedder, X, y):
     other = DeepInfoMaxEmbedder.from_pretrained()
     features = [("elements", CompositionStatistics(site_features=["electronegativity"]))]
     model = make_arm("best", [embedder, FrozenEstimator(other)], features=features, random_state=0).fit(X[:30], y[:30])
-    blocks = ["structure", "composition", "density", "vectors1", "vectors2", "elements"]
+    blocks = ["structure", "composition", "density", "oxidation", "vectors1", "vectors2", "elements"]
     table = model.features_.transform(X)
     assert list(dict.fromkeys(name.partition("__")[0] for name in table.columns)) == blocks
     assert_array_equal(table.filter(like="vectors1__"), embedder.transform(X))
@@ -105,7 +105,8 @@ def test_best_has_a_block_for_each_source(embedder, X, y):
 def test_best_takes_the_included_weights():
     model = make_arm("best", device="cpu", max_epochs=3)
     parts = dict(model.features.transformer_list)
-    assert list(parts) == ["structure", "composition", "density", "structures", "properties"]
+    blocks = ["structure", "composition", "density", "oxidation", "structures", "properties", "properties_known"]
+    assert list(parts) == blocks
     for name in ("structures", "properties"):
         expected = DeepInfoMaxEmbedder.from_pretrained(name)
         assert parts[name].estimator.known_properties_ == expected.known_properties_
@@ -117,7 +118,7 @@ def test_best_takes_the_included_weights():
 
 def test_average_is_that_of_gaussian_process_and_trees(embedder, X, y):
     model = make_arm("average", embedder, random_state=0).fit(X[:30], y[:30])
-    assert list(model.features_.named_transformers) == ["structure", "composition", "density", "vectors"]
+    assert list(model.features_.named_transformers) == ["structure", "composition", "density", "oxidation", "vectors"]
     assert model.choice_ == "average of Gaussian process and trees"
     table = model.features_.transform(X[30:])
     parts = [part.predict(table) for part in model.estimators_.values()]

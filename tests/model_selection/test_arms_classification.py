@@ -53,7 +53,8 @@ def test_models_are_classifiers(name, embedder):
 def test_the_combined_model_averages_logistic_regression_and_trees(embedder, X, metal):
     best = make_arm("best", embedder, task="classification", random_state=0).fit(X, metal)
     table = best[0].transform(X)
-    assert {name.partition("__")[0] for name in table} == {"structure", "composition", "density", "vectors"}
+    blocks = {name.partition("__")[0] for name in table}
+    assert blocks == {"structure", "composition", "density", "oxidation", "vectors"}
     parts = [model.predict_proba(table) for model in best[-1].estimators_]
     assert_allclose(best.predict_proba(X), np.mean(parts, axis=0))
     assert [type(model[-1]).__name__ for model in best[-1].estimators_] == [
