@@ -21,8 +21,8 @@ PREDICTED = ", predicted properties"
 class Sources:
     """Features of the rows of a table, by the name of their source.
 
-    Sources are "composition", "density", "oxidation", "statistics", "MLIP", "untrained" (the first set of weights before
-    training), the names of the sets of weights, and "NAME, predicted properties" for sets that know properties.
+    Sources are "composition", "density", "oxidation", "statistics", "MLIP", "untrained" (the first set of weights
+    before training), the names of the sets of weights, and "NAME, predicted properties" for sets that know properties.
 
     Parameters
     ----------
