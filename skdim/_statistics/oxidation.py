@@ -150,7 +150,7 @@ def _describe(numbers, counts):
     n_electrons, shell, electronegativity = (table[list(numbers)] for table in _elements())
     fractions = np.array(counts) / sum(counts)
     main, d_block, f_block = (shell == each for each in range(3))
-    columns = []
+    columns: list[float] = []
     for states in _STATES[::-1]:  # the common states last, which the other columns are about
         charge, assigned = balance_charges(numbers, counts, states)
         state = np.array(assigned)

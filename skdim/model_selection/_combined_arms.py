@@ -9,10 +9,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 
 from .._embedder.embedder import DeepInfoMaxEmbedder
+from .._embedder.predicted_properties import PredictedProperties
 from .._heads.candidates import average_candidates
 from .._heads.feature_blocks import FeatureBlocks
 from .._heads.few_labels import FewLabelsRegressor
-from .._heads.predicted_properties import PredictedProperties
 from .._heads.transformed_target import AutoTransformedTargetRegressor
 from .._regressor.regressor import SiteNetRegressor
 from .._statistics.composition import CompositionStatistics

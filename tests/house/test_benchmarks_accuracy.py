@@ -228,6 +228,7 @@ def test_block_gaussian_processes_on_all_combinations_of_sources(folder):
         *("statistics + structures", "statistics + properties", "statistics + MLIP + structures"),
         *("statistics + MLIP + properties", "statistics + density", "statistics + density + MLIP"),
         *("statistics + density + structures", "statistics + density + properties"),
+        *(f"statistics + density + oxidation{name}" for name in ("", " + structures", " + properties")),
     }
     # A set of weights has the seeds of its folders.
     assert frame.groupby("arm")["seed"].nunique()[["statistics + structures", "statistics + properties"]].tolist() == [

@@ -27,6 +27,7 @@ from skdim import (
     StructureStatistics,
     TwoPartRegressor,
 )
+from skdim._embedder.predicted_properties import PredictedProperties
 from skdim._training.net import CrystalNet
 from skdim.baselines import MagpieFeatures, MLIPFeatures, OrbitalFieldMatrix, XRDPattern
 from skdim.model_selection import make_arm
@@ -61,7 +62,7 @@ NETWORKS = {
 MODELS = ("best", "average", "composition", "structure", "representation", "supervised", "transfer")
 #: The same for classes; the names of models and of arms.
 OF_CLASSES = {f"{name} of classes": name for name in ("best", "composition", "structure")}
-NAMES = [*SIMPLE, *NETWORKS, *MODELS, *OF_CLASSES, "two-part model"]
+NAMES = [*SIMPLE, *NETWORKS, *MODELS, *OF_CLASSES, "two-part model", "predicted properties"]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,8 @@ def fitted(structures, X, y, tmp_path_factory):
         estimators[name] = model.fit(X, y)
     two_part = make_pipeline(StructureStatistics(), TwoPartRegressor())
     estimators["two-part model"] = two_part.fit(X, np.maximum(y - np.median(y), 0))
+    known = FrozenEstimator(DeepInfoMaxEmbedder.from_pretrained("properties", device="cpu"))
+    estimators["predicted properties"] = PredictedProperties(known).fit(X)
     for name, arm in OF_CLASSES.items():
         model = make_arm(arm, estimators["embedder"], task="classification", random_state=0)
         estimators[name] = model.fit(X, classes)
