@@ -282,7 +282,9 @@ def build_oxidation_states():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the tables of elements that skdim ships.")
     folder = Path(__file__).parents[1] / "skdim" / "_chemistry"
-    parser.add_argument("--output", type=Path, default=folder, metavar="FOLDER", help="folder of the tables (skdim/_chemistry)")
+    parser.add_argument(
+        "--output", type=Path, default=folder, metavar="FOLDER", help="folder of the tables (skdim/_chemistry)"
+    )
     folder = parser.parse_args().output
     for name, text in {"elements.csv": build(), "oxidation_states.csv": build_oxidation_states()}.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
