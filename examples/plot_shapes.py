@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch
 from pymatgen.core import Element, Lattice, Structure
+from torch.nn import Linear
 
 from skdim import DeepInfoMaxEmbedder, SiteNetFeaturizer
 
@@ -50,26 +51,14 @@ plt.show()
 #
 # Widths inside the network
 # -------------------------
-# Hooks on the layers of the encoder record the output widths while rutile is embedded.
+# The last linear layer of each part of the encoder has its width.
 
 embedder = DeepInfoMaxEmbedder.from_pretrained()
 encoder = embedder.net_.module_.encoder
-widths = {}
-
-
-def record_width(name):
-    def hook(module, inputs, output):
-        widths[name] = (output[0] if isinstance(output, tuple) else output).shape[-1]
-
-    return hook
-
-
-layers = dict(encoder.named_modules())
 names = ["lift_site", "blocks.0", "bottleneck", "pre_pool", "post_pool"]
-hooks = [layers[name].register_forward_hook(record_width(name)) for name in names]
+linear = {name: layer for name, layer in encoder.named_modules() if isinstance(layer, Linear)}
+widths = {name: [layer for key, layer in linear.items() if key.startswith(name)][-1].out_features for name in names}
 vector = embedder.transform(full)
-for hook in hooks:
-    hook.remove()
 pair, heads = encoder.lift_pair.linear.out_features, encoder.blocks[0].n_heads
 local, crystal = encoder.local_dim, encoder.n_components
 print(widths)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import gcd
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -37,10 +37,11 @@ _OF_COMMON = (
 )
 _OF_ELEMENTS = ("valence_electrons", "octet_excess", "odd_electrons")
 _STATES = ("common", "observed")
+_COLUMNS = (*(f"{name}_{states}" for states in _STATES for name in _OF_EACH), *_OF_COMMON, *_OF_ELEMENTS)
 
 
 class OxidationStatistics(StatelessTransformer, BaseEstimator):
-    """Descriptors of the ionic picture of a composition: do oxidation states balance, and which shells stay open?
+    """Descriptors of oxidation states: whether they balance, and which shells they leave open.
 
     A crystal whose common oxidation states add up to zero is often an insulator, and a metal otherwise: beside other
     statistics these columns lower errors of band gaps by 4 to 16 %. Each element is assigned one state, so that the
@@ -48,6 +49,11 @@ class OxidationStatistics(StatelessTransformer, BaseEstimator):
     done with common states, and once with all that are frequent in the ICSD; six columns are computed for both. The
     structure does not matter, except that the number of electrons is that of the primitive cell. The transformer is
     stateless: ``fit`` only checks its input.
+
+    Parameters
+    ----------
+    columns : sequence of str, default=None
+        Names of the columns, some of those that :meth:`get_feature_names_out` gives by default; None takes all.
 
     See Also
     --------
@@ -78,8 +84,13 @@ class OxidationStatistics(StatelessTransformer, BaseEstimator):
     [[0.0, 1.0, 0.0], [2.5, 0.0, 1.0]]
     """
 
+    _parameter_constraints: ClassVar[dict] = {"columns": ["array-like", None]}
+
+    def __init__(self, *, columns=None) -> None:
+        self.columns = columns
+
     def fit(self, X, y=None) -> Self:
-        """Check the type of X.
+        """Check the parameters and the type of X.
 
         Parameters
         ----------
@@ -91,6 +102,7 @@ class OxidationStatistics(StatelessTransformer, BaseEstimator):
         -------
         self : OxidationStatistics
         """
+        self._checked_columns()
         check_crystals(X, "OxidationStatistics")
         return self
 
@@ -103,17 +115,19 @@ class OxidationStatistics(StatelessTransformer, BaseEstimator):
 
         Returns
         -------
-        ndarray of float64 of shape (n_crystals, 24)
+        ndarray of float64 of shape (n_crystals, n_columns)
             NaN for rows that failed to featurize.
 
         Raises
         ------
         TypeError
             If X is not Crystals.
+        ValueError
+            If a column is unknown or duplicate.
         """
+        columns = [_COLUMNS.index(name) for name in self._checked_columns()]
         X = check_crystals(X, "OxidationStatistics")
-        names = self.get_feature_names_out()
-        result = np.full((len(X), len(names)), np.nan)
+        result = np.full((len(X), len(_COLUMNS)), np.nan)
         computed: dict[tuple, list[float]] = {}
         for row, (start, stop) in enumerate(zip(X.class_offsets[:-1], X.class_offsets[1:], strict=True)):
             if start == stop:
@@ -126,7 +140,7 @@ class OxidationStatistics(StatelessTransformer, BaseEstimator):
             if formula not in computed:
                 computed[formula] = _describe(*formula)
             result[row] = [*computed[formula], int(numbers @ counts) % 2]
-        return result
+        return result[:, columns]
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of :meth:`transform`.
@@ -138,11 +152,17 @@ class OxidationStatistics(StatelessTransformer, BaseEstimator):
 
         Returns
         -------
-        ndarray of str of shape (24,)
-            "charge_common", "absolute_charge_common", ..., "charge_observed", ..., "odd_electrons"
+        ndarray of str of shape (n_columns,)
+            "charge_common", "absolute_charge_common", "is_neutral_common", "d_electrons_common", ...
         """
-        of_states = [f"{name}_{states}" for states in _STATES for name in _OF_EACH]
-        return np.array([*of_states, *_OF_COMMON, *_OF_ELEMENTS], dtype=object)
+        return np.array(self._checked_columns(), dtype=object)
+
+    def _checked_columns(self):
+        self._validate_params()
+        columns = tuple(_COLUMNS if self.columns is None else self.columns)
+        if not columns or len(set(columns)) != len(columns) or not set(columns) <= set(_COLUMNS):
+            raise ValueError(f"columns must be a selection of {_COLUMNS} without repetition; got {columns!r}")
+        return columns
 
 
 def _describe(numbers, counts):

@@ -368,13 +368,13 @@ def test_repr_and_html_repr(estimator):
 
 
 def test_tags():
-    featurizer, composition, density, structure, embedder, regressor, classifier, nearest, domain = every = [
+    featurizer, composition, density, oxidation, structure, embedder, regressor, classifier, nearest, domain = every = [
         get_tags(kind()) for kind in ESTIMATORS
     ]
-    assert [tags.input_tags.two_d_array for tags in every] == [False] * 7 + [True, False]
+    assert [tags.input_tags.two_d_array for tags in every] == [False] * 8 + [True, False]
     assert nearest.input_tags.allow_nan
     assert domain.estimator_type == "outlier_detector"
-    for tags in (featurizer, composition, density, structure):
+    for tags in (featurizer, composition, density, oxidation, structure):
         assert tags.transformer_tags.preserves_dtype == []
         assert not tags.requires_fit
     assert embedder.requires_fit

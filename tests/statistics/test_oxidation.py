@@ -87,6 +87,17 @@ def test_rows_that_failed_are_nan():
     assert np.isfinite(values[[0, 2]]).all()
 
 
+def test_columns_are_selected():
+    structures = make_crystals(5, random_state=0)[0]
+    X = SiteNetFeaturizer().fit_transform(structures)
+    names = ["odd_electrons", "charge_common"]
+    few = OxidationStatistics(columns=names).set_output(transform="pandas").transform(X)
+    assert_array_equal(few, table_of(structures)[names])
+    for columns in ([], ["max_state"] * 2, ["charge"]):
+        with pytest.raises(ValueError, match=r"columns must be a selection of \('charge_common', .* got"):
+            OxidationStatistics(columns=columns).fit(X)
+
+
 def test_names_and_other_input():
     names = OxidationStatistics().get_feature_names_out()
     assert len(set(names)) == 24
