@@ -95,7 +95,8 @@ def main(argv=None):
             old = pd.read_csv(path)
             scores = pd.concat([old[old["title"] != target.title], scores])
         path.parent.mkdir(parents=True, exist_ok=True)
-        scores.round(4).to_csv(path, index=False)
+        scores = scores.round(4)  # of which the page is made too
+        scores.to_csv(path, index=False)
         path.with_suffix(".md").write_text(page(scores), encoding="utf-8")
         print(f"{target.title}: wrote {path}", flush=True)
 
