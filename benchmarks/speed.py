@@ -16,6 +16,7 @@ from torch.utils.flop_counter import flop_registry
 
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import load_formation_energy
+from skdim.nn.compiled.availability import loops
 
 from ._results import Result
 from .dense import SETTINGS, DenseDeepInfoMax, PaddedLoader, copy_weights, make_optimizer
@@ -26,6 +27,15 @@ _STEPS = {"pre-training": 15, "embedding": 12}
 #: the exponential, a polynomial; with its slope 37), moments (3), and products with what comes before and after.
 ATTEND, ATTEND_GRADIENT = 36, 57
 SCORES, SCORES_GRADIENT = 38, 63
+#: Loops over rows with matrix products, and the multiplications of each for a row, from their arguments.
+_PRODUCTS = {
+    "dense": lambda x, weight, *_: weight.size,
+    "dense_gradient": lambda x, weight, hidden, activated, relu, grad, to_x, to_weight, to_bias: (
+        weight.size * ((len(to_x) > 0) + (len(to_weight) > 0))
+    ),
+    "distance_term": lambda distance, weight, bias, pair_weight, *_: pair_weight.size,
+    "distance_term_gradient": lambda distance, weight, bias, pair_weight, *_: 2 * pair_weight.size,
+}
 
 
 def run(quick=False):
@@ -109,7 +119,7 @@ def measure(quick=False):
 def count_operations(embedder, crystals):
     """Floating-point operations of skdim in an epoch of pre-training, and in embedding.
 
-    Matrix products as torch counts them, and the loops over pairs; everything else, such as activations of sites, is
+    Matrix products, of torch and compiled, and the loops over pairs; everything else, such as activations of sites, is
     not counted. A dense implementation needs more operations for the same result.
     """
     net = embedder.net_
@@ -158,9 +168,31 @@ def wait_for(device):
 
 
 class _CountProducts(TorchDispatchMode):
-    """Counts the operations of matrix products. (The counter of torch fails for modules under ``no_grad``.)"""
+    """Counts the operations of matrix products. (The counter of torch fails for modules under ``no_grad``.)
+
+    Those of the compiled loops over rows are added up from the sizes that they are called with.
+    """
 
     total = 0
+
+    def __enter__(self):
+        compiled = loops()  # None if numba is missing
+        self._replaced = {} if compiled is None else {name: getattr(compiled, name) for name in _PRODUCTS}
+        for name, loop in self._replaced.items():
+            setattr(compiled, name, self._counted(loop, _PRODUCTS[name]))
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        for name, loop in self._replaced.items():
+            setattr(loops(), name, loop)
+        return super().__exit__(*error)
+
+    def _counted(self, loop, products):
+        def counted(first, last, *arguments):
+            self.total += 2 * (last - first) * products(*arguments)
+            return loop(first, last, *arguments)
+
+        return counted
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))

@@ -8,7 +8,7 @@ import torch
 from benchmarks import dense
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks._results import Result, table
-from benchmarks.speed import dense_transform
+from benchmarks.speed import count_operations, dense_transform
 from skdim import PAPER_SITE_FEATURES, DeepInfoMaxEmbedder, SiteNetFeaturizer
 from skdim.datasets import make_crystals
 
@@ -49,6 +49,18 @@ def test_padding_does_not_change_vectors(loader):
         batches = [dense.collate([row]) for row in loader.rows]
         alone = torch.cat([model.encoder.pool(b, model.encoder.local(b)[0])[0] for b in batches])
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+def test_operations_are_the_same_compiled_or_not(structures, monkeypatch):
+    crystals = SiteNetFeaturizer().fit_transform(structures)
+    embedder = DeepInfoMaxEmbedder(max_epochs=0, device="cpu", random_state=0).fit(crystals)
+    compiled = count_operations(embedder, crystals)
+    monkeypatch.setenv("SKDIM_NO_NUMBA", "1")
+    plain = count_operations(embedder, crystals)
+    assert compiled[0] > 3 * compiled[1] > 0
+    assert compiled == pytest.approx(plain, rel=0.05)
+    monkeypatch.delenv("SKDIM_NO_NUMBA")
+    assert count_operations(embedder, crystals) == compiled, "the loops are themselves again"
 
 
 NEW_PROCESSES = pytest.mark.slow(reason="starts processes that import torch and scikit-learn")
