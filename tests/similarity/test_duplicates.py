@@ -29,9 +29,10 @@ def strained(structure, seed=0):
     rng = np.random.default_rng(seed)
     strain = rng.uniform(-0.01, 0.01, size=(3, 3))
     cell = structure.lattice.matrix @ (np.eye(3) + strain + strain.T) * 1.05
-    copy = Structure(cell, structure.species, structure.frac_coords)
-    copy.perturb(0.02, seed=seed)
-    return copy * (1, 1, 2)
+    directions = rng.normal(size=(len(structure), 3))
+    displaced = 0.02 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    positions = structure.frac_coords @ cell + displaced
+    return Structure(cell, structure.species, positions, coords_are_cartesian=True) * (1, 1, 2)
 
 
 # ---- distances ----
